@@ -1,0 +1,93 @@
+"""Forms to sign in, to sign up, and to manage an account.
+
+All of them are Django's own, told about e-mail addresses and about password managers.
+"""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth import forms as auth_forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Note, User
+
+EMAIL_ATTRS = {"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}
+
+
+def focus(form: forms.BaseForm, name: str) -> None:
+    """Let the keyboard start in this field and in no other."""
+    for field in form.fields.values():
+        field.widget.attrs.pop("autofocus", None)
+    form.fields[name].widget.attrs["autofocus"] = True
+
+
+def focus_first_error(form: forms.BaseForm) -> None:
+    """Let the keyboard start where something has to be mended."""
+    wrong = next((name for name in form.fields if name in form.errors), None)
+    if wrong:
+        focus(form, wrong)
+
+
+class SignInForm(auth_forms.AuthenticationForm):
+    """E-mail address and password."""
+
+    username = forms.EmailField(
+        label=_("E-mail address"), widget=forms.EmailInput(attrs={**EMAIL_ATTRS, "autofocus": True})
+    )
+    error_messages = {
+        "invalid_login": _("That e-mail address and password do not belong together."),
+        "inactive": _("This account is not active."),
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.initial.get("username"):
+            focus(self, "password")
+
+    def get_invalid_login_error(self) -> ValidationError:
+        """Django's error, placed at the field that is to be typed again."""
+        return ValidationError({"password": super().get_invalid_login_error()})
+
+
+class SignUpForm(auth_forms.BaseUserCreationForm):
+    """A new account."""
+
+    class Meta:
+        model = User
+        fields = ("email", "name")
+        widgets = {
+            "email": forms.EmailInput(attrs=EMAIL_ATTRS),
+            "name": forms.TextInput(attrs={"autocomplete": "name", "dir": "auto"}),
+        }
+
+
+class ProfileForm(forms.ModelForm):
+    """Name and e-mail address of an account."""
+
+    class Meta:
+        model = User
+        fields = ("name", "email")
+        widgets = SignUpForm.Meta.widgets
+
+
+class ScratchpadForm(forms.Form):
+    """What the scratchpad may hold: any text that is not absurdly long."""
+
+    note = forms.CharField(
+        label=_("Anything you like"),
+        required=False,
+        strip=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 4, "dir": "auto"}),
+    )
+
+
+class NoteForm(forms.ModelForm):
+    """A new private note."""
+
+    class Meta:
+        model = Note
+        fields = ("text",)
+        labels = {"text": _("New note")}
+        widgets = {"text": forms.TextInput(attrs={"autocomplete": "off", "dir": "auto"})}

@@ -1,0 +1,93 @@
+"""What an account has of its own: a scratchpad in its session, notes in the database."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.forms import NoteForm, ScratchpadForm, focus_first_error
+from accounts.requests import DemoRequest, SignedInRequest, wants_partial
+
+SCRATCHPAD = "note"
+UNPROCESSABLE = 422
+
+
+@require_safe
+def home(request: DemoRequest) -> HttpResponse:
+    """The first page: the account in use and its things, or a welcome."""
+    if not request.user.is_authenticated:
+        return render(request, "welcome.html")
+    return _own_things(request)
+
+
+@require_safe
+def whoami(request: DemoRequest) -> JsonResponse:
+    """Who this request acts as, for anyone who watches from a terminal."""
+    session = request.multisession.session
+    return JsonResponse(
+        {
+            "user": request.user.email if request.user.is_authenticated else None,
+            "sid": session.public_id if session else None,
+            "note": request.session.get(SCRATCHPAD, ""),
+        }
+    )
+
+
+@require_POST
+def scratchpad(request: DemoRequest) -> HttpResponse:
+    """Keep a text in this account's ``request.session``."""
+    form = ScratchpadForm(request.POST)
+    if not form.is_valid():
+        focus_first_error(form)
+        if wants_partial(request):
+            return render(request, "_scratchpad.html", {"scratchpad": form}, status=UNPROCESSABLE)
+        return _own_things(request, scratchpad=form)
+    request.session[SCRATCHPAD] = form.cleaned_data["note"]
+    if wants_partial(request):
+        return render(request, "_scratchpad.html", {"scratchpad": form, "saved": True})
+    return redirect("home")
+
+
+@require_POST
+@login_required
+def add_note(request: SignedInRequest) -> HttpResponse:
+    """Write a note into the database, for this user only."""
+    form = NoteForm(request.POST)
+    if not form.is_valid():
+        focus_first_error(form)
+        return _own_things(request, note_form=form)
+    form.instance.user = request.user
+    form.save()
+    return redirect("home")
+
+
+@require_safe
+@login_required
+def note(request: SignedInRequest, pk: int) -> HttpResponse:
+    """One note. Somebody else's does not exist here."""
+    return render(request, "note.html", {"note": get_object_or_404(request.user.notes, pk=pk)})
+
+
+@require_POST
+@login_required
+def delete_note(request: SignedInRequest, pk: int) -> HttpResponse:
+    """Throw a note away. Somebody else's does not exist here."""
+    get_object_or_404(request.user.notes, pk=pk).delete()
+    return redirect("home")
+
+
+def _own_things(
+    request: DemoRequest,
+    *,
+    scratchpad: ScratchpadForm | None = None,
+    note_form: NoteForm | None = None,
+) -> HttpResponse:
+    """The signed-in home page; with a form that was refused, it says so with its status."""
+    refused = scratchpad is not None or note_form is not None
+    kept = {"note": request.session.get(SCRATCHPAD, "")}
+    context = {
+        "scratchpad": scratchpad or ScratchpadForm(initial=kept),
+        "note_form": note_form or NoteForm(),
+        "notes": request.user.notes.all() if request.user.is_authenticated else [],
+    }
+    return render(request, "home.html", context, status=UNPROCESSABLE if refused else 200)

@@ -1,0 +1,34 @@
+"""`manage.py demo_accounts`: make the demo's accounts, and say how to sign in."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.demo import ACCOUNTS, PASSWORD
+from accounts.models import User
+
+
+class Command(BaseCommand):
+    help = "Make the demo accounts that do not exist yet, and say how to sign in."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--address", default="", help="where the site can be reached")
+
+    def handle(self, *args: Any, address: str, **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError("Everybody knows the demo's password, so DEBUG must be on.")
+        known = set(User.objects.values_list("email", flat=True))
+        for account in ACCOUNTS:
+            if account.email not in known:
+                make = (
+                    User.objects.create_superuser if account.is_staff else User.objects.create_user
+                )
+                make(account.email, PASSWORD, name=account.name)
+        where = f"Open {address} and sign in" if address else "Sign in"
+        self.stdout.write(f"\n{where} with any of these accounts, then add another one:\n\n")
+        for account in ACCOUNTS:
+            note = "  (staff: opens /admin/ too)" if account.is_staff else ""
+            self.stdout.write(f"    {account.email:<20}{PASSWORD}{note}\n")
+        self.stdout.write("\n")

@@ -1,0 +1,16 @@
+"""URLs of the accounts."""
+
+from django.urls import path
+
+from accounts import views
+from multisession.views import choose
+
+app_name = "accounts"
+
+urlpatterns = [
+    path("sign-in/", views.SignInView.as_view(), name="sign_in"),
+    path("sign-up/", views.SignUpView.as_view(), name="sign_up"),
+    path("choose/", choose, name="choose"),
+    path("profile/", views.ProfileView.as_view(), name="profile"),
+    path("profile/password/", views.PasswordView.as_view(), name="password"),
+]

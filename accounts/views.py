@@ -1,0 +1,156 @@
+"""Sign in, sign up, manage an account: Django's own views with the demo's pages around them.
+
+None of them knows that there may be several accounts in this browser: ``login()`` adds one. What
+is special here is only what they show of it.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth import views as auth_views
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.messages.views import SuccessMessageMixin
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import resolve_url
+from django.urls import reverse_lazy
+from django.utils.cache import patch_vary_headers
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.generic import CreateView, UpdateView
+from django.views.generic.edit import FormMixin
+from django_htmx.http import HttpResponseClientRedirect
+
+from accounts import demo
+from accounts.forms import ProfileForm, SignInForm, SignUpForm, focus_first_error
+from accounts.models import User
+from accounts.requests import DemoRequest, SignedInRequest, wants_partial
+
+MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
+UNPROCESSABLE = 422
+
+
+def announce(request: HttpRequest, user: User) -> None:
+    """A sign-in says which account is in use now, the more so where there are several."""
+    messages.success(request, _("You are now using %(email)s.") % {"email": user.email})
+
+
+class FocusFirstErrorMixin(FormMixin):
+    """A refused form comes back with the keyboard where something has to be mended."""
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        focus_first_error(form)
+        return super().form_invalid(form)
+
+
+class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
+    """The sign-in page, and the form alone for *Add account* in the menu."""
+
+    request: DemoRequest
+    template_name = "accounts/sign_in.html"
+    authentication_form = SignInForm
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = super().dispatch(request, *args, **kwargs)
+        patch_vary_headers(response, ["HX-Request"])
+        return response
+
+    def get_template_names(self) -> list[str]:
+        if wants_partial(self.request):
+            return ["accounts/_sign_in_form.html"]
+        return [self.template_name]
+
+    def get_initial(self) -> dict[str, Any]:
+        """The e-mail address of an account that this browser knows already."""
+        initial = super().get_initial()
+        if wanted := self.request.GET.get("session"):
+            here = self.request.multisession
+            for session in [*here.signed_out_sessions, *here.sessions]:
+                if session.public_id == wanted and session.user is not None:
+                    initial["username"] = session.user.get_username()
+        return initial
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        kwargs = super().get_form_kwargs()
+        if wants_partial(self.request):
+            # The menu may open above a sign-in page; ids have to stay unique in a page.
+            kwargs["auto_id"] = "id_added_%s"
+        return kwargs
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        if settings.DEBUG:
+            context |= {"demo_accounts": demo.ACCOUNTS, "demo_password": demo.PASSWORD}
+        return context
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        response = super().form_valid(form)
+        announce(self.request, form.get_user())
+        if wants_partial(self.request):
+            # Another account needs another page, not another part of this one.
+            return HttpResponseClientRedirect(response["Location"])
+        return response
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        response = super().form_invalid(form)
+        if wants_partial(self.request):
+            response.status_code = UNPROCESSABLE
+        return response
+
+
+@method_decorator(sensitive_post_parameters("password1", "password2"), name="dispatch")
+class SignUpView(FocusFirstErrorMixin, auth_views.RedirectURLMixin, CreateView):
+    """Make an account and sign in to it, beside the accounts that are here already."""
+
+    model = User
+    form_class = SignUpForm
+    template_name = "accounts/sign_up.html"
+
+    def get_default_redirect_url(self) -> str:
+        return resolve_url(settings.LOGIN_REDIRECT_URL)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs, next=self.get_redirect_url())
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        response = super().form_valid(form)
+        login(self.request, form.instance, backend=MODEL_BACKEND)
+        announce(self.request, form.instance)
+        return response
+
+
+class ProfileView(LoginRequiredMixin, SuccessMessageMixin, FocusFirstErrorMixin, UpdateView):
+    """Manage account: name and e-mail address here, the password form beside it."""
+
+    request: SignedInRequest
+    form_class = ProfileForm
+    template_name = "accounts/profile.html"
+    success_url = reverse_lazy("accounts:profile")
+    success_message = gettext_lazy("Your details have been saved.")
+
+    def get_object(self, queryset: Any = None) -> User:
+        # A copy: a form writes what was typed into its object even when it is refused, and the
+        # header of the page would then show an address that is not the account's.
+        return User.objects.get(pk=self.request.user.pk)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        password_form = auth_views.PasswordChangeView.form_class(self.request.user)
+        password_form.fields["old_password"].widget.attrs.pop("autofocus", None)
+        return super().get_context_data(**kwargs, password_form=password_form)
+
+
+class PasswordView(SuccessMessageMixin, FocusFirstErrorMixin, auth_views.PasswordChangeView):
+    """The password half of the same page. Other browsers are signed out by the change."""
+
+    request: SignedInRequest
+    template_name = "accounts/profile.html"
+    success_url = reverse_lazy("accounts:profile")
+    success_message = gettext_lazy("Your password has been changed.")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        profile_form = ProfileForm(instance=self.request.user)
+        return context | {"form": profile_form, "password_form": context["form"]}

@@ -1,0 +1,1 @@
+"""The demo project: settings, URLs and servers around the reusable app."""

@@ -1,0 +1,113 @@
+"""Settings from the environment, read strictly.
+
+A misspelt value stops the start with a sentence. A deployment that quietly falls back to a
+default is a deployment with a surprise in it.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+FLAGS = {"1": True, "true": True, "yes": True, "on": True}
+FLAGS |= {"": False, "0": False, "false": False, "no": False, "off": False}
+
+ENGINES = {
+    "sqlite": "django.db.backends.sqlite3",
+    "postgres": "django.db.backends.postgresql",
+    "postgresql": "django.db.backends.postgresql",
+    "mysql": "django.db.backends.mysql",
+    "mariadb": "django.db.backends.mysql",
+}
+
+
+def flag(name: str, *, default: bool = False) -> bool:
+    """A yes or a no."""
+    value = os.environ.get(name)
+    if value is None:
+        return default
+    try:
+        return FLAGS[value.strip().lower()]
+    except KeyError:
+        answers = ", ".join(filter(None, FLAGS))
+        raise ImproperlyConfigured(
+            f"{name}={value!r} is neither yes nor no; write one of: {answers}."
+        ) from None
+
+
+def text(name: str, *, default: str = "") -> str:
+    """The value as it stands."""
+    return os.environ.get(name, default)
+
+
+def number(name: str, *, default: int) -> int:
+    """A whole number, zero or greater."""
+    value = os.environ.get(name, str(default)).strip()
+    if not (value.isascii() and value.isdigit()):
+        raise ImproperlyConfigured(f"{name}={value!r} is not a whole number.")
+    return int(value)
+
+
+def items(name: str, *, default: str = "") -> list[str]:
+    """A list, separated by commas."""
+    return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
+
+
+def database(name: str, *, default: str, base_dir: Path) -> dict[str, Any]:
+    """The entry of DATABASES that a URL like ``postgres://user:secret@host/name`` asks for.
+
+    What stands after the question mark goes to the driver as OPTIONS.
+    """
+    url = urlsplit(os.environ.get(name) or default)
+    try:
+        engine = ENGINES[url.scheme]
+    except KeyError:
+        raise ImproperlyConfigured(
+            f"{name} begins with {url.scheme!r}; it must be one of: {', '.join(ENGINES)}."
+        ) from None
+    if url.scheme == "sqlite":
+        return _sqlite(url, engine, base_dir)
+    if url.scheme in {"mysql", "mariadb"}:
+        _accept_pymysql()
+    options: dict[str, Any] = dict(parse_qsl(url.query))
+    return {
+        "ENGINE": engine,
+        "NAME": unquote(url.path.removeprefix("/")),
+        "USER": unquote(url.username or ""),
+        "PASSWORD": unquote(url.password or ""),
+        # A socket folder has no place in a host name, so libpq's spelling ?host= works as well.
+        "HOST": options.pop("host", None) or url.hostname or "",
+        "PORT": str(url.port or ""),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": options,
+    }
+
+
+def _sqlite(url: SplitResult, engine: str, base_dir: Path) -> dict[str, Any]:
+    path = unquote(url.path.removeprefix("/"))
+    return {
+        "ENGINE": engine,
+        # A relative path means the project's folder, wherever the server was started from.
+        "NAME": path if path == ":memory:" else base_dir / path,
+        "OPTIONS": {
+            # Take the write lock when a transaction begins: one that starts by reading cannot
+            # upgrade while another writes, and fails at once with "database is locked".
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            # Readers and the one writer do not wait for each other.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+    }
+
+
+def _accept_pymysql() -> None:
+    """Let PyMySQL stand in where mysqlclient is not installed."""
+    try:
+        import MySQLdb  # noqa: F401
+    except ImportError:
+        import pymysql
+
+        pymysql.install_as_MySQLdb()

@@ -1,0 +1,20 @@
+"""URLs of the demo project."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from accounts import home
+from config import views
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("whoami", home.whoami, name="whoami"),
+    path("note", home.scratchpad, name="scratchpad"),
+    path("notes/", home.add_note, name="add_note"),
+    path("notes/<int:pk>/", home.note, name="note"),
+    path("notes/<int:pk>/delete/", home.delete_note, name="delete_note"),
+    path("accounts/", include("accounts.urls")),
+    path("multisession/", include("multisession.urls")),  # multisession
+    path("favicon.ico", views.favicon),
+    path("admin/", admin.site.urls),
+]

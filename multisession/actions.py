@@ -1,0 +1,245 @@
+"""The verbs: everything that a person, a view or a program can do to a browser's accounts.
+
+Authority is membership of the client that presented the cookie. An id that is unknown, another
+client's, or dead is answered in one way, ``SessionNotFound``, and changes nothing. Every verb has
+an async twin whose name begins with ``a``.
+
+``login()`` and ``logout()`` stay Django's: the first adds an account, the second signs out of the
+active one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth import logout
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.base import UpdateError
+from django.core.exceptions import ImproperlyConfigured
+from django.http import Http404, HttpRequest
+from django.middleware.csrf import rotate_token
+
+from . import signals
+from .backends.db import SessionStore
+from .models import Session, announce
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+    from .request import MultiSession
+
+
+class SessionNotFound(Http404):
+    """No such session on this client: the same for an unknown, a foreign and a dead id."""
+
+
+class SignInAgain(SessionNotFound):
+    """The client remembers this account, but it has to sign in again to be used.
+
+    It was signed out, or it expired, its password has changed, or it was deactivated.
+    ``session`` is the remembered one.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__("This account has to sign in again.")
+        self.session = session
+
+
+def set_active(request: HttpRequest, session: Session | str | None) -> Session | None:
+    """Switch: make another account of this browser the active one. Returns its session.
+
+    ``session`` is a Session or its public id. None removes the current one from the client and
+    activates no other. From here on ``request.user`` and ``request.session`` are the new
+    account's, and the answer carries a new cookie; answer with a full page load.
+
+    Raises SessionNotFound, SignInAgain, UpdateError (another answer is under way to this
+    browser), or what a receiver of ``active_session_changing`` raises: then nothing has changed.
+    """
+    store, accounts = _store(request), _accounts(request)
+    active = accounts.session
+    if session is None:
+        if active is not None:
+            _announce_change(request, active, None)
+            active.remove(by=active.user)
+            _leave_active(request)
+        return None
+    found = _find(accounts, session)
+    if found not in accounts.sessions:
+        raise SignInAgain(found)
+    if active is not None and found.pk == active.pk:
+        return active
+    _announce_change(request, active, found)
+    user: Any = found.user
+    _put_away_messages(request)
+    store.set_active(found)
+    request.user = user
+    request.auser = _always(user)
+    accounts.forget()
+    rotate_token(request)
+    found.touch(ip_address=store.ip_address)
+    announce(signals.session_activated, store.using, session=found)
+    return found
+
+
+def sign_out(request: HttpRequest, session: Session | str) -> Session:
+    """Sign out of exactly one account of this browser; it stays remembered. Returns its session.
+
+    Of the active one, this is Django's ``logout()``. Raises SessionNotFound.
+    """
+    accounts = _accounts(request)
+    active, found = accounts.session, _find(accounts, session)
+    if not found.is_live:
+        raise SessionNotFound("This account is signed out.")
+    if active is not None and found.pk == active.pk:
+        logout(request)
+    else:
+        found.end(by=_actor(request))
+    accounts.forget()
+    return found
+
+
+def sign_out_all(request: HttpRequest) -> list[Session]:
+    """Sign out of every account of this browser and forget them all. Returns those that ended.
+
+    The answer deletes the cookie.
+    """
+    store, accounts = _store(request), _accounts(request)
+    token, by = store.token, _actor(request)
+    if token is None:
+        return []
+    if accounts.session is not None:
+        _announce_change(request, accounts.session, None)
+    everything = Session.objects.visible_to(token)
+    ended = everything.remove_all(by=by)
+    everything.visitors().delete()
+    _leave_active(request, forget=True)
+    return ended
+
+
+def forget(request: HttpRequest, session: Session | str) -> Session:
+    """Take one account off this browser's list, signed in or remembered. Returns its session.
+
+    Raises SessionNotFound.
+    """
+    accounts = _accounts(request)
+    active, found = accounts.session, _find(accounts, session)
+    if active is not None and found.pk == active.pk:
+        set_active(request, None)
+    else:
+        found.remove(by=_actor(request))
+    accounts.forget()
+    return found
+
+
+def revoke(session: Session, *, by: AbstractBaseUser | None = None) -> bool:
+    """End a session from outside. Its next request is nobody's. Returns whether it was live."""
+    return session.revoke(by=by)
+
+
+def revoke_all(sessions: Iterable[Session], *, by: AbstractBaseUser | None = None) -> int:
+    """End many at once, in a constant number of statements. Returns how many were live."""
+    keys = [session.pk for session in sessions]
+    return len(Session.objects.filter(pk__in=keys).close(Session.Status.REVOKED, by=by))
+
+
+def touch(request: HttpRequest) -> bool:
+    """Note that the active account is in use now. Returns whether it was written."""
+    active = _accounts(request).session
+    return active is not None and active.touch(ip_address=_store(request).ip_address)
+
+
+aset_active = sync_to_async(set_active)
+asign_out = sync_to_async(sign_out)
+asign_out_all = sync_to_async(sign_out_all)
+aforget = sync_to_async(forget)
+arevoke = sync_to_async(revoke)
+arevoke_all = sync_to_async(revoke_all)
+atouch = sync_to_async(touch)
+
+
+def _store(request: HttpRequest) -> SessionStore:
+    store = getattr(request, "session", None)
+    if not isinstance(store, SessionStore):
+        raise ImproperlyConfigured(
+            "This needs SESSION_ENGINE = 'multisession.backends.db' and "
+            "'multisession.middleware.SessionMiddleware' in MIDDLEWARE."
+        )
+    return store
+
+
+def _accounts(request: HttpRequest) -> MultiSession:
+    _store(request)
+    accounts: MultiSession = request.multisession  # type: ignore[attr-defined]
+    return accounts
+
+
+def _find(accounts: MultiSession, session: Session | str) -> Session:
+    """The account of this browser with that id, live or remembered."""
+    wanted = session.public_id if isinstance(session, Session) else session
+    for row in [*accounts.sessions, *accounts.signed_out_sessions]:
+        if row.public_id == wanted:
+            return row
+    raise SessionNotFound("No such session in this browser.")
+
+
+def _announce_change(
+    request: HttpRequest, leaving: Session | None, entering: Session | None
+) -> None:
+    signals.active_session_changing.send(
+        sender=Session, request=request, leaving=leaving, entering=entering
+    )
+
+
+def _leave_active(request: HttpRequest, *, forget: bool = False) -> None:
+    """Nobody is signed in for the rest of this request."""
+    _store(request).leave_active(forget=forget)
+    _accounts(request).forget()
+    request.user = AnonymousUser()
+    request.auser = _always(request.user)
+    rotate_token(request)
+
+
+def _put_away_messages(request: HttpRequest) -> None:
+    """Messages for the account that is being left stay with it; new ones go to the next."""
+    storage = getattr(request, "_messages", None)
+    if storage is not None:
+        from django.contrib.messages.storage import default_storage
+        from django.http import HttpResponse
+
+        storage.update(HttpResponse())
+        request._messages = default_storage(request)  # type: ignore[attr-defined]
+
+
+def _actor(request: HttpRequest) -> Any:
+    user = getattr(request, "user", None)
+    return user if user is not None and user.is_authenticated else None
+
+
+def _always(user: Any) -> Any:
+    async def auser() -> Any:
+        return user
+
+    return auser
+
+
+__all__ = [
+    "SessionNotFound",
+    "SignInAgain",
+    "UpdateError",
+    "aforget",
+    "arevoke",
+    "arevoke_all",
+    "aset_active",
+    "asign_out",
+    "asign_out_all",
+    "atouch",
+    "forget",
+    "revoke",
+    "revoke_all",
+    "set_active",
+    "sign_out",
+    "sign_out_all",
+    "touch",
+]

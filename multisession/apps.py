@@ -1,0 +1,20 @@
+from importlib import import_module
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.utils.translation import gettext_lazy as _
+
+
+class MultisessionConfig(AppConfig):
+    name = "multisession"
+    verbose_name = _("Sessions")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from . import checks, receivers  # noqa: F401  (checks register themselves)
+
+        # An engine with a cache listens to changes that other code makes.
+        import_module(settings.SESSION_ENGINE)
+        user_logged_in.connect(receivers.on_signed_in, dispatch_uid="multisession")
+        user_logged_out.connect(receivers.on_signed_out, dispatch_uid="multisession")

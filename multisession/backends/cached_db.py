@@ -1,0 +1,90 @@
+"""The same engine in front of Django's cache (``SESSION_CACHE_ALIAS``).
+
+The cache saves the query for the session; the user is always read from the database, so a
+changed password or a deactivated user counts at once. The database is the truth:
+
+* Whatever changes what a token shows leaves a **tombstone** under its key, for longer than a
+  read takes. A request that had read the old state cannot put it back (it only ever *adds*).
+* An entry holds the times, so what has expired has expired.
+* An entry lives a minute, in case a change could not reach the cache. Without the cache every
+  request asks the database; nothing is lost.
+
+Keys are hashes of tokens, as in the database: no secret is in the cache.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.conf import settings as django_settings
+from django.core.cache import caches
+from django.db import transaction
+
+from multisession import signals
+
+from . import db
+
+if TYPE_CHECKING:
+    from multisession.models import Token
+
+#: Seconds that an entry lives, and so the longest that a lost invalidation can matter.
+ENTRY_AGE = 60
+#: Seconds that a tombstone keeps older reads out. Longer than a read takes.
+TOMBSTONE_AGE = 15
+TOMBSTONE = "changed"
+
+logger = logging.getLogger("multisession.cache")
+Answer = TypeVar("Answer")
+
+
+class SessionStore(db.SessionStore):
+    """Sessions from the cache where it knows them, from the database otherwise."""
+
+    def _fetch(self, digest: str) -> Token | None:
+        entry = _quietly(lambda: _cache().get(_key(digest)))
+        token: Token | None = entry if isinstance(entry, self._models.Token) else None
+        if token is not None:
+            return token
+        token = super()._fetch(digest)
+        if token is not None and entry is None and token.is_valid and not token.is_unseen:
+            _quietly(lambda: _cache().add(_key(digest), token, ENTRY_AGE))
+        return token
+
+
+def forget_clients(sender: Any, client_ids: list[int], using: str, **kwargs: Any) -> None:
+    """What the tokens of these clients show has changed: now, and again when it is committed."""
+    from multisession.models import Token
+
+    digests = Token.objects.using(using).filter(client_id__in=client_ids)
+    keys = [_key(digest) for digest in digests.values_list("digest", flat=True)]
+    if not keys:
+        return
+
+    def bury() -> None:
+        _quietly(lambda: _cache().set_many(dict.fromkeys(keys, TOMBSTONE), TOMBSTONE_AGE))
+
+    bury()
+    if transaction.get_connection(using).in_atomic_block:
+        transaction.on_commit(bury, using=using)
+
+
+def _cache() -> Any:
+    return caches[django_settings.SESSION_CACHE_ALIAS]
+
+
+def _key(digest: str) -> str:
+    return f"multisession:{digest}"
+
+
+def _quietly(ask: Callable[[], Answer]) -> Answer | None:
+    """The cache's answer; None, and a warning without any key in it, if it has none to give."""
+    try:
+        return ask()
+    except Exception as error:
+        logger.warning("The session cache does not answer (%s).", type(error).__name__)
+        return None
+
+
+signals.clients_changed.connect(forget_clients, dispatch_uid="multisession.backends.cached_db")

@@ -1,0 +1,123 @@
+"""The one settings dictionary, ``MULTISESSION``: every key, its default and its meaning.
+
+Values are read when they are used, so ``override_settings`` works. A key that does not exist is
+refused with the list of those that do: a misspelt security setting must not pass unnoticed.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+
+DAY = 24 * 60 * 60
+
+
+class Settings:
+    """``MULTISESSION``, one property for each key."""
+
+    @property
+    def AFTER_SIGN_OUT(self) -> Literal["choose", "next"]:
+        """Who is active after the active account signed out.
+
+        ``"choose"`` (default): nobody, until the person chooses. ``"next"``: the most recently
+        used live account, from the next safe request on.
+        """
+        value = self._get("AFTER_SIGN_OUT", "choose")
+        if value not in ("choose", "next"):
+            raise ImproperlyConfigured(
+                f"MULTISESSION['AFTER_SIGN_OUT'] is {value!r}; it must be 'choose' or 'next'."
+            )
+        return cast(Literal["choose", "next"], value)
+
+    @property
+    def ACTIVITY_INTERVAL(self) -> int:
+        """Seconds. ``last_active_at`` is written at most once in this time (default 60)."""
+        return self._seconds("ACTIVITY_INTERVAL", 60)
+
+    @property
+    def ABANDON_AGE(self) -> int:
+        """Seconds from sign-in to ``abandon_at`` (default 30 days, as in Clerk)."""
+        return self._seconds("ABANDON_AGE", 30 * DAY)
+
+    @property
+    def COOKIE_AGE(self) -> int:
+        """Seconds that a browser keeps the cookie (default 400 days, the most browsers allow).
+
+        The server ends sessions; the cookie only has to outlive them (NIST SP 800-63B-4, 5.1.1).
+        It also carries the list of accounts that a browser remembers after they signed out.
+        """
+        return self._seconds("COOKIE_AGE", 400 * DAY)
+
+    @property
+    def ADOPT_FROM(self) -> str | None:
+        """Dotted path of the session engine that the project used before, while it moves.
+
+        Its sessions are taken over one by one, so that nobody is signed out (docs/upgrade.md).
+        None (default): a session of another engine is as unknown as any other value.
+        """
+        value = self._get("ADOPT_FROM", None)
+        return None if value is None else str(value)
+
+    @property
+    def CHOOSE_URL(self) -> str:
+        """URL or URL name of the page on which one chooses an account."""
+        return self._text("CHOOSE_URL", "multisession:choose")
+
+    @property
+    def SIGN_IN_URL(self) -> str:
+        """URL or URL name of the project's sign-in page (default ``LOGIN_URL``)."""
+        return self._text("SIGN_IN_URL", str(django_settings.LOGIN_URL))
+
+    @property
+    def PROFILE_URL(self) -> str | None:
+        """URL or URL name behind *Manage account*; None (default) leaves the link out."""
+        value = self._get("PROFILE_URL", None)
+        return None if value is None else str(value)
+
+    @property
+    def AFTER_SWITCH_URL(self) -> str:
+        """URL or URL name to land on after a switch (default ``LOGIN_REDIRECT_URL``)."""
+        return self._text("AFTER_SWITCH_URL", str(django_settings.LOGIN_REDIRECT_URL))
+
+    @property
+    def AFTER_SIGN_OUT_URL(self) -> str:
+        """URL or URL name after signing out of all (default ``LOGOUT_REDIRECT_URL`` or ``/``)."""
+        return self._text("AFTER_SIGN_OUT_URL", str(django_settings.LOGOUT_REDIRECT_URL or "/"))
+
+    @property
+    def USER_LABEL(self) -> str | None:
+        """Dotted path of ``f(user) -> (name, identifier)``; None (default): name and e-mail."""
+        value = self._get("USER_LABEL", None)
+        return None if value is None else str(value)
+
+    @classmethod
+    def valid_keys(cls) -> list[str]:
+        """The valid keys, sorted."""
+        return sorted(name for name in vars(cls) if name.isupper())
+
+    def _get(self, key: str, default: Any) -> Any:
+        given = getattr(django_settings, "MULTISESSION", {})
+        if not isinstance(given, Mapping):
+            raise ImproperlyConfigured("MULTISESSION must be a dictionary.")
+        unknown = sorted(set(given) - set(self.valid_keys()))
+        if unknown:
+            raise ImproperlyConfigured(
+                f"Unknown keys in MULTISESSION: {', '.join(map(str, unknown))}. "
+                f"Valid keys: {', '.join(self.valid_keys())}."
+            )
+        return given.get(key, default)
+
+    def _text(self, key: str, default: str) -> str:
+        return str(self._get(key, default))
+
+    def _seconds(self, key: str, default: int) -> int:
+        value = self._get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise ImproperlyConfigured(
+                f"MULTISESSION[{key!r}] is {value!r}; it must be a whole number of seconds."
+            )
+        return value
+
+
+settings = Settings()

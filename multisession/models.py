@@ -1,0 +1,500 @@
+"""Who is signed in where: three tables, and the two doors through which they change.
+
+A **Client** is a browser. A **Session** is one account signed in on it. A **Token** is one value
+that the browser's cookie has had; each denotes at most one session, for good.
+
+The cookie gets a new value whenever the active account changes, so tokens form a chain in which
+each names its ``parent``, and the client points to the last one that its browser has shown:
+``presented_token``. Everything else follows from these two facts:
+
+* A token is **valid** if it is the presented one, or a child of it whose answer is perhaps still
+  on its way. All others are superseded: they show nobody and change nothing.
+* Presenting a child moves the pointer, in one conditional UPDATE, and so supersedes its parent.
+  Until then the parent works: an answer that got lost costs nobody an account.
+* The parent meanwhile sees only what it always saw: a session **added through** it belongs to its
+  children and is hidden from it. So a token that somebody planted never gains the victim's
+  account.
+* An add through a parent that has children takes the parent, and what it sees, to a client of
+  its own (``Token.leave``); it never joins the accounts of the newer token.
+
+The doors: ``SessionQuerySet.close`` for every end of a session, ``Token.succeed`` for every
+change of the active account.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings as django_settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY
+from django.db import models, router, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext_lazy as _
+
+from . import serialization, signals, tokens
+from .conf import settings
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+#: How long a superseded token is remembered. Longer than the longest request, so that a late
+#: write through it is not mistaken for a new visitor's; then it is as unknown as any other value.
+SUPERSEDED_MEMORY = datetime.timedelta(minutes=15)
+
+
+class SupersededToken(Exception):
+    """The browser has already shown a newer token: this one can no longer change anything."""
+
+
+class Client(models.Model):
+    """A browser, known by its one cookie."""
+
+    public_id = models.CharField(
+        _("id"), max_length=40, unique=True, default=tokens.new_client_id, editable=False
+    )
+    presented_token = models.ForeignKey(
+        "Token",
+        verbose_name=_("presented token"),
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        editable=False,
+    )
+    user_agent = models.CharField(_("browser"), max_length=256, blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("client")
+        verbose_name_plural = _("clients")
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @classmethod
+    def lock(cls, pk: int, *, using: str) -> Client:
+        """The row, locked until the transaction ends: every change of a client begins here.
+
+        Session rows are locked after it, in order of primary key, so that no two changes can
+        wait for each other. Raises DoesNotExist.
+        """
+        return cls.objects.using(using).select_for_update().get(pk=pk)
+
+
+class SessionQuerySet(models.QuerySet["Session"]):
+    """Questions to ask of sessions, in the words of the product."""
+
+    def accounts(self) -> SessionQuerySet:
+        """Sessions of accounts."""
+        return self.filter(user__isnull=False)
+
+    def visitors(self) -> SessionQuerySet:
+        """The others: data of visitors who have not signed in."""
+        return self.filter(user__isnull=True)
+
+    def live(self) -> SessionQuerySet:
+        """Signed in at this moment, whether or not a job has marked the expired ones."""
+        return self.filter(status=Session.Status.ACTIVE, expire_at__gt=timezone.now())
+
+    def remembered(self) -> SessionQuerySet:
+        """Signed in, or signed out and still on its client's list."""
+        return self.filter(status__in=[Session.Status.ACTIVE, Session.Status.ENDED])
+
+    def visible_to(self, token: Token) -> SessionQuerySet:
+        """What ``token`` may see of its client: all but what a newer, unseen token added."""
+        return self.filter(client_id=token.client_id).exclude(added_through_id=token.pk)
+
+    def hidden_from(self, token: Token) -> SessionQuerySet:
+        """What a sign-in through ``token`` added: for the token that followed, not for it."""
+        return self.accounts().filter(client_id=token.client_id, added_through_id=token.pk)
+
+    def with_current_status(self, status: str) -> SessionQuerySet:
+        """Those whose ``current_status`` is this one."""
+        over = Q(status=Session.Status.ACTIVE, expire_at__lte=timezone.now())
+        if status == Session.Status.ACTIVE:
+            return self.live()
+        if status == Session.Status.EXPIRED:
+            return self.filter(over | Q(status=status))
+        return self.filter(status=status)
+
+    def most_recently_used(self) -> SessionQuerySet:
+        return self.order_by("-last_active_at", "-pk")
+
+    def close(self, status: Session.Status, *, by: AbstractBaseUser | None = None) -> list[Session]:
+        """End the active ones among these, and forget their data. The only way a session ends.
+
+        ``by`` is who did it, for the signal ``session_ended``. One read and one write for any
+        number of rows. Returns the sessions that this call ended; what had already ended, by
+        whatever means, stays as it is.
+        """
+        if status == Session.Status.ACTIVE:
+            raise ValueError("close() ends sessions; 'active' is not an end.")
+        using = self._writing_alias()
+        with transaction.atomic(using=using):
+            # The lock makes the read and the write agree; by primary key, as everywhere.
+            # These (self) may be joined to other tables, which must not be locked: hence pk__in.
+            rows = list(
+                Session.objects.using(using)
+                .filter(pk__in=self.values("pk"), status=Session.Status.ACTIVE)
+                .order_by("pk")
+                .select_for_update()
+            )
+            now = timezone.now()
+            Session.objects.using(using).filter(pk__in=[row.pk for row in rows]).update(
+                status=status, session_data="", updated_at=now
+            )
+            clients_changed([row.client_id for row in rows], using)
+            for row in rows:
+                row.status = status
+                row.updated_at = now
+                if row.user_id is not None:
+                    announce(signals.session_ended, using, session=row, status=status, by=by)
+        return rows
+
+    def _writing_alias(self) -> str:
+        """The database that ``using()`` chose, or else the one that sessions are written to."""
+        chosen: str | None = getattr(self, "_db", None)
+        return chosen or router.db_for_write(Session)
+
+    def remove_all(self, *, by: AbstractBaseUser | None = None) -> list[Session]:
+        """Take these off their clients: what is live ends, what is remembered is forgotten."""
+        closed = self.close(Session.Status.REMOVED, by=by)
+        using = self._writing_alias()
+        self.using(using).filter(status=Session.Status.ENDED).update(
+            status=Session.Status.REMOVED, updated_at=timezone.now()
+        )
+        return closed
+
+
+class Session(models.Model):
+    """One account signed in on one client; or, without a user, a visitor's data."""
+
+    class Status(models.TextChoices):
+        # The words of Clerk's API; what reaches each is in docs/concepts.md.
+        ACTIVE = "active", _("active")
+        ENDED = "ended", _("signed out")
+        REMOVED = "removed", _("removed")
+        REPLACED = "replaced", _("replaced")
+        REVOKED = "revoked", _("revoked")
+        EXPIRED = "expired", _("expired")
+        ABANDONED = "abandoned", _("abandoned")
+
+    public_id = models.CharField(
+        _("id"), max_length=40, unique=True, default=tokens.new_session_id, editable=False
+    )
+    client = models.ForeignKey(
+        Client,
+        verbose_name=_("client"),
+        on_delete=models.CASCADE,
+        db_index=False,
+        related_name="sessions",
+        editable=False,
+    )
+    user = models.ForeignKey(
+        django_settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        null=True,
+        on_delete=models.CASCADE,
+        # Projects may keep users in another database (decisions.md); the index below serves it.
+        db_constraint=False,
+        db_index=False,
+        related_name="multisession_sessions",
+        editable=False,
+    )
+    added_through = models.ForeignKey(
+        "Token",
+        verbose_name=_("added through"),
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        editable=False,
+    )
+    status = models.CharField(
+        _("status"), max_length=9, choices=Status.choices, default=Status.ACTIVE, editable=False
+    )
+    session_data = models.TextField(_("data"), blank=True, editable=False)
+    ip_address = models.GenericIPAddressField(_("IP address"), null=True, editable=False)
+    created_at = models.DateTimeField(_("signed in"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
+    last_active_at = models.DateTimeField(_("last active"), default=timezone.now, editable=False)
+    expire_at = models.DateTimeField(_("expires"), editable=False)
+    abandon_at = models.DateTimeField(_("abandoned"), editable=False)
+    expire_at_browser_close = models.BooleanField(_("until the browser closes"), default=False)
+
+    objects = SessionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+        indexes = [
+            models.Index(fields=["client", "-id"], name="multisession_of_client"),
+            models.Index(fields=["user", "-id"], name="multisession_of_user"),
+            models.Index(fields=["status", "expire_at"], name="multisession_by_expiry"),
+        ]
+        permissions = [("revoke_session", "Can revoke session")]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def is_live(self) -> bool:
+        """Signed in at this moment."""
+        return self.status == self.Status.ACTIVE and self.expire_at > timezone.now()
+
+    @property
+    def current_status(self) -> Status:
+        """The status at this moment: an active session whose time is over has expired."""
+        if self.status == self.Status.ACTIVE and self.expire_at <= timezone.now():
+            return self.Status.EXPIRED
+        return self.Status(self.status)
+
+    def get_decoded(self) -> dict[str, Any]:
+        """The session's data, as ``request.session`` shows it."""
+        return serialization.loads(self.session_data)
+
+    def is_current_for(self, user: Any) -> bool:
+        """Whether ``user`` may still act through this session.
+
+        The same questions that ``django.contrib.auth.get_user`` asks: does the backend let the
+        user in (a deactivated one is not), and is the password the one of the sign-in? The keys
+        of SECRET_KEY_FALLBACKS count, so a rotated SECRET_KEY signs nobody out.
+        """
+        from django.contrib.auth import load_backend  # its models need the app registry
+
+        data = self.get_decoded()
+        backend_path = data.get(BACKEND_SESSION_KEY)
+        if user is None or backend_path not in django_settings.AUTHENTICATION_BACKENDS:
+            return False
+        may_sign_in = getattr(load_backend(backend_path), "user_can_authenticate", None)
+        if may_sign_in is not None and not may_sign_in(user):
+            return False
+        if not hasattr(user, "get_session_auth_hash"):
+            return True
+        found = data.get(HASH_SESSION_KEY, "")
+        hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+        return any(constant_time_compare(found, valid) for valid in hashes)
+
+    def touch(self, *, ip_address: str | None = None) -> bool:
+        """Note that the account is in use: ``last_active_at``, once in ``ACTIVITY_INTERVAL``.
+
+        One conditional UPDATE, and only if the time has come. Returns whether it was written.
+        """
+        now = timezone.now()
+        interval = datetime.timedelta(seconds=settings.ACTIVITY_INTERVAL)
+        if self.last_active_at > now - interval:
+            return False
+        changed = {"last_active_at": now, "ip_address": ip_address or self.ip_address}
+        written = (
+            type(self)
+            .objects.filter(
+                pk=self.pk, status=self.Status.ACTIVE, last_active_at__lte=now - interval
+            )
+            .update(**changed)
+        )
+        if written:
+            self.last_active_at = now
+            clients_changed([self.client_id], self._state.db)
+        return bool(written)
+
+    def reopen(self, session_data: str) -> bool:
+        """Take back a removal that ``login()`` caused when it made room for another account.
+
+        Only for the engine, in the request that closed it. Returns whether it was still removed.
+        """
+        reopened = Session.objects.filter(pk=self.pk, status=self.Status.REMOVED).update(
+            status=self.Status.ACTIVE, session_data=session_data, updated_at=timezone.now()
+        )
+        clients_changed([self.client_id], self._state.db)
+        if reopened:
+            self.status = self.Status.ACTIVE
+        return bool(reopened)
+
+    def close(self, status: Status, *, by: AbstractBaseUser | None = None) -> bool:
+        """End this session (see ``SessionQuerySet.close``). Returns whether this call did it."""
+        closed = Session.objects.filter(pk=self.pk).close(status, by=by)
+        if closed:
+            self.status = closed[0].status
+            self.session_data = ""
+            self.updated_at = closed[0].updated_at
+        return bool(closed)
+
+    def end(self, *, by: AbstractBaseUser | None = None) -> bool:
+        """Sign out; the account stays remembered on the client."""
+        return self.close(self.Status.ENDED, by=by)
+
+    def revoke(self, *, by: AbstractBaseUser | None = None) -> bool:
+        """End it from outside: an administrator, a program, another client."""
+        return self.close(self.Status.REVOKED, by=by)
+
+    def remove(self, *, by: AbstractBaseUser | None = None) -> bool:
+        """Take the account off the client: signed in or remembered, it is gone from its lists."""
+        closed = bool(Session.objects.filter(pk=self.pk).remove_all(by=by))
+        self.status = self.Status.REMOVED
+        return closed
+
+
+class TokenQuerySet(models.QuerySet["Token"]):
+    def valid(self) -> TokenQuerySet:
+        """The presented token of each client, and those that may still take its place."""
+        return self.filter(
+            Q(client__presented_token_id=F("pk"))
+            | Q(client__presented_token_id=F("parent_id"))
+            | Q(client__presented_token__isnull=True)
+        )
+
+
+class Token(models.Model):
+    """One value that the cookie of a client has had, as its hash."""
+
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="tokens")
+    session = models.ForeignKey(
+        Session,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        editable=False,
+    )
+    parent = models.ForeignKey(
+        "self",
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="children",
+        editable=False,
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = TokenQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("token")
+        verbose_name_plural = _("tokens")
+
+    def __str__(self) -> str:
+        return f"token {self.pk}"
+
+    @property
+    def is_valid(self) -> bool:
+        """Presented, or about to be. (A client that points to no token has only ever had one.)"""
+        presented = self.client.presented_token_id
+        return presented is None or presented in (self.pk, self.parent_id)
+
+    @property
+    def is_unseen(self) -> bool:
+        """Made for an answer that the browser has not yet shown to have received."""
+        return self.parent_id is not None and self.client.presented_token_id == self.parent_id
+
+    def live_session(self) -> Session | None:
+        """The session that this token denotes, if it is still live and still on this client."""
+        session = self.session
+        if session is None or session.client_id != self.client_id or not session.is_live:
+            return None
+        return session
+
+    def present(self) -> bool:
+        """The browser has shown this token: its parent is superseded from now on.
+
+        One conditional UPDATE. False if another child of the same parent came first.
+        """
+        moved = Client.objects.filter(pk=self.client_id, presented_token_id=self.parent_id).update(
+            presented_token_id=self.pk
+        )
+        if moved:
+            self.client.presented_token_id = self.pk
+            clients_changed([self.client_id], self._state.db)
+        return bool(moved)
+
+    def claim(self, *, adding: bool = False) -> Client:
+        """Lock the client for a change through this token. ``adding``: of an account.
+
+        To be called in a transaction, before ``succeed``. The client returned is this token's
+        own, which may be a new one (see ``leave``). Raises SupersededToken.
+        """
+        using = self._state.db or router.db_for_write(Token)
+        self.client = Client.lock(self.client_id, using=using)
+        if not self.is_valid:
+            raise SupersededToken
+        if self.children.exists() and (
+            adding or Session.objects.using(using).hidden_from(self).exists()
+        ):
+            self.leave()
+        return self.client
+
+    def succeed(self, secret: str, session: Session | None) -> Token:
+        """A new token in place of this one: the only way the active account changes.
+
+        ``secret`` is the new value for the cookie, ``session`` whom it denotes. Needs the lock
+        of ``claim``.
+        """
+        using = self._state.db or router.db_for_write(Token)
+        if self.client.presented_token_id != self.pk:
+            self.client.presented_token_id = self.pk
+            self.client.save(update_fields=["presented_token"])
+        self.forget_ancestors()
+        return Token.objects.using(using).create(
+            digest=tokens.digest(secret), client=self.client, session=session, parent=self
+        )
+
+    def leave(self) -> None:
+        """Take this token, and what it sees, to a client of its own.
+
+        For a token whose successor was never shown: either the answer that carried it was lost,
+        or somebody else holds it. The successor keeps what only it could see.
+        """
+        using = self._state.db or router.db_for_write(Token)
+        left = self.client
+        clients_changed([left.pk], using)
+        successor = self.children.order_by("-pk").first()
+        own = Client.objects.using(using).create(
+            user_agent=left.user_agent, presented_token_id=self.pk
+        )
+        Session.objects.using(using).filter(
+            pk__in=list(Session.objects.using(using).visible_to(self).values_list("pk", flat=True))
+        ).update(client=own)
+        Token.objects.using(using).filter(pk=self.pk).update(client=own)
+        Client.objects.using(using).filter(pk=left.pk).update(presented_token=successor)
+        self.children.update(parent=None)
+        self.client = own
+
+    def forget_ancestors(self) -> None:
+        """Delete the superseded tokens of this client that no late request can still carry.
+
+        All but the parent had been superseded when this token was made.
+        """
+        if self.created_at > timezone.now() - SUPERSEDED_MEMORY:
+            return
+        using = self._state.db or router.db_for_write(Token)
+        ancestors = Token.objects.using(using).filter(client_id=self.client_id, pk__lt=self.pk)
+        if self.parent_id is not None:
+            ancestors = ancestors.exclude(pk=self.parent_id)
+        ancestors._raw_delete(using)
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Superseded so long ago that it counts as unknown. (For a token that is not valid.)"""
+        presented = self.client.presented_token
+        return presented is None or presented.created_at < timezone.now() - SUPERSEDED_MEMORY
+
+
+def clients_changed(client_ids: list[int], using: str | None) -> None:
+    """Tell the caches, before the transaction ends and anybody else can see the change."""
+    if signals.clients_changed.has_listeners(Client):
+        alias = using or router.db_for_write(Client)
+        signals.clients_changed.send(sender=Client, client_ids=client_ids, using=alias)
+
+
+def announce(signal: Any, using: str, **arguments: Any) -> None:
+    """Send ``signal`` once the transaction is committed; a failing receiver breaks nothing."""
+    transaction.on_commit(
+        lambda: signal.send_robust(sender=Session, **arguments), using=using, robust=True
+    )

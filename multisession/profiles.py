@@ -1,0 +1,132 @@
+"""How an account is shown to people: its name, its identifier, its initials and its colour.
+
+Everything here is worked out from the user object alone, without a query, and copes with what
+people put into names: nothing at all, one word, any script, emoji, stray control characters.
+"""
+
+import unicodedata
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+from .conf import settings
+
+#: Number of avatar colours; the stylesheet has a class ``ms-hue-<n>`` for each.
+HUES = 12
+
+ZERO_WIDTH_JOINER = "\u200d"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """An account as the menu and the chooser show it."""
+
+    #: What to call the account; never empty as long as the user has a username.
+    name: str
+    #: What tells it from others (e-mail or username); empty where it would repeat the name.
+    identifier: str
+    #: One or two characters to stand in for a picture.
+    initials: str
+    #: 0..11, the same for a user for ever, whatever becomes of the name.
+    hue: int
+
+    @property
+    def label(self) -> str:
+        """Name and identifier in one line, for the accessible names of buttons."""
+        return f"{self.name}, {self.identifier}" if self.identifier else self.name
+
+
+def profile_of(user: Any) -> Profile:
+    """The profile of ``user``, through the setting ``USER_LABEL`` if there is one."""
+    name, identifier = (_tidy(part) for part in _labeller()(user))
+    return Profile(
+        name=name or identifier,
+        identifier=identifier if name and name != identifier else "",
+        initials=initials(name or identifier),
+        # The key, not the name: somebody who marries keeps the colour.
+        hue=zlib.crc32(str(user.pk).encode()) % HUES,
+    )
+
+
+def name_and_identifier(user: Any) -> tuple[str, str]:
+    """The default for ``USER_LABEL``: the full name, and the e-mail address or else the username.
+
+    Asks only for what every user model may have; a model without names has an empty one.
+    """
+    full_name = user.get_full_name() if hasattr(user, "get_full_name") else ""
+    email_field = user.get_email_field_name() if hasattr(user, "get_email_field_name") else ""
+    return full_name, getattr(user, email_field or "email", "") or user.get_username()
+
+
+def initials(text: str) -> str:
+    """The first letters of the first and the last word, or the one character that says most.
+
+    Two letters only where a script has capitals: those of Arabic would join into a syllable, and
+    one Chinese character is as wide, and says as much, as two Latin letters.
+    """
+    words = [start for start in map(_first_letter, text.split("@")[0].split()) if start]
+    if not words:
+        return _first_cluster(text.strip()) or "?"
+    first, last = words[0], words[-1]
+    if len(words) > 1 and _has_case(first) and _has_case(last):
+        return _capital(first) + _capital(last)
+    return _capital(first)
+
+
+def _labeller() -> Callable[[Any], tuple[str, str]]:
+    path = settings.USER_LABEL
+    return import_string(path) if path else name_and_identifier
+
+
+def _tidy(text: Any) -> str:
+    """One line without control characters: a name must not be able to rearrange its page."""
+    composed = unicodedata.normalize("NFC", str(text or ""))
+    # Format characters stay: emoji are joined, and Persian is spelt, with them. <bdi> confines
+    # those that change the direction.
+    printable = "".join(" " if unicodedata.category(c) == "Cc" else c for c in composed)
+    return " ".join(printable.split())
+
+
+def _first_letter(word: str) -> str:
+    """The first letter or digit of a word with its accents; empty if it has none."""
+    for position, character in enumerate(word):
+        if character.isalnum():
+            return _first_cluster(word[position:])
+    return ""
+
+
+def _first_cluster(text: str) -> str:
+    """The first thing that a reader would call one character, emoji sequences included."""
+    cluster = ""
+    for character in text:
+        if cluster and not _extends(cluster, character):
+            break
+        cluster += character
+    return cluster
+
+
+def _extends(cluster: str, character: str) -> bool:
+    is_flag = _is_regional(character) and len(cluster) == 1 and _is_regional(cluster)
+    return (
+        is_flag
+        or unicodedata.category(character).startswith("M")
+        or character == ZERO_WIDTH_JOINER
+        or cluster.endswith(ZERO_WIDTH_JOINER)
+        or "\U0001f3fb" <= character <= "\U0001f3ff"  # skin tones
+    )
+
+
+def _is_regional(character: str) -> bool:
+    return "\U0001f1e6" <= character <= "\U0001f1ff"
+
+
+def _has_case(cluster: str) -> bool:
+    return cluster.lower() != cluster.upper()
+
+
+def _capital(cluster: str) -> str:
+    upper = cluster.upper()
+    return upper if len(upper) == len(cluster) else cluster  # not "SS" for "ß"

@@ -1,0 +1,49 @@
+"""What Django's own sign-in signals tell the engine. Connected by the app's config."""
+
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+
+from . import signals
+from .backends.db import SessionStore
+from .models import Session
+
+
+def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
+    """``login()`` has written the user into the session: an account is about to be added.
+
+    Without a request (Channels sends none) there is no store to tell: the account that made
+    room stays signed out, as under Django's own sessions.
+    """
+    store = getattr(request, "session", None)
+    if not isinstance(store, SessionStore):
+        return
+    active = store.row
+    if active is not None and active.user_id == user.pk:
+        return
+    leaving = store.confirm_login(user)
+    # In a project whose user model was swapped at run time (tests), the key fits no user.
+    fits = isinstance(user, Session.user.field.related_model)
+    entering = Session(user=user) if fits else Session()
+    try:
+        signals.active_session_changing.send(
+            sender=Session, request=request, leaving=leaving, entering=entering
+        )
+    except Exception:
+        store.refuse_login()
+        if request is not None and hasattr(request, "user"):
+            request.user = AnonymousUser()
+        raise
+
+
+def on_signed_out(sender: Any, request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
+    """``logout()`` is about to flush the session: that flush is meant as a sign-out."""
+    store = getattr(request, "session", None)
+    if not isinstance(store, SessionStore):
+        return
+    if store.row is not None and store.row.user_id is not None:
+        signals.active_session_changing.send(
+            sender=Session, request=request, leaving=store.row, entering=None
+        )
+    store.announce_sign_out(user)

@@ -1,0 +1,26 @@
+"""What other code may listen to. Every signal's sender is the ``Session`` model.
+
+``active_session_changing`` runs **before** the active account changes and may refuse: an
+exception raised by a receiver leaves everything as it was and reaches the caller. (Clerk called
+this hook ``beforeEmit``.) The three others run after the transaction was committed; what a
+receiver of these raises is logged and changes nothing.
+"""
+
+from django.dispatch import Signal
+
+#: Arguments: ``request`` (HttpRequest, or None outside a request), ``leaving`` (Session or None),
+#: ``entering`` (Session or None; not yet saved when a sign-in is about to add it).
+active_session_changing = Signal()
+
+#: Arguments: ``session``. An account signed in on a client.
+session_created = Signal()
+
+#: Arguments: ``session``. The account became its client's active one.
+session_activated = Signal()
+
+#: Arguments: ``session``, ``status`` (the new Session.Status), ``by`` (who: a user, or None).
+session_ended = Signal()
+
+#: For caches of the engine, not for projects. Arguments: ``client_ids``, ``using``. Something that
+#: a token of these clients shows has changed; sent at once, within the transaction.
+clients_changed = Signal()

@@ -1,0 +1,83 @@
+"""``{% load multisession %}``: the UserButton, and what one needs to build another."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from django import template
+from django.template import Context
+
+from multisession.menu import Options, menu_context
+from multisession.models import Session
+from multisession.profiles import Profile, profile_of
+from multisession.request import MultiSessionRequest
+
+register = template.Library()
+
+PLACEMENTS = ("bottom-end", "bottom-start", "top-end", "top-start")
+
+
+@register.inclusion_tag("multisession/user_button.html", takes_context=True)
+def user_button(
+    context: Context,
+    *,
+    show_name: bool = False,
+    default_open: bool = False,
+    placement: str = "bottom-end",
+    sign_in_url: str | None = None,
+    after_switch_url: str | None = None,
+    after_sign_out_url: str | None = None,
+    after_sign_out_one_url: str | None = None,
+    profile_url: str | None = None,
+    sign_in_partial: bool = False,
+) -> dict[str, Any]:
+    """The active account's avatar with its menu; a link to sign in while there is none.
+
+    Costs no query beyond the one for ``request.user``: the list of accounts is loaded when
+    somebody is about to open the menu. Without a request in the context it renders nothing.
+
+    ``sign_in_partial``: the project's sign-in view answers htmx with its form alone, so *Add
+    account* may open it inside the menu.
+    """
+    if placement not in PLACEMENTS:
+        raise template.TemplateSyntaxError(
+            f"user_button: placement is {placement!r}; it must be one of {', '.join(PLACEMENTS)}."
+        )
+    request: MultiSessionRequest | None = context.get("request")
+    if request is None:  # a bare error page
+        return {}
+    options = Options(
+        sign_in_url=sign_in_url,
+        after_switch_url=after_switch_url,
+        after_sign_out_url=after_sign_out_url,
+        after_sign_out_one_url=after_sign_out_one_url,
+        profile_url=profile_url,
+        sign_in_partial=sign_in_partial,
+    )
+    return menu_context(request, options) | {
+        "show_name": show_name,
+        "default_open": default_open,
+        "placement": placement,
+        # Several buttons may share a page, and a page may fetch another one later.
+        "button_id": f"ms-button-{secrets.token_hex(4)}",
+    }
+
+
+@register.simple_tag(takes_context=True)
+def session_list(context: Context) -> list[Session]:
+    """``{% session_list as sessions %}``: the accounts signed in on this browser (one query)."""
+    return list(context["request"].multisession.sessions)
+
+
+@register.simple_tag(takes_context=True)
+def active_session(context: Context) -> Session | None:
+    """``{% active_session as session %}``: the session of ``request.user``, or None."""
+    session: Session | None = context["request"].multisession.session
+    return session
+
+
+@register.filter
+def account_profile(user: Any) -> Profile:
+    """``{% with profile=session.user|account_profile %}``: name, identifier, initials, hue."""
+    return profile_of(user)

@@ -1,0 +1,16 @@
+"""``path("multisession/", include("multisession.urls"))``."""
+
+from django.urls import path
+
+from . import views
+
+app_name = "multisession"
+
+urlpatterns = [
+    path("menu/", views.menu, name="menu"),
+    path("choose/", views.choose, name="choose"),
+    path("set-active/", views.set_active, name="set_active"),
+    path("sign-out/", views.sign_out, name="sign_out"),
+    path("sign-out-all/", views.sign_out_all, name="sign_out_all"),
+    path("forget/", views.forget, name="forget"),
+]

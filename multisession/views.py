@@ -1,0 +1,171 @@
+"""The pages and actions behind the menu. Thin: what happens is in ``actions``.
+
+Every action is a plain POST form that answers with a redirect. For htmx the same views answer
+with ``HX-Redirect``: a change of account is always a full page load, so nothing of the account
+that was left (forms, tokens, cached fragments) stays on the screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+
+from django.contrib import messages
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.http import HttpResponse
+from django.shortcuts import redirect, render, resolve_url
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from . import actions
+from .conf import settings
+from .menu import Options, is_htmx, menu_context, on_site, sign_in_link
+from .profiles import profile_of
+from .request import MultiSessionRequest
+
+
+def personal(view: Callable[[MultiSessionRequest], HttpResponse]) -> Callable[..., HttpResponse]:
+    """The answer depends on the account: no cache may keep it, nor mix page and fragment."""
+    return never_cache(vary_on_headers("Cookie", "HX-Request")(view))
+
+
+def action(view: Callable[[MultiSessionRequest, str], HttpResponse]) -> Callable[..., HttpResponse]:
+    """A POST that names a session in ``session``; one that this browser hasn't got is a 404."""
+
+    @wraps(view)
+    def with_session_id(request: MultiSessionRequest) -> HttpResponse:
+        try:
+            return view(request, request.POST.get("session", ""))
+        except actions.SessionNotFound:
+            if not is_htmx(request):
+                raise
+            # The page is out of date, and htmx 2 would show nothing of a 404: show what is true.
+            return HttpResponse(status=404, headers={"HX-Redirect": choose_url()})
+        except actions.UpdateError:
+            # Another click was quicker, and this one has changed nothing: show what is true.
+            return go_to(request, choose_url())
+
+    return personal(require_POST(csrf_protect(with_session_id)))
+
+
+@personal
+@require_safe
+@csrf_protect  # the forms in it need the cookie, whatever middleware the project has
+def menu(request: MultiSessionRequest) -> HttpResponse:
+    """The menu's panel, which the UserButton loads when it is first opened."""
+    return render_menu(request)
+
+
+@personal
+@require_safe
+@csrf_protect
+def choose(request: MultiSessionRequest) -> HttpResponse:
+    """The accounts signed in on this browser, and those that it remembers, to choose from."""
+    next_url = requested_next(request)
+    accounts = request.multisession
+    context = {
+        "session": accounts.session,
+        "sessions": accounts.sessions,
+        "signed_out": [
+            {
+                "session": session,
+                "sign_in_url": sign_in_link(None, session=session.public_id, next=next_url),
+            }
+            for session in accounts.signed_out_sessions
+        ],
+        "next": next_url,
+        "continue_url": next_url or resolve_url(settings.AFTER_SWITCH_URL),
+        "add_account_url": sign_in_link(None, next=next_url),
+        "choose_url": request.get_full_path(),
+    }
+    return render(request, "multisession/choose.html", context)
+
+
+@action
+def set_active(request: MultiSessionRequest, session_id: str) -> HttpResponse:
+    """Switch to an account of this browser."""
+    try:
+        actions.set_active(request, session_id)
+    except actions.SignInAgain as refused:
+        return ask_to_sign_in_again(request, refused)
+    profile = profile_of(request.user)
+    text = _("You are now using %(account)s.") % {"account": profile.identifier or profile.name}
+    messages.success(request, text, fail_silently=True)
+    return go_to(request, requested_next(request) or settings.AFTER_SWITCH_URL)
+
+
+@action
+def sign_out(request: MultiSessionRequest, session_id: str) -> HttpResponse:
+    """Sign out of one account; the others stay signed in."""
+    active = request.multisession.session
+    actions.sign_out(request, session_id)
+    next_url = requested_next(request)
+    if active is not None and active.public_id == session_id:
+        return go_to(request, next_url or after_sign_out_url(request))
+    if is_htmx(request) and not next_url:
+        return render_menu(request)
+    return go_to(request, next_url or choose_url())
+
+
+@action
+def forget(request: MultiSessionRequest, session_id: str) -> HttpResponse:
+    """Take an account off this browser's list."""
+    actions.forget(request, session_id)
+    return go_to(request, requested_next(request) or choose_url())
+
+
+@personal
+@require_POST
+@csrf_protect
+def sign_out_all(request: MultiSessionRequest) -> HttpResponse:
+    """Sign out of every account of this browser, and forget them."""
+    actions.sign_out_all(request)
+    return go_to(request, requested_next(request) or settings.AFTER_SIGN_OUT_URL)
+
+
+def ask_to_sign_in_again(
+    request: MultiSessionRequest, refused: actions.SignInAgain
+) -> HttpResponse:
+    """To the sign-in page, which finds the account by its session's id and asks its password."""
+    session = refused.session
+    text = _("Sign in again to use %(account)s.") % {"account": profile_of(session.user).label}
+    messages.info(request, text, fail_silently=True)
+    next_url = requested_next(request)
+    return go_to(request, sign_in_link(None, session=session.public_id, next=next_url))
+
+
+def render_menu(request: MultiSessionRequest) -> HttpResponse:
+    context = menu_context(request, Options.from_query(request.GET))
+    context["other_sessions"] = request.multisession.other_sessions
+    if not context["other_sessions"]:
+        context["sign_out_next"] = context["after_sign_out_url"]
+    context["focus_add"] = request.GET.get("focus") == "add"  # coming back from the sign-in form
+    return render(request, "multisession/_menu.html", context)
+
+
+def go_to(request: MultiSessionRequest, url: str) -> HttpResponse:
+    """A full page load of ``url`` (or of the URL with that name), for a browser or for htmx."""
+    response = redirect(url)
+    if is_htmx(request):
+        return HttpResponse(headers={"HX-Redirect": response["Location"]})
+    return response
+
+
+def requested_next(request: MultiSessionRequest) -> str:
+    """Where the form, or the link to this page, wants to go; empty unless that is on this site."""
+    parameters = request.POST if request.method == "POST" else request.GET
+    return on_site(request, parameters.get(REDIRECT_FIELD_NAME))
+
+
+def after_sign_out_url(request: MultiSessionRequest) -> str:
+    """Where to go when the active account has signed out."""
+    if settings.AFTER_SIGN_OUT == "next" and request.multisession.sessions:
+        return settings.AFTER_SWITCH_URL
+    return choose_url()
+
+
+def choose_url() -> str:
+    return resolve_url(settings.CHOOSE_URL)

@@ -1,0 +1,78 @@
+"""A real browser on a real server, and an ear for everything it complains about."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.browser import chromium
+
+# Playwright keeps an event loop running in the test's thread, which has nothing to do with us;
+# without this Django refuses to touch the database from there.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+FLAGS = [
+    "--no-sandbox",  # Chromium has none for root, as whom a CI server runs
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+TIMEOUT = 15_000
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, one for all tests."""
+    path = chromium.find()
+    if path is None:
+        (pytest.fail if chromium.required() else pytest.skip)(chromium.LEFT_OUT)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Complaints(list[str]):
+    """What a page said on the console: nothing, unless a test expects it."""
+
+    def listen(self, page: Page) -> None:
+        page.on("console", lambda message: self.hear(message.type, message.text))
+        page.on("pageerror", lambda error: self.append(f"page error: {error}"))
+
+    def hear(self, kind: str, text: str) -> None:
+        # Chromium reports a refusal by the content policy as an error too.
+        if kind in {"error", "warning"}:
+            self.append(f"{kind}: {text}")
+
+    def expect(self, part: str) -> None:
+        """Take back the complaints that contain this; there has to be one."""
+        found = [complaint for complaint in self if part in complaint]
+        assert found, f"nobody complained of {part!r}: {self}"
+        self[:] = [complaint for complaint in self if part not in complaint]
+
+
+@pytest.fixture
+def complaints() -> Iterator[Complaints]:
+    complaints = Complaints()
+    yield complaints
+    assert complaints == []
+
+
+@pytest.fixture
+def new_browser(browser: Browser, live_server, complaints) -> Iterator[Callable[..., Page]]:
+    """Make a browser with no cookies: ``new_browser(java_script_enabled=False)``."""
+    contexts: list[BrowserContext] = []
+
+    def make(**options: object) -> Page:
+        context = browser.new_context(base_url=live_server.url, **options)
+        context.set_default_timeout(TIMEOUT)
+        contexts.append(context)
+        context.on("page", complaints.listen)
+        return context.new_page()
+
+    yield make
+    for context in contexts:
+        context.close()

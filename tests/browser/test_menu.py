@@ -1,0 +1,261 @@
+"""The UserButton in a real browser: loading, keys, focus, double clicks, with htmx 2 and 4."""
+
+import re
+
+import pytest
+from django.test import Client
+from playwright.sync_api import Page, Request, expect
+
+from accounts.models import User
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+class Menu:
+    """A page with the menu on it, as Ada, with Grace and Alan beside her."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.button = page.locator("[data-multisession-button]")
+        self.trigger = self.button.locator("> summary")
+        self.panel = self.button.locator("[data-multisession-panel]")
+        self.requests: list[Request] = []
+        page.on("request", lambda request: self.requests.append(request))
+
+    def requests_to(self, url: str) -> int:
+        return sum(url in request.url for request in self.requests)
+
+    def is_loaded(self) -> None:
+        expect(self.panel.get_by_text("Other accounts", exact=True)).to_have_count(1)
+
+    def open(self) -> None:
+        self.trigger.click()
+        self.is_loaded()
+
+    def whoami(self) -> str | None:
+        return self.page.request.get("/whoami").json()["user"]
+
+    def focused(self) -> str:
+        """The accessible name of what has the focus."""
+        [line] = self.page.locator(":focus").aria_snapshot().splitlines()[:1]
+        return re.findall(r'"(.*)"', line)[0]
+
+
+def sign_in(page: Page, *users: User) -> None:
+    """Give the page's browser the cookie of one in which these users signed in, the last active."""
+    browser = Client()
+    for user in users:
+        browser.force_login(user)
+    page.goto("/accounts/sign-in/")
+    value = browser.cookies["sessionid"].value
+    page.context.add_cookies([{"name": "sessionid", "value": value, "url": page.url}])
+    page.goto("/")
+
+
+@pytest.fixture(params=["htmx-2", "htmx-4"])
+def page(request, new_browser, ada: User, grace: User, alan: User) -> Page:
+    """The demo under the htmx that it ships with, and the same pages under the other one."""
+    page = new_browser(reduced_motion="reduce")
+    if request.param == "htmx-4":
+        page.route("**/htmx-2.min*.js", lambda route: route.continue_(url=as_htmx_4(route)))
+    sign_in(page, alan, grace, ada)
+    version = page.evaluate("htmx.version")
+    assert version.startswith(request.param[-1])
+    return page
+
+
+def as_htmx_4(route) -> str:
+    return re.sub(r"htmx-2\.min[.\w]*\.js", "htmx-4.min.js", route.request.url)
+
+
+@pytest.fixture
+def menu(page: Page) -> Menu:
+    return Menu(page)
+
+
+class TestLoading:
+    def test_nothing_is_loaded_until_somebody_comes_near(self, menu):
+        menu.page.wait_for_load_state("networkidle")
+        assert menu.requests_to("/menu/") == 0
+        assert menu.panel.get_by_text("grace@example.com").count() == 0
+
+    def test_hover_loads_it_before_it_is_opened_and_only_once(self, menu):
+        menu.trigger.hover()
+        menu.is_loaded()
+        assert not menu.panel.is_visible()
+        menu.open()
+        menu.trigger.click()
+        menu.trigger.click()
+        menu.page.wait_for_load_state("networkidle")
+        assert menu.requests_to("/menu/") == 1
+
+    def test_focus_loads_it_too(self, menu):
+        menu.trigger.focus()
+        menu.is_loaded()
+        menu.page.keyboard.press("Enter")
+        expect(menu.panel).to_be_visible()
+        menu.page.wait_for_load_state("networkidle")
+        assert menu.requests_to("/menu/") == 1
+
+    def test_until_it_is_there_the_active_account_can_be_used(self, menu, complaints):
+        menu.page.route("**/menu/*", lambda route: route.abort())
+        menu.trigger.click()
+        expect(menu.panel.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
+        menu.panel.get_by_role("link", name="Switch or add account").click()
+        expect(menu.page).to_have_url(re.compile("/accounts/choose/"))
+        complaints.clear()
+
+    def test_after_a_lost_connection_it_is_tried_again(self, menu, complaints):
+        menu.page.route("**/menu/*", lambda route: route.abort(), times=1)
+        menu.trigger.hover()
+        menu.page.wait_for_timeout(200)
+        complaints.clear()
+        menu.open()
+
+
+class TestKeys:
+    ORDER = (
+        "Manage account",
+        "Sign out",
+        "Manage all",
+        "Switch to Grace Hopper, grace@example.com",
+        "Switch to Alan Turing, alan@example.com",
+        "Add account",
+        "Sign out of all accounts",
+    )
+
+    def press(self, menu: Menu, key: str) -> str:
+        menu.page.keyboard.press(key)
+        return menu.focused()
+
+    def test_tab_goes_through_it_in_the_order_one_sees_and_closes_it_behind(self, menu):
+        menu.trigger.focus()
+        menu.is_loaded()
+        menu.page.keyboard.press("Enter")
+        assert tuple(self.press(menu, "Tab") for _ in self.ORDER) == self.ORDER
+        menu.page.keyboard.press("Tab")
+        expect(menu.panel).to_be_hidden()
+
+    def test_arrows_wrap_and_home_and_end_jump(self, menu):
+        menu.trigger.focus()
+        menu.is_loaded()
+        assert self.press(menu, "ArrowDown") == self.ORDER[0]  # and it has opened
+        assert [self.press(menu, "ArrowDown") for _ in self.ORDER] == [
+            *self.ORDER[1:],
+            self.ORDER[0],
+        ]
+        assert self.press(menu, "ArrowUp") == self.ORDER[-1]
+        assert self.press(menu, "Home") == self.ORDER[0]
+        assert self.press(menu, "End") == self.ORDER[-1]
+
+    def test_letters_find_an_account_by_its_name(self, menu):
+        menu.open()
+        assert self.press(menu, "g") == self.ORDER[3]
+        menu.page.wait_for_timeout(750)
+        assert self.press(menu, "a") == self.ORDER[4]
+        assert self.press(menu, "d") == self.ORDER[5]  # "ad": Add account, not Alan
+
+    def test_escape_closes_and_gives_the_focus_back(self, menu):
+        menu.open()
+        self.press(menu, "End")
+        menu.page.keyboard.press("Escape")
+        expect(menu.panel).to_be_hidden()
+        expect(menu.trigger).to_be_focused()
+        expect(menu.trigger).to_have_attribute("aria-expanded", "false")
+
+    def test_the_trigger_says_what_it_does_and_for_whom(self, menu):
+        menu.trigger.focus()
+        assert menu.focused() == "Open user menu: Ada Lovelace, ada@example.com"
+        menu.page.keyboard.press("Enter")
+        assert menu.focused() == "Close user menu: Ada Lovelace, ada@example.com"
+        expect(menu.trigger).to_have_attribute("aria-expanded", "true")
+
+    def test_a_click_elsewhere_closes(self, menu):
+        menu.open()
+        menu.page.mouse.click(5, 300)
+        expect(menu.panel).to_be_hidden()
+
+    def test_keys_in_the_sign_in_form_are_for_typing(self, menu):
+        menu.open()
+        menu.panel.get_by_role("link", name="Add account").click()
+        field = menu.panel.get_by_label("E-mail address")
+        expect(field).to_be_focused()
+        field.press_sequentially("grace")
+        field.press("Home")
+        field.press("ArrowDown")
+        expect(field).to_be_focused()
+        expect(field).to_have_value("grace")
+
+
+class TestActing:
+    def test_a_double_click_switches_once(self, menu, grace):
+        menu.open()
+        menu.panel.get_by_role("button", name="Switch to Grace").dblclick()
+        message = f"You are now using {grace.email}."
+        expect(menu.page.get_by_text(message)).to_have_count(1)
+        assert menu.requests_to("/set-active/") == 1
+        assert menu.whoami() == grace.email
+
+    def test_a_click_in_two_rows_makes_the_first_one_active(self, menu, grace):
+        menu.open()
+        menu.page.route("**/set-active/", lambda route: (delay(menu), route.continue_()))
+        menu.panel.get_by_role("button", name="Switch to Grace").click()
+        busy = menu.panel.locator("form[aria-busy=true]")
+        expect(busy).to_have_count(1)
+        second = menu.panel.get_by_role("button", name="Switch to Alan")
+        second.click(force=True, timeout=1000, no_wait_after=True)
+        expect(menu.page.get_by_text(f"You are now using {grace.email}.")).to_be_visible()
+        assert menu.requests_to("/set-active/") == 1
+
+    def test_sign_out_of_one_and_of_all(self, menu, alan):
+        menu.open()
+        menu.panel.get_by_role("button", name="Sign out", exact=True).click()
+        expect(menu.page.get_by_role("heading", name="Choose an account")).to_be_visible()
+        assert menu.whoami() is None
+        menu.page.get_by_role("button", name="Switch to Alan").click()
+        expect(menu.page.get_by_text(f"You are now using {alan.email}.")).to_be_visible()
+        assert menu.whoami() == alan.email
+        menu.open()
+        menu.panel.get_by_role("button", name="Sign out of all accounts").click()
+        expect(menu.page.get_by_role("link", name="Sign in").first).to_be_visible()
+        assert menu.whoami() is None
+
+    def test_a_row_that_is_out_of_date_leads_to_what_is_true(self, menu, grace, complaints):
+        menu.open()
+        grace.delete()
+        menu.panel.get_by_role("button", name="Switch to Grace").click()
+        expect(menu.page).to_have_url(re.compile("/accounts/choose/"))
+        expect(menu.page.get_by_role("button", name="Switch to Alan").first).to_be_visible()
+        assert menu.page.get_by_role("button", name="Switch to Grace").count() == 0
+        complaints.expect("404")
+
+    def test_add_account_opens_in_place_and_goes_back(self, menu):
+        menu.open()
+        menu.panel.get_by_role("link", name="Add account").click()
+        expect(menu.panel.get_by_label("E-mail address")).to_be_focused()
+        expect(menu.panel.get_by_role("button", name="Switch to Grace")).to_be_hidden()
+        menu.panel.get_by_role("link", name="Back to the accounts").click()
+        expect(menu.panel.get_by_role("link", name="Add account")).to_be_focused()
+        expect(menu.panel.get_by_role("button", name="Switch to Grace")).to_be_visible()
+
+
+def delay(menu: Menu) -> None:
+    menu.page.wait_for_timeout(300)
+
+
+class TestLooks:
+    @pytest.mark.parametrize("direction", ["ltr", "rtl"])
+    @pytest.mark.parametrize("width", [320, 1280])
+    def test_the_panel_stays_in_the_window_and_is_easy_to_hit(self, menu, width, direction):
+        menu.page.set_viewport_size({"width": width, "height": 700})
+        menu.page.evaluate(f"document.documentElement.dir = '{direction}'")
+        menu.open()
+        box = menu.panel.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert box["y"] + box["height"] <= 700
+        for target in [menu.trigger, *menu.panel.locator("a:visible, button:visible").all()]:
+            size = target.bounding_box()
+            assert size is not None
+            assert min(size["width"], size["height"]) >= 44

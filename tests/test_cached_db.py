@@ -1,0 +1,186 @@
+"""The engine in front of a cache: quicker, and never behind the database."""
+
+import socket
+from datetime import timedelta
+
+import pytest
+from django.core.cache import caches
+from django.test import Client
+from django.utils import timezone
+
+from multisession.backends import cached_db
+from multisession.models import Session
+
+from .conftest import PASSWORD
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOWHERE = "redis://127.0.0.1:1/0"
+
+
+def redis_answers():
+    try:
+        socket.create_connection(("127.0.0.1", 6379), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(params=["memory", "redis"])
+def cache(request, settings):
+    backends = {
+        "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+        "redis": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": "redis://127.0.0.1:6379/9",
+            "KEY_PREFIX": "multisession-tests",
+        },
+    }
+    if request.param == "redis" and not redis_answers():
+        pytest.skip("no Redis answers on 127.0.0.1:6379")
+    settings.CACHES = {"default": backends[request.param]}
+    settings.SESSION_ENGINE = "multisession.backends.cached_db"
+    caches["default"].clear()
+    yield caches["default"]
+    caches["default"].clear()
+
+
+def sign_in(*users):
+    browser = Client()
+    for user in users:
+        browser.force_login(user)
+        whoami(browser)
+    return browser
+
+
+def cached(browser):
+    """The same browser, its session now in the cache."""
+    caches["default"].clear()  # of the tombstones that signing in left
+    whoami(browser)
+    return browser
+
+
+def whoami(browser):
+    return browser.get("/whoami").json()["user"]
+
+
+def test_a_page_reads_the_session_from_the_cache(cache, ada, django_assert_num_queries):
+    browser = cached(sign_in(ada))
+    with django_assert_num_queries(1):  # the user
+        assert whoami(browser) == ada.email
+
+
+def test_what_is_written_is_read(cache, ada):
+    browser = cached(sign_in(ada))
+    for text in ("one", "two", "three"):
+        browser.post("/note", {"note": text})
+        assert browser.get("/whoami").json()["note"] == text
+
+
+def test_accounts_stay_apart(cache, ada, grace):
+    browser = cached(sign_in(ada))
+    browser.post("/note", {"note": "of Ada"})
+    whoami(browser)
+    browser.force_login(grace)
+    assert browser.get("/whoami").json() | {"sid": ""} == {
+        "user": grace.email,
+        "sid": "",
+        "note": "",
+    }
+
+
+def test_a_revoked_session_ends_at_the_next_request(cache, ada):
+    browser = cached(sign_in(ada))
+    Session.objects.get().revoke()
+    assert whoami(browser) is None
+
+
+def test_signing_out_ends_it_for_a_kept_cookie(cache, ada):
+    browser = cached(sign_in(ada))
+    kept = browser.cookies["sessionid"].value
+    browser.post("/multisession/sign-out/", {"session": Session.objects.get().public_id})
+    browser.cookies["sessionid"] = kept
+    assert whoami(browser) is None
+
+
+def test_a_superseded_cookie_opens_nothing(cache, ada, grace):
+    browser = cached(sign_in(ada))
+    kept = browser.cookies["sessionid"].value
+    browser.force_login(grace)
+    assert whoami(browser) == grace.email
+    old = Client()
+    old.cookies["sessionid"] = kept
+    assert whoami(old) is None
+
+
+def test_a_changed_password_counts_at_once(cache, ada):
+    browser = cached(sign_in(ada))
+    ada.set_password(PASSWORD + "!")
+    ada.save()
+    assert whoami(browser) is None
+
+
+def test_a_deactivated_user_counts_at_once(cache, ada):
+    browser = cached(sign_in(ada))
+    type(ada).objects.update(is_active=False)
+    assert whoami(browser) is None
+
+
+def test_a_deleted_user_counts_at_once(cache, ada):
+    browser = cached(sign_in(ada))
+    ada.delete()
+    assert whoami(browser) is None
+
+
+def test_what_has_expired_has_expired(cache, ada, monkeypatch):
+    browser = cached(sign_in(ada))
+    later = timezone.now() + timedelta(days=15)
+    monkeypatch.setattr(timezone, "now", lambda: later)
+    assert whoami(browser) is None
+
+
+def test_a_slow_reader_cannot_put_back_what_has_been_revoked(cache, ada, monkeypatch):
+    """The villain's race: read the row, wait for the revocation, then fill the cache."""
+    browser = sign_in(ada)
+    cache.clear()
+    fetch = cached_db.db.SessionStore._fetch
+
+    def fetch_and_dawdle(store, digest):
+        token = fetch(store, digest)
+        Session.objects.get().revoke()
+        return token
+
+    monkeypatch.setattr(cached_db.db.SessionStore, "_fetch", fetch_and_dawdle)
+    whoami(browser)
+    monkeypatch.undo()
+    assert whoami(browser) is None
+
+
+def test_no_secret_is_in_the_cache(cache, ada, monkeypatch):
+    keys = []
+    add = type(cache).add
+    monkeypatch.setattr(
+        type(cache),
+        "add",
+        lambda self, key, *args, **kw: keys.append(key) or add(self, key, *args, **kw),
+    )
+    browser = sign_in(ada)
+    assert keys
+    assert not any(browser.cookies["sessionid"].value in key for key in keys)
+
+
+def test_without_the_cache_the_site_works_at_database_speed(
+    ada, settings, django_assert_num_queries, caplog
+):
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": NOWHERE,
+        }
+    }
+    settings.SESSION_ENGINE = "multisession.backends.cached_db"
+    browser = sign_in(ada)
+    browser.post("/note", {"note": "kept"})
+    with django_assert_num_queries(2):
+        assert browser.get("/whoami").json()["note"] == "kept"
+    assert "does not answer" in caplog.text
+    assert browser.cookies["sessionid"].value not in caplog.text

@@ -1,0 +1,411 @@
+"""The menu, the chooser and the actions, through the front door: forms, redirects, htmx."""
+
+from html.parser import HTMLParser
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from multisession import signals
+from multisession.models import Session
+from tests.conftest import PASSWORD
+
+HTMX = {"HX-Request": "true"}
+ACTIONS = ["set-active", "sign-out", "sign-out-all", "forget"]
+CHOOSE = "/accounts/choose/"
+
+
+@pytest.fixture
+def browser(client: Client, ada: User, grace: User) -> Client:
+    """Ada and Grace are signed in; Grace, who came last, is active."""
+    sign_in(client, ada)
+    sign_in(client, grace)
+    return client
+
+
+def sign_in(browser: Client, user: User) -> None:
+    form = {"username": user.email, "password": PASSWORD}
+    assert browser.post("/accounts/sign-in/", form).status_code == 302
+    assert active(browser) == user.email
+
+
+def active(browser: Client) -> str | None:
+    return browser.get("/whoami").json()["user"]
+
+
+def id_of(user: User) -> str:
+    return Session.objects.filter(user=user).latest("pk").public_id
+
+
+def post(browser: Client, action: str, session: str = "", **kwargs):
+    form = {"session": session, **kwargs.pop("form", {})}
+    return browser.post(f"/multisession/{action}/", form, **kwargs)
+
+
+def said(browser: Client) -> list[str]:
+    """The messages waiting to be read; reading takes them away."""
+    return [str(message) for message in browser.get("/").context["messages"]]
+
+
+class Buttons(HTMLParser):
+    """The names of a page's buttons and links, as somebody who can't see it hears them."""
+
+    def __init__(self, response) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.open: list[tuple[str, bool]] = []
+        self.feed(response.text)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag in {"button", "a"}:
+            self.names.append("")
+        if tag not in {"input", "meta", "link", "img", "br"}:
+            hidden = given.get("aria-hidden") == "true" or bool(self.open and self.open[-1][1])
+            self.open.append((tag, hidden))
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data):
+        within = any(tag in {"button", "a"} for tag, _ in self.open)
+        if within and not self.open[-1][1]:
+            self.names[-1] = " ".join(f"{self.names[-1]} {data}".split())
+
+
+class TestSwitching:
+    def test_makes_another_account_active(self, browser, ada, grace):
+        response = post(browser, "set-active", id_of(ada))
+        assert (response.status_code, response["Location"]) == (302, "/")
+        assert active(browser) == ada.email
+        assert said(browser)[-1] == f"You are now using {ada.email}."
+        post(browser, "set-active", id_of(grace))
+        assert active(browser) == grace.email
+
+    def test_leads_where_the_form_says(self, browser, ada):
+        response = post(browser, "set-active", id_of(ada), form={"next": "/note?a=b#c"})
+        assert response["Location"] == "/note?a=b#c"
+
+    def test_under_htmx_is_a_full_page_load(self, browser, ada):
+        response = post(browser, "set-active", id_of(ada), headers=HTMX)
+        assert (response.status_code, response["HX-Redirect"]) == (200, "/")
+        assert "Location" not in response
+        assert active(browser) == ada.email
+
+    def test_to_the_active_account_changes_nothing(self, browser, grace):
+        assert post(browser, "set-active", id_of(grace)).status_code == 302
+        assert active(browser) == grace.email
+
+    def test_to_an_account_whose_password_changed_asks_for_the_new_one(self, browser, ada, grace):
+        session = id_of(ada)
+        ada.set_password("another long password")
+        ada.save()
+        response = post(browser, "set-active", session, form={"next": "/note"})
+        assert response["Location"] == f"/accounts/sign-in/?session={session}&next=/note"
+        assert active(browser) == grace.email
+        page = browser.get(response["Location"])
+        assert page.context["form"]["username"].value() == ada.email
+        assert "Sign in again to use Ada Lovelace, ada@example.com." in page.text
+
+    def test_to_a_deactivated_account_asks_to_sign_in_again(self, browser, ada, grace):
+        session = id_of(ada)
+        User.objects.filter(pk=ada.pk).update(is_active=False)
+        response = post(browser, "set-active", session, headers=HTMX)
+        assert response["HX-Redirect"] == f"/accounts/sign-in/?session={session}"
+        assert active(browser) == grace.email
+
+    def test_to_a_deleted_account_is_not_found(self, browser, ada, grace):
+        session = id_of(ada)
+        ada.delete()
+        assert post(browser, "set-active", session).status_code == 404
+        assert active(browser) == grace.email
+
+    def test_that_a_receiver_refuses_changes_nothing(self, browser, ada, grace):
+        def refuse(entering, **kwargs):
+            raise PermissionDenied
+
+        signals.active_session_changing.connect(refuse)
+        try:
+            assert post(browser, "set-active", id_of(ada)).status_code == 403
+        finally:
+            signals.active_session_changing.disconnect(refuse)
+        assert active(browser) == grace.email
+
+
+class TestSigningOut:
+    def test_of_the_active_account_leaves_the_choice_to_the_person(self, browser, ada, grace):
+        response = post(browser, "sign-out", id_of(grace))
+        assert response["Location"] == CHOOSE
+        assert active(browser) is None
+        chooser = browser.get(CHOOSE)
+        assert [session.user for session in chooser.context["sessions"]] == [ada]
+        assert [row["session"].user for row in chooser.context["signed_out"]] == [grace]
+
+    def test_of_the_active_account_leads_where_the_form_says(self, browser, grace):
+        response = post(browser, "sign-out", id_of(grace), form={"next": "/note"})
+        assert response["Location"] == "/note"
+
+    def test_may_activate_the_next_account(self, browser, ada, grace, settings):
+        settings.MULTISESSION = {**settings.MULTISESSION, "AFTER_SIGN_OUT": "next"}
+        assert post(browser, "sign-out", id_of(grace))["Location"] == "/"
+        assert active(browser) == ada.email
+        assert post(browser, "sign-out", id_of(ada))["Location"] == CHOOSE
+
+    def test_of_another_account_leaves_the_active_one(self, browser, ada, grace):
+        assert post(browser, "sign-out", id_of(ada))["Location"] == CHOOSE
+        assert active(browser) == grace.email
+
+    def test_of_another_account_renews_the_menu_in_place(self, browser, ada, grace):
+        response = post(browser, "sign-out", id_of(ada), headers=HTMX)
+        assert response.status_code == 200
+        assert "HX-Redirect" not in response
+        assert grace.email in response.text
+        assert ada.email not in response.text
+        assert "<html" not in response.text
+
+    def test_of_another_account_in_the_chooser_loads_the_chooser_again(self, browser, ada):
+        form = {"next": "/accounts/choose/?next=/note"}
+        response = post(browser, "sign-out", id_of(ada), headers=HTMX, form=form)
+        assert response["HX-Redirect"] == "/accounts/choose/?next=/note"
+
+    def test_of_all_forgets_all(self, browser, ada, grace):
+        response = post(browser, "sign-out-all")
+        assert (response.status_code, response["Location"]) == (302, "/")
+        assert active(browser) is None
+        chooser = browser.get(CHOOSE)
+        assert chooser.context["sessions"] == chooser.context["signed_out"] == []
+
+    def test_of_all_under_htmx(self, browser):
+        response = post(browser, "sign-out-all", headers=HTMX, form={"next": "/note"})
+        assert response["HX-Redirect"] == "/note"
+
+    def test_of_all_when_nobody_is_signed_in(self, client, db):
+        assert post(client, "sign-out-all").status_code == 302
+
+
+class TestForgetting:
+    def test_takes_a_signed_out_account_off_the_list(self, browser, ada, grace):
+        post(browser, "sign-out", id_of(ada))
+        response = post(browser, "forget", id_of(ada))
+        assert response["Location"] == CHOOSE
+        assert browser.get(CHOOSE).context["signed_out"] == []
+        assert active(browser) == grace.email
+
+    def test_of_the_active_account_leaves_nobody_active(self, browser, ada, grace):
+        post(browser, "forget", id_of(grace))
+        assert active(browser) is None
+        chooser = browser.get(CHOOSE)
+        assert [session.user for session in chooser.context["sessions"]] == [ada]
+        assert chooser.context["signed_out"] == []
+
+
+class TestTheChooser:
+    def test_marks_the_active_account_and_offers_the_others(self, browser):
+        page = browser.get(CHOOSE)
+        names = Buttons(page).names
+        assert "Continue as Grace Hopper, grace@example.com Active" in names
+        assert "Switch to Ada Lovelace, ada@example.com" in names
+        assert "Sign out of Ada Lovelace, ada@example.com" in names
+        assert "Sign out of all accounts" in names
+        assert page.text.count('aria-current="true"') == 2  # here, and in the menu above
+
+    def test_offers_to_sign_in_again_or_to_forget(self, browser, ada):
+        session = id_of(ada)
+        post(browser, "sign-out", session)
+        page = browser.get(CHOOSE, {"next": "/note"})
+        names = Buttons(page).names
+        assert "Sign in again as Ada Lovelace, ada@example.com" in names
+        assert "Forget this account: Ada Lovelace, ada@example.com" in names
+        assert f"/accounts/sign-in/?session={session}&amp;next=/note" in page.text
+
+    def test_leads_on_to_where_one_wanted_to_go(self, browser):
+        context = browser.get(CHOOSE, {"next": "/note"}).context
+        assert context["continue_url"] == context["next"] == "/note"
+        assert context["add_account_url"] == "/accounts/sign-in/?next=/note"
+
+    def test_has_something_to_say_to_a_stranger(self, client, db):
+        page = client.get(CHOOSE)
+        assert "Nobody has signed in on this browser." in page.text
+        assert "Sign in" in Buttons(page).names
+        assert Session.objects.count() == 0
+
+    def test_stands_on_its_own_without_a_base_template_of_the_project(self, browser, settings):
+        settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": []}]
+        page = browser.get("/multisession/choose/")
+        assert "<title>Choose an account</title>" in page.text
+        assert "multisession/user_button.css" in page.text
+
+
+class TestTheMenu:
+    def test_shows_the_active_account_and_each_other_one_click_away(self, browser):
+        names = Buttons(browser.get("/multisession/menu/", headers=HTMX)).names
+        assert names == [
+            "Manage account",
+            "Sign out",
+            "Manage all",
+            "Switch to Ada Lovelace, ada@example.com",
+            "Add account",
+            "Sign out of all accounts",
+        ]
+
+    def test_of_one_account_offers_to_add_another(self, client, ada):
+        sign_in(client, ada)
+        names = Buttons(client.get("/multisession/menu/", headers=HTMX)).names
+        assert names == ["Manage account", "Sign out", "Add account"]
+
+    def test_comes_back_to_the_page_that_one_is_on(self, browser):
+        where = {"HX-Current-URL": "http://testserver/note?page=2#top"}
+        menu = browser.get("/multisession/menu/", headers=HTMX | where)
+        assert menu.context["add_account_url"] == "/accounts/sign-in/?next=/note%3Fpage%3D2"
+
+    def test_never_comes_back_to_another_site(self, browser):
+        where = {"HX-Current-URL": "https://evil.example/note"}
+        menu = browser.get("/multisession/menu/", headers=HTMX | where)
+        assert menu.context["add_account_url"] == "/accounts/sign-in/"
+
+    def test_when_nobody_is_active_leads_to_the_chooser(self, browser, grace):
+        post(browser, "sign-out", id_of(grace))
+        names = Buttons(browser.get("/multisession/menu/", headers=HTMX)).names
+        assert names == ["Choose an account"]
+
+    def test_isolates_names_from_the_text_around_them(self, browser, ada):
+        User.objects.filter(pk=ada.pk).update(name="<b>\u202eAda</b>\x00\n")
+        menu = browser.get("/multisession/menu/")
+        assert '<bdi class="ms-name">&lt;b&gt;\u202eAda&lt;/b&gt;</bdi>' in menu.text
+        assert "<b>" not in menu.text
+
+
+class TestCosts:
+    """Statements, whatever the number of accounts."""
+
+    @pytest.fixture
+    def crowd(self, client, db) -> Client:
+        for number in range(10):
+            user = User.objects.create_user(f"user{number}@example.com", PASSWORD)
+            sign_in(client, user)
+        return client
+
+    def count(self, browser: Client, url: str) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert browser.get(url).status_code == 200
+        return len(queries)
+
+    @pytest.mark.parametrize("url", ["/multisession/menu/", CHOOSE])
+    def test_one_query_for_the_list(self, url, client, ada, crowd):
+        alone = Client()
+        sign_in(alone, ada)
+        said(alone), said(crowd)
+        assert self.count(alone, url) == 3
+        assert self.count(crowd, url) == 3
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+class TestVillains:
+    def test_a_link_or_an_image_changes_nothing(self, action, browser, ada, grace):
+        for method in (browser.get, browser.head, browser.put, browser.delete):
+            response = method(f"/multisession/{action}/?session={id_of(ada)}")
+            assert (response.status_code, response["Allow"]) == (405, "POST")
+        assert active(browser) == grace.email
+
+    def test_a_form_on_another_site_has_no_token(self, action, ada, grace):
+        browser = Client(enforce_csrf_checks=True)
+        browser.force_login(ada)
+        browser.force_login(grace)
+        for headers in ({}, HTMX):
+            assert post(browser, action, id_of(ada), headers=headers).status_code == 403
+        assert active(browser) == grace.email
+
+    @pytest.mark.parametrize(
+        "next_url",
+        [
+            "https://evil.example/",
+            "//evil.example/",
+            "/\\evil.example",
+            "http:///evil.example",
+            "javascript:alert(1)",
+            "\x00//evil.example",
+            "/" + "x" * 10_000,
+            "/\r\nSet-Cookie: a=b",
+        ],
+    )
+    def test_no_next_leads_away_or_breaks_a_header(self, action, next_url, browser, ada):
+        session = id_of(ada)
+        for headers, header in (({}, "Location"), (HTMX, "HX-Redirect")):
+            response = post(browser, action, session, form={"next": next_url}, headers=headers)
+            if header not in response:  # gone by the second time, or the menu in place
+                assert response.status_code in {200, 404}
+                continue
+            target = response[header]
+            assert target in {"/", CHOOSE, "/%0D%0ASet-Cookie:%20a=b"} or target.startswith(
+                "/accounts/sign-in/?session="
+            )
+
+
+@pytest.mark.parametrize("action", ["set-active", "sign-out", "forget"])
+class TestVillainsWithIds:
+    GARBAGE = (
+        "",
+        "sess_doesnotexist",
+        "sess_" + "0" * 27,
+        "None",
+        "\x00",
+        "sess_\x00",
+        "x" * 10_000,
+        "٣",
+        "' OR 1=1 --",
+        "\ud7ff\U0010ffff",
+    )
+
+    @pytest.mark.parametrize("session", GARBAGE)
+    def test_garbage_is_not_found(self, action, session, browser, grace):
+        assert post(browser, action, session).status_code == 404
+        assert active(browser) == grace.email
+
+    def test_no_id_at_all_is_not_found(self, action, browser, grace):
+        assert browser.post(f"/multisession/{action}/").status_code == 404
+        assert active(browser) == grace.email
+
+    def test_the_session_of_another_browser_is_as_unknown_as_any(self, action, browser, alan):
+        elsewhere = Client()
+        sign_in(elsewhere, alan)
+        said(browser)
+        foreign = post(browser, action, id_of(alan))
+        unknown = post(browser, action, "sess_" + "0" * 27)
+        assert foreign.status_code == unknown.status_code == 404
+        assert foreign.headers == unknown.headers
+        assert active(elsewhere) == alan.email
+
+    def test_a_stranger_finds_nothing(self, action, ada, browser):
+        assert post(Client(), action, id_of(ada)).status_code == 404
+
+    def test_a_menu_that_is_out_of_date_shows_what_is_true(self, action, browser, grace):
+        response = post(browser, action, "sess_" + "0" * 27, headers=HTMX)
+        assert (response.status_code, response["HX-Redirect"]) == (404, CHOOSE)
+        assert active(browser) == grace.email
+
+
+@pytest.mark.parametrize("url", ["/multisession/menu/", CHOOSE, "/multisession/choose/"])
+class TestPersonalPages:
+    def test_are_kept_by_no_cache(self, url, browser):
+        response = browser.get(url)
+        assert {"private", "no-store"} <= set(response["Cache-Control"].split(", "))
+        assert {"Cookie", "HX-Request"} <= set(response["Vary"].split(", "))
+
+    def test_answer_to_strangers_without_writing_a_row(self, url, client, db):
+        assert client.get(url).status_code == 200
+        assert Session.objects.count() == 0
+
+    def test_are_only_for_reading(self, url, browser):
+        assert browser.head(url).status_code == 200
+        assert browser.post(url).status_code == 405
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_answers_of_actions_are_kept_by_no_cache(action, browser, ada):
+    response = post(browser, action, id_of(ada))
+    assert {"private", "no-store"} <= set(response["Cache-Control"].split(", "))
+    assert "Cookie" in response["Vary"]
