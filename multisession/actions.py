@@ -21,7 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest
 from django.middleware.csrf import rotate_token
 
-from . import signals
+from . import guard, signals
 from .backends.db import SessionStore
 from .models import Session, announce
 
@@ -77,7 +77,7 @@ def set_active(request: HttpRequest, session: Session | str | None) -> Session |
     request.user = user
     request.auser = _always(user)
     accounts.forget()
-    rotate_token(request)
+    guard.account_changed(request)
     found.touch(ip_address=store.ip_address)
     announce(signals.session_activated, store.using, session=found)
     return found

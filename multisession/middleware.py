@@ -14,6 +14,7 @@ Under an engine that is not ours, everything is as in the stock class.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -24,7 +25,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import http_date
 
-from . import cookies, tokens
+from . import cookies, guard, refusal, tokens
 from .backends.db import SessionStore
 from .request import MultiSession
 
@@ -41,11 +42,26 @@ class SessionMiddleware(stock.SessionMiddleware):
         request.session = store
         request.multisession = MultiSession(request)  # type: ignore[attr-defined]
 
+    def process_view(
+        self,
+        request: HttpRequest,
+        view: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> HttpResponse | None:
+        """Never act as the wrong account: see guard.py."""
+        if not isinstance(getattr(request, "session", None), SessionStore):
+            return None
+        guard.bind(request)
+        wrong = guard.check(request, view)
+        return None if wrong is None else refusal.answer(request, wrong)
+
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         store = getattr(request, "session", None)
         if not isinstance(store, SessionStore):
             return super().process_response(request, response)
         self._save(store, response)
+        guard.finish(request, response)
         name = django_settings.SESSION_COOKIE_NAME
         sent = cookies.read(request, name)
         if store.rotated:

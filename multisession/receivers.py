@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
-from . import signals
+from . import guard, signals
 from .backends.db import SessionStore
 from .models import Session
 
@@ -35,6 +35,9 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
         if request is not None and hasattr(request, "user"):
             request.user = AnonymousUser()
         raise
+    if request is not None and hasattr(request, "multisession"):
+        request.multisession.forget()
+        guard.account_changed(request)
 
 
 def on_signed_out(sender: Any, request: HttpRequest | None, user: Any, **kwargs: Any) -> None:

@@ -11,6 +11,7 @@ urlpatterns = [
     path("choose/", views.choose, name="choose"),
     path("set-active/", views.set_active, name="set_active"),
     path("sign-out/", views.sign_out, name="sign_out"),
+    path("send/", views.send, name="send"),
     path("sign-out-all/", views.sign_out_all, name="sign_out_all"),
     path("forget/", views.forget, name="forget"),
 ]

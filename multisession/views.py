@@ -20,9 +20,11 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from . import actions
+from . import actions, guard, refusal
 from .conf import settings
+from .guard import any_account
 from .menu import Options, is_htmx, menu_context, on_site, sign_in_link
+from .models import Session
 from .profiles import profile_of
 from .request import MultiSessionRequest
 
@@ -30,6 +32,14 @@ from .request import MultiSessionRequest
 def personal(view: Callable[[MultiSessionRequest], HttpResponse]) -> Callable[..., HttpResponse]:
     """The answer depends on the account: no cache may keep it, nor mix page and fragment."""
     return never_cache(vary_on_headers("Cookie", "HX-Request")(view))
+
+
+def account_of_page(request: MultiSessionRequest) -> Session:
+    """The account whose page is to be sent: any session of this browser, live or not."""
+    for row in guard.known_sessions(request):
+        if row.public_id == request.GET.get("session", ""):
+            return row
+    raise actions.SessionNotFound("No such session in this browser.")
 
 
 def action(view: Callable[[MultiSessionRequest, str], HttpResponse]) -> Callable[..., HttpResponse]:
@@ -48,7 +58,7 @@ def action(view: Callable[[MultiSessionRequest, str], HttpResponse]) -> Callable
             # Another click was quicker, and this one has changed nothing: show what is true.
             return go_to(request, choose_url())
 
-    return personal(require_POST(csrf_protect(with_session_id)))
+    return any_account(personal(require_POST(csrf_protect(with_session_id))))
 
 
 @personal
@@ -117,6 +127,7 @@ def forget(request: MultiSessionRequest, session_id: str) -> HttpResponse:
     return go_to(request, requested_next(request) or choose_url())
 
 
+@any_account
 @personal
 @require_POST
 @csrf_protect
@@ -124,6 +135,28 @@ def sign_out_all(request: MultiSessionRequest) -> HttpResponse:
     """Sign out of every account of this browser, and forget them."""
     actions.sign_out_all(request)
     return go_to(request, requested_next(request) or settings.AFTER_SIGN_OUT_URL)
+
+
+@any_account
+@personal
+@require_POST
+@csrf_protect
+def send(request: MultiSessionRequest) -> HttpResponse:
+    """*Switch to A and send*: what was refused as B's is posted again, once, as A's.
+
+    The body is that of the refused request; the query says whose page it was (``session``) and
+    where it was going (``to``). A 307 makes the browser post it there.
+    """
+    to = on_site(request, request.GET.get("to"))
+    page = account_of_page(request)
+    if not to:
+        raise actions.SessionNotFound("Nowhere to send it to.")
+    for session in request.multisession.sessions:
+        if session.user_id == page.user_id:
+            actions.set_active(request, session)
+            return HttpResponse(status=307, headers={"Location": to})
+    active = request.multisession.session
+    return refusal.answer(request, guard.WrongAccount(page=page, active=active), to=to)
 
 
 def ask_to_sign_in_again(

@@ -106,6 +106,12 @@ class SessionStore(SessionBase):
         return self._row
 
     @property
+    def has_unsaved_sign_in(self) -> bool:
+        """``login()`` has written an account into the data, and it has no session row yet."""
+        data = self._get_session()
+        return self._account_of(data) is not None and self._account_of_row() is None
+
+    @property
     def ip_address(self) -> str | None:
         """Where the request came from, if that is an address at all (it may be a socket)."""
         if self.request is None:

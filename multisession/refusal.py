@@ -1,0 +1,133 @@
+"""The answer to a request from a page of another account: 409, and nothing was executed.
+
+What was sent is kept in the answer itself, as a form: *Switch to A and send* posts it again, once,
+as A. Nothing of it is stored. Files cannot be kept so, and passwords should not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render, resolve_url
+from django.urls import NoReverseMatch, reverse
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.translation import gettext as _
+
+from .conf import settings
+from .guard import WrongAccount, token_for
+from .models import Session
+from .profiles import profile_of
+
+FORM_TYPES = ("", "application/x-www-form-urlencoded", "multipart/form-data")
+#: More than this is not worth a page full of hidden fields (bytes).
+LARGEST_KEPT = 256 * 1024
+
+
+def answer(request: HttpRequest, wrong: WrongAccount, *, to: str | None = None) -> HttpResponse:
+    """A page, a partial for htmx, or JSON.
+
+    ``to``: where the request was going, if that is not its own URL: then it comes from the page
+    that this function made, and the sign-in that it asked for is still missing.
+    """
+    if wants_json(request):
+        response: HttpResponse = JsonResponse(as_json(wrong), status=409)
+    else:
+        htmx = request.headers.get("HX-Request") == "true"
+        template = "multisession/_wrong_account.html" if htmx else "multisession/wrong_account.html"
+        response = render(request, template, context(request, wrong, to), status=409)
+        if htmx:
+            # On top of what the person looks at, whatever the request was going to replace.
+            response["HX-Retarget"] = "body"
+            response["HX-Reswap"] = "afterbegin"
+    add_never_cache_headers(response)
+    patch_vary_headers(response, ("Cookie", "HX-Request", "Accept"))
+    return response
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """A script that talks JSON cannot do anything with a page."""
+    preferred = request.get_preferred_type(["text/html", "application/json"])
+    return preferred == "application/json" or request.content_type not in FORM_TYPES
+
+
+def as_json(wrong: WrongAccount) -> dict[str, Any]:
+    return {
+        "error": "wrong_account",
+        "detail": sentence(wrong),
+        "page_session": wrong.page.public_id if wrong.page else None,
+        "active_session": wrong.active.public_id if wrong.active else None,
+    }
+
+
+def sentence(wrong: WrongAccount) -> str:
+    if wrong.page is None:
+        first = _("This page belongs to an account that is not signed in here any more.")
+    else:
+        first = _("This page belongs to %(account)s.") % {"account": name(wrong.page)}
+    if wrong.active is None:
+        return first + " " + _("Nobody is signed in now.")
+    return first + " " + _("You are now using %(account)s.") % {"account": name(wrong.active)}
+
+
+def context(request: HttpRequest, wrong: WrongAccount, to: str | None) -> dict[str, Any]:
+    page = wrong.page
+    here = to or request.get_full_path()
+    came_from = on_site(request, request.headers.get("Referer")) or settings.AFTER_SWITCH_URL
+    live = page is not None and page.is_live and page.is_current_for(page.user)
+    kept = None if page is None else kept_fields(request)
+    return {
+        "page": page,
+        "page_name": name(page) if page else "",
+        "active": wrong.active,
+        "active_name": name(wrong.active) if wrong.active else "",
+        "sentence": sentence(wrong),
+        "still_signed_out": to is not None,
+        "has_files": bool(request.FILES),
+        "is_live": live,
+        "kept": kept,
+        "send_url": _url("multisession:send", session=page.public_id, to=here) if page else "",
+        "token": token_for(page) if page else "",
+        "sign_in_url": _url(settings.SIGN_IN_URL, session=page.public_id if page else ""),
+        "choose_url": resolve_url(settings.CHOOSE_URL),
+        "set_active_url": _url("multisession:set_active"),
+        "discard_url": resolve_url(came_from),
+    }
+
+
+def kept_fields(request: HttpRequest) -> list[tuple[str, str]] | None:
+    """What was sent, to send it again; None if it cannot be kept whole."""
+    if request.method != "POST" or request.FILES:
+        return None
+    fields = [
+        (field, str(value))
+        for field, values in request.POST.lists()
+        for value in values
+        if field != "csrfmiddlewaretoken"
+    ]
+    if any("password" in field.lower() for field, _value in fields):
+        return None
+    size = sum(len(field) + len(value) for field, value in fields)
+    return fields if size <= LARGEST_KEPT else None
+
+
+def name(session: Session) -> str:
+    return profile_of(session.user).label
+
+
+def on_site(request: HttpRequest, url: str | None) -> str | None:
+    allowed = {request.get_host()}
+    if url and url_has_allowed_host_and_scheme(url, allowed, require_https=request.is_secure()):
+        return url
+    return None
+
+
+def _url(name: str, /, **parameters: str) -> str:
+    """A URL or URL name; empty if the project has not included the package's URLs."""
+    try:
+        url = reverse(name) if ":" in name else resolve_url(name)
+    except NoReverseMatch:
+        return ""
+    given = {key: value for key, value in parameters.items() if value}
+    return f"{url}?{urlencode(given)}" if given else url
