@@ -15,11 +15,12 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test lint types format check clean
+.PHONY: help run test test-ecosystem lint types format check clean
 
 help:
 	@echo "make run [PORT=8000]  the demo on http://$(HOST):$(PORT)/"
 	@echo "make test [ARGS=…]    the tests, those in a browser included"
+	@echo "make test-ecosystem   the stories told with other packages: allauth, DRF, Channels, …"
 	@echo "make lint             ruff, rules and format"
 	@echo "make types            mypy, strict"
 	@echo "make check            all of these"
@@ -34,6 +35,10 @@ run: $(VENV)/demo.stamp
 test: $(VENV)/test.stamp
 	@chromium=$$($(BIN)/python -m tests.browser.chromium --install </dev/null) && \
 	CHROMIUM="$$chromium" $(BIN)/python -m pytest $(ARGS)
+
+# With other settings, in a run of their own.
+test-ecosystem: $(VENV)/ecosystem.stamp
+	$(BIN)/python -m pytest --ds=tests.ecosystem.settings tests/ecosystem $(ARGS)
 
 lint: $(VENV)/lint.stamp
 	$(BIN)/ruff check .
@@ -54,6 +59,7 @@ clean:
 # A stamp is as old as the last complete installation of its requirements.
 $(VENV)/demo.stamp: requirements/demo.txt
 $(VENV)/test.stamp: requirements/test.txt requirements/demo.txt
+$(VENV)/ecosystem.stamp: requirements/ecosystem.txt requirements/test.txt requirements/demo.txt
 $(VENV)/lint.stamp: requirements/lint.txt requirements/test.txt requirements/demo.txt
 $(VENV)/%.stamp: $(VENV)/made
 	@echo "Installing requirements/$*.txt …"

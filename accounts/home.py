@@ -7,6 +7,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.forms import NoteForm, ScratchpadForm, focus_first_error
 from accounts.requests import DemoRequest, SignedInRequest, wants_partial
+from multisession.offers import get_object_or_offer
 
 SCRATCHPAD = "note"
 UNPROCESSABLE = 422
@@ -64,8 +65,9 @@ def add_note(request: SignedInRequest) -> HttpResponse:
 @require_safe
 @login_required
 def note(request: SignedInRequest, pk: int) -> HttpResponse:
-    """One note. Somebody else's does not exist here."""
-    return render(request, "note.html", {"note": get_object_or_404(request.user.notes, pk=pk)})
+    """One note. Somebody else's does not exist here, unless they are signed in here as well."""
+    found = get_object_or_offer(request, lambda user: user.notes, pk=pk)
+    return render(request, "note.html", {"note": found})
 
 
 @require_POST

@@ -28,6 +28,7 @@ from accounts import demo
 from accounts.forms import ProfileForm, SignInForm, SignUpForm, focus_first_error
 from accounts.models import User
 from accounts.requests import DemoRequest, SignedInRequest, wants_partial
+from multisession.models import Session
 
 MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 UNPROCESSABLE = 422
@@ -66,12 +67,27 @@ class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
     def get_initial(self) -> dict[str, Any]:
         """The e-mail address of an account that this browser knows already."""
         initial = super().get_initial()
-        if wanted := self.request.GET.get("session"):
-            here = self.request.multisession
-            for session in [*here.signed_out_sessions, *here.sessions]:
-                if session.public_id == wanted and session.user is not None:
-                    initial["username"] = session.user.get_username()
+        known = self.account_asked_for() or self.account_that_was_signed_out()
+        if known is not None and known.user is not None:
+            initial["username"] = known.user.get_username()
         return initial
+
+    def account_asked_for(self) -> Session | None:
+        """The account of this browser whose *Sign in again* led here."""
+        wanted, here = self.request.GET.get("session"), self.request.multisession
+        known = [*here.signed_out_sessions, *here.sessions] if wanted else []
+        return next((session for session in known if session.public_id == wanted), None)
+
+    def account_that_was_signed_out(self) -> Session | None:
+        """The account that somebody was using here until it expired, or was signed out for them.
+
+        None while another one is active, or if they signed out themselves.
+        """
+        here = self.request.multisession
+        if here.session is not None or "session" in self.request.GET:
+            return None
+        lost = [row for row in here.signed_out_sessions if row.status != Session.Status.ENDED]
+        return max(lost, key=lambda row: row.last_active_at, default=None)
 
     def get_form_kwargs(self) -> dict[str, Any]:
         kwargs = super().get_form_kwargs()
@@ -82,6 +98,7 @@ class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
+        context["signed_out"] = self.account_that_was_signed_out()
         if settings.DEBUG:
             context |= {"demo_accounts": demo.ACCOUNTS, "demo_password": demo.PASSWORD}
         return context

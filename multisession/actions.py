@@ -62,8 +62,8 @@ def set_active(request: HttpRequest, session: Session | str | None) -> Session |
     if session is None:
         if active is not None:
             _announce_change(request, active, None)
-            active.remove(by=active.user)
-            _leave_active(request)
+            _remove(request, active)
+            _leave_active(request, stay=True)
         return None
     found = _find(accounts, session)
     if found not in accounts.sessions:
@@ -78,7 +78,7 @@ def set_active(request: HttpRequest, session: Session | str | None) -> Session |
     request.auser = _always(user)
     accounts.forget()
     guard.account_changed(request)
-    found.touch(ip_address=store.ip_address)
+    found.touch(ip_address=store.ip_address, at_once=True)
     announce(signals.session_activated, store.using, session=found)
     return found
 
@@ -94,6 +94,8 @@ def sign_out(request: HttpRequest, session: Session | str) -> Session:
         raise SessionNotFound("This account is signed out.")
     if active is not None and found.pk == active.pk:
         logout(request)
+        request.auser = _always(request.user)
+        found.status = Session.Status.ENDED
     else:
         found.end(by=_actor(request))
     accounts.forget()
@@ -112,6 +114,8 @@ def sign_out_all(request: HttpRequest) -> list[Session]:
     if accounts.session is not None:
         _announce_change(request, accounts.session, None)
     everything = Session.objects.visible_to(token)
+    if store.row is None and not everything.remembered().exists():
+        return []  # A late request: the accounts it knew have gone, perhaps to a newer cookie.
     ended = everything.remove_all(by=by)
     everything.visitors().delete()
     _leave_active(request, forget=True)
@@ -128,8 +132,9 @@ def forget(request: HttpRequest, session: Session | str) -> Session:
     if active is not None and found.pk == active.pk:
         set_active(request, None)
     else:
-        found.remove(by=_actor(request))
+        _remove(request, found)
     accounts.forget()
+    found.refresh_from_db(fields=["status", "updated_at", "forgotten"])
     return found
 
 
@@ -192,9 +197,20 @@ def _announce_change(
     )
 
 
-def _leave_active(request: HttpRequest, *, forget: bool = False) -> None:
-    """Nobody is signed in for the rest of this request."""
-    _store(request).leave_active(forget=forget)
+def _remove(request: HttpRequest, session: Session) -> None:
+    """Take an account off the list: also where it is remembered from earlier sign-ins."""
+    token = _store(request).token
+    if token is not None:
+        mine = Session.objects.visible_to(token).filter(user=session.user)
+        mine.remove_all(by=_actor(request))
+
+
+def _leave_active(request: HttpRequest, *, forget: bool = False, stay: bool = False) -> None:
+    """Nobody is signed in for the rest of this request.
+
+    ``forget``: nothing is carried over. ``stay``: nor does anybody follow by himself.
+    """
+    _store(request).leave_active(forget=forget, stay=stay)
     _accounts(request).forget()
     request.user = AnonymousUser()
     request.auser = _always(request.user)

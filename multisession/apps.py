@@ -11,10 +11,17 @@ class MultisessionConfig(AppConfig):
     verbose_name = _("Sessions")
     default_auto_field = "django.db.models.BigAutoField"
 
+    def import_models(self) -> None:
+        super().import_models()
+        from . import receivers
+
+        # Before any app is ready: where a receiver of another app saves the session or asks for
+        # its key (django-axes does), ours should have been called.
+        user_logged_in.connect(receivers.on_signed_in, dispatch_uid="multisession")
+        user_logged_out.connect(receivers.on_signed_out, dispatch_uid="multisession")
+
     def ready(self) -> None:
-        from . import checks, receivers  # noqa: F401  (checks register themselves)
+        from . import checks  # noqa: F401  (they register themselves)
 
         # An engine with a cache listens to changes that other code makes.
         import_module(settings.SESSION_ENGINE)
-        user_logged_in.connect(receivers.on_signed_in, dispatch_uid="multisession")
-        user_logged_out.connect(receivers.on_signed_out, dispatch_uid="multisession")

@@ -39,11 +39,11 @@ def check_installation(
                 id="multisession.E001",
             )
         )
-    if position is None and STOCK_MIDDLEWARE in django_settings.MIDDLEWARE:
+    if STOCK_MIDDLEWARE in django_settings.MIDDLEWARE:
         found.append(
             Error(
-                "MIDDLEWARE has Django's session middleware instead of ours: a late answer, or "
-                "one that failed, would sign the browser out of every account.",
+                "MIDDLEWARE has Django's session middleware: a late answer, or one that failed, "
+                "would sign the browser out of every account.",
                 hint=f"Put {MIDDLEWARE!r} in the place of {STOCK_MIDDLEWARE!r}.",
                 id="multisession.E002",
             )
@@ -70,7 +70,8 @@ def check_installation(
         try:
             getattr(settings, key)
         except ImproperlyConfigured as error:
-            found.append(Error(str(error), id="multisession.E004"))
+            hint = f"Valid keys of MULTISESSION: {', '.join(settings.valid_keys())}."
+            found.append(Error(str(error), hint=hint, id="multisession.E004"))
             break
     return found
 
@@ -95,11 +96,9 @@ def check_messages(
     ]
 
 
-@register(Tags.database)
+@register(Tags.compatibility)
 def check_sqlite(
-    app_configs: Sequence[AppConfig] | None = None,
-    databases: Sequence[str] | None = None,
-    **kwargs: Any,
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """In SQLite's deferred mode two requests at once end in "database is locked"."""
     from .models import Session

@@ -100,10 +100,10 @@ class Settings:
         given = getattr(django_settings, "MULTISESSION", {})
         if not isinstance(given, Mapping):
             raise ImproperlyConfigured("MULTISESSION must be a dictionary.")
-        unknown = sorted(set(given) - set(self.valid_keys()))
+        unknown = sorted(str(key) for key in set(given) - set(self.valid_keys()))
         if unknown:
             raise ImproperlyConfigured(
-                f"Unknown keys in MULTISESSION: {', '.join(map(str, unknown))}. "
+                f"Unknown keys in MULTISESSION: {', '.join(unknown)}. "
                 f"Valid keys: {', '.join(self.valid_keys())}."
             )
         return given.get(key, default)

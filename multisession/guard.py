@@ -101,17 +101,21 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
     """
     if request.method in SAFE_METHODS:
         return None
+    # The body of an exempt view is not for us to read. It may ask Django for the check itself, as
+    # REST framework's views do.
+    exempt = getattr(view, "csrf_exempt", False)
+    token = _token_in_header(request) if exempt else _submitted_token(request)
+    said = request.headers.get(PAGE_HEADER)
+    if not token and not said:
+        return None
     accounts: MultiSession = request.multisession  # type: ignore[attr-defined]
     active = accounts.session
-    if getattr(view, "csrf_exempt", False):
-        # It may ask Django for the check itself, as REST framework's views do. Its body is not
-        # for us to read.
-        _accept(request, _matches(_token_in_header(request), active))
+    if exempt:
+        _accept(request, _matches(token, active))
         return None
-    token, said = _submitted_token(request), request.headers.get(PAGE_HEADER)
     any_page = getattr(view, "any_account", False)
     if said and not any_page and (active is None or said != active.public_id):
-        page = next((row for row in known_sessions(request) if row.public_id == said), None)
+        page = known_session(request, said)
         if page is None or active is None or page.user_id != active.user_id:
             return WrongAccount(page=page, active=active)
     for page in _candidates(request, active) if token else ():
@@ -211,6 +215,11 @@ def known_sessions(request: HttpRequest) -> list[Session]:
         return []
     rows = Session.objects.visible_to(store.token).accounts().select_related("user")
     return list(rows.order_by("-pk")[:REMEMBERED_PAGES])
+
+
+def known_session(request: HttpRequest, public_id: str) -> Session | None:
+    """The one of them with this id."""
+    return next((row for row in known_sessions(request) if row.public_id == public_id), None)
 
 
 def _submitted_token(request: HttpRequest) -> str:

@@ -110,6 +110,26 @@ def menu_context(request: MultiSessionRequest, options: Options) -> dict[str, An
     }
 
 
+def account_list_context(request: MultiSessionRequest, next_url: str) -> dict[str, Any]:
+    """The accounts of this browser, signed in and signed out, to choose from. One query."""
+    accounts = request.multisession
+    return {
+        "request": request,
+        "session": accounts.session,
+        "sessions": accounts.sessions,
+        "signed_out": [
+            {
+                "session": session,
+                "sign_in_url": sign_in_link(None, session=session.public_id, next=next_url),
+            }
+            for session in accounts.signed_out_sessions
+        ],
+        "next": next_url,
+        "continue_url": next_url or resolve_url(settings.AFTER_SWITCH_URL),
+        "here": on_site(request, request.get_full_path()),
+    }
+
+
 def _resolved(url: str | None) -> str:
     return resolve_url(url) if url else ""
 

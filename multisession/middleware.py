@@ -25,7 +25,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import http_date
 
-from . import cookies, guard, refusal, tokens
+from . import cookies, guard, offers, refusal, tokens
 from .backends.db import SessionStore
 from .request import MultiSession
 
@@ -56,17 +56,20 @@ class SessionMiddleware(stock.SessionMiddleware):
         wrong = guard.check(request, view)
         return None if wrong is None else refusal.answer(request, wrong)
 
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """A refusal that names the accounts that may: see offers.py."""
+        return offers.answer(request, exception)
+
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         store = getattr(request, "session", None)
         if not isinstance(store, SessionStore):
             return super().process_response(request, response)
-        self._save(store, response)
+        self._save(request, store, response)
         guard.finish(request, response)
         name = django_settings.SESSION_COOKIE_NAME
         sent = cookies.read(request, name)
         if store.rotated:
-            # After a rollback (ATOMIC_REQUESTS) the new value opens nothing: keep the old one.
-            if response.status_code < 400 or store.exists(store.session_key):
+            if store.is_sendable:
                 self._set_cookie(store, response)
         elif store.flushed and sent is not None and (store.emptied or not tokens.is_token(sent)):
             response.delete_cookie(
@@ -84,9 +87,10 @@ class SessionMiddleware(stock.SessionMiddleware):
             self._set_cookie(store, response)
         if store.accessed:
             patch_vary_headers(response, ("Cookie",))
+        store.finish()
         return response
 
-    def _save(self, store: SessionStore, response: HttpResponse) -> None:
+    def _save(self, request: HttpRequest, store: SessionStore, response: HttpResponse) -> None:
         """Write what changed; nothing for an answer that failed."""
         if response.status_code >= 500:
             return
@@ -99,8 +103,10 @@ class SessionMiddleware(stock.SessionMiddleware):
                     "The request's session was deleted before the request completed. The user "
                     "may have signed out, or in as somebody else, in a concurrent request."
                 ) from None
-        elif store.accessed and store.row is not None and store.row.user_id is not None:
-            store.row.touch(ip_address=store.ip_address)
+        elif store.accessed and store.row is not None and store.row.is_touch_due:
+            active = request.multisession.session  # type: ignore[attr-defined]
+            if active is not None:
+                active.touch(ip_address=store.ip_address)
 
     def _set_cookie(self, store: SessionStore, response: HttpResponse) -> None:
         max_age = store.cookie_age()

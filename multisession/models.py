@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 #: write through it is not mistaken for a new visitor's; then it is as unknown as any other value.
 SUPERSEDED_MEMORY = datetime.timedelta(minutes=15)
 
+#: In place of the data of a session that ``login()`` has closed and may take back, and how long.
+MADE_ROOM = "-"
+MAKING_ROOM = datetime.timedelta(minutes=1)
+
 
 class SupersededToken(Exception):
     """The browser has already shown a newer token: this one can no longer change anything."""
@@ -102,8 +106,9 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return self.filter(status=Session.Status.ACTIVE, expire_at__gt=timezone.now())
 
     def remembered(self) -> SessionQuerySet:
-        """Signed in, or signed out and still on its client's list."""
-        return self.filter(status__in=[Session.Status.ACTIVE, Session.Status.ENDED])
+        """On the list of their client: signed in, or to be signed in again."""
+        listed = [Session.Status.ACTIVE, Session.Status.ENDED, Session.Status.REVOKED]
+        return self.filter(status__in=listed, forgotten=False)
 
     def visible_to(self, token: Token) -> SessionQuerySet:
         """What ``token`` may see of its client: all but what a newer, unseen token added."""
@@ -125,35 +130,49 @@ class SessionQuerySet(models.QuerySet["Session"]):
     def most_recently_used(self) -> SessionQuerySet:
         return self.order_by("-last_active_at", "-pk")
 
-    def close(self, status: Session.Status, *, by: AbstractBaseUser | None = None) -> list[Session]:
+    def close(
+        self,
+        status: Session.Status,
+        *,
+        by: AbstractBaseUser | None = None,
+        making_room: bool = False,
+    ) -> list[Session]:
         """End the active ones among these, and forget their data. The only way a session ends.
 
-        ``by`` is who did it, for the signal ``session_ended``. One read and one write for any
-        number of rows. Returns the sessions that this call ended; what had already ended, by
-        whatever means, stays as it is.
+        ``by`` is who did it, for the signal ``session_ended``. ``making_room``: ``reopen`` may
+        follow, so the signal is left to the caller. A constant number of statements for any
+        number of rows. Returns the sessions that this call ended, with the data they had; what
+        had ended before stays as it is.
         """
         if status == Session.Status.ACTIVE:
             raise ValueError("close() ends sessions; 'active' is not an end.")
         using = self._writing_alias()
+        everything = Session.objects.using(using)
+        now = timezone.now()
         with transaction.atomic(using=using):
             # The lock makes the read and the write agree; by primary key, as everywhere.
             # These (self) may be joined to other tables, which must not be locked: hence pk__in.
-            rows = list(
-                Session.objects.using(using)
-                .filter(pk__in=self.values("pk"), status=Session.Status.ACTIVE)
+            found = list(
+                everything.filter(pk__in=self.values("pk"))
+                .filter(Q(status=Session.Status.ACTIVE) | _making_room(now))
                 .order_by("pk")
                 .select_for_update()
             )
-            now = timezone.now()
-            Session.objects.using(using).filter(pk__in=[row.pk for row in rows]).update(
-                status=status, session_data="", updated_at=now
+            rows = [row for row in found if row.status == Session.Status.ACTIVE]
+            everything.filter(pk__in=[row.pk for row in rows]).update(
+                status=status, session_data=MADE_ROOM if making_room else "", updated_at=now
             )
+            if others := [row.pk for row in found if row.status != Session.Status.ACTIVE]:
+                # login() is about to take these back: not any more.
+                everything.filter(pk__in=others).update(
+                    status=status, session_data="", updated_at=now
+                )
             clients_changed([row.client_id for row in rows], using)
             for row in rows:
                 row.status = status
                 row.updated_at = now
-                if row.user_id is not None:
-                    announce(signals.session_ended, using, session=row, status=status, by=by)
+                if not making_room:
+                    row.announce_end(by)
         return rows
 
     def _writing_alias(self) -> str:
@@ -162,13 +181,25 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return chosen or router.db_for_write(Session)
 
     def remove_all(self, *, by: AbstractBaseUser | None = None) -> list[Session]:
-        """Take these off their clients: what is live ends, what is remembered is forgotten."""
-        closed = self.close(Session.Status.REMOVED, by=by)
-        using = self._writing_alias()
-        self.using(using).filter(status=Session.Status.ENDED).update(
+        """Take these off their clients' lists: what is live ends, the rest is forgotten.
+
+        Returns those that ended.
+        """
+        closed = self.live().close(Session.Status.REMOVED, by=by)
+        rest = self.using(self._writing_alias())
+        rest.filter(status=Session.Status.ENDED).update(
             status=Session.Status.REMOVED, updated_at=timezone.now()
         )
+        # How a session ended stays on record: these have expired or were revoked.
+        rest.remembered().update(forgotten=True)
         return closed
+
+
+def _making_room(now: datetime.datetime) -> Q:
+    """Removed a moment ago, perhaps only because ``login()`` made room for another account."""
+    return Q(
+        status=Session.Status.REMOVED, updated_at__gt=now - MAKING_ROOM, session_data=MADE_ROOM
+    )
 
 
 class Session(models.Model):
@@ -219,6 +250,7 @@ class Session(models.Model):
     status = models.CharField(
         _("status"), max_length=9, choices=Status.choices, default=Status.ACTIVE, editable=False
     )
+    forgotten = models.BooleanField(_("forgotten"), default=False, editable=False)
     session_data = models.TextField(_("data"), blank=True, editable=False)
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, editable=False)
     created_at = models.DateTimeField(_("signed in"), default=timezone.now, editable=False)
@@ -281,23 +313,25 @@ class Session(models.Model):
         hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
         return any(constant_time_compare(found, valid) for valid in hashes)
 
-    def touch(self, *, ip_address: str | None = None) -> bool:
+    @property
+    def is_touch_due(self) -> bool:
+        """Whether the last note of activity is older than ``ACTIVITY_INTERVAL``."""
+        interval = datetime.timedelta(seconds=settings.ACTIVITY_INTERVAL)
+        return self.last_active_at <= timezone.now() - interval
+
+    def touch(self, *, ip_address: str | None = None, at_once: bool = False) -> bool:
         """Note that the account is in use: ``last_active_at``, once in ``ACTIVITY_INTERVAL``.
 
-        One conditional UPDATE, and only if the time has come. Returns whether it was written.
+        ``at_once``: now, whenever the last note was (a switch). One conditional UPDATE. Returns
+        whether it was written.
         """
-        now = timezone.now()
-        interval = datetime.timedelta(seconds=settings.ACTIVITY_INTERVAL)
-        if self.last_active_at > now - interval:
+        if not at_once and not self.is_touch_due:
             return False
-        changed = {"last_active_at": now, "ip_address": ip_address or self.ip_address}
-        written = (
-            type(self)
-            .objects.filter(
-                pk=self.pk, status=self.Status.ACTIVE, last_active_at__lte=now - interval
-            )
-            .update(**changed)
+        now = timezone.now()
+        stale = type(self).objects.filter(
+            pk=self.pk, status=self.Status.ACTIVE, last_active_at__lte=self.last_active_at
         )
+        written = stale.update(last_active_at=now, ip_address=ip_address or self.ip_address)
         if written:
             self.last_active_at = now
             clients_changed([self.client_id], self._state.db)
@@ -306,15 +340,22 @@ class Session(models.Model):
     def reopen(self, session_data: str) -> bool:
         """Take back a removal that ``login()`` caused when it made room for another account.
 
-        Only for the engine, in the request that closed it. Returns whether it was still removed.
+        Only for the engine, in the request that closed it. False if anything has happened to the
+        session since.
         """
-        reopened = Session.objects.filter(pk=self.pk, status=self.Status.REMOVED).update(
-            status=self.Status.ACTIVE, session_data=session_data, updated_at=timezone.now()
-        )
+        reopened = Session.objects.filter(
+            pk=self.pk, status=self.Status.REMOVED, updated_at=self.updated_at
+        ).update(status=self.Status.ACTIVE, session_data=session_data, updated_at=timezone.now())
         clients_changed([self.client_id], self._state.db)
         if reopened:
             self.status = self.Status.ACTIVE
         return bool(reopened)
+
+    def announce_end(self, by: AbstractBaseUser | None = None) -> None:
+        """Send ``session_ended`` after the commit, if this was an account's."""
+        if self.user_id is not None:
+            using = self._state.db or router.db_for_write(Session)
+            announce(signals.session_ended, using, session=self, status=self.status, by=by)
 
     def close(self, status: Status, *, by: AbstractBaseUser | None = None) -> bool:
         """End this session (see ``SessionQuerySet.close``). Returns whether this call did it."""
@@ -336,7 +377,7 @@ class Session(models.Model):
     def remove(self, *, by: AbstractBaseUser | None = None) -> bool:
         """Take the account off the client: signed in or remembered, it is gone from its lists."""
         closed = bool(Session.objects.filter(pk=self.pk).remove_all(by=by))
-        self.status = self.Status.REMOVED
+        self.refresh_from_db(fields=["status", "updated_at", "forgotten"])
         return closed
 
 
@@ -414,19 +455,21 @@ class Token(models.Model):
             clients_changed([self.client_id], self._state.db)
         return bool(moved)
 
-    def claim(self, *, adding: bool = False) -> Client:
+    def claim(self, *, adding: bool = False, unasked: bool = False) -> Client:
         """Lock the client for a change through this token. ``adding``: of an account.
 
         To be called in a transaction, before ``succeed``. The client returned is this token's
-        own, which may be a new one (see ``leave``). Raises SupersededToken.
+        own, which may be a new one (see ``leave``). Raises SupersededToken; also for a token that
+        has children, if the person did nothing (``unasked``): it goes on as it is.
         """
         using = self._state.db or router.db_for_write(Token)
         self.client = Client.lock(self.client_id, using=using)
         if not self.is_valid:
             raise SupersededToken
-        if self.children.exists() and (
-            adding or Session.objects.using(using).hidden_from(self).exists()
-        ):
+        followed = self.children.exists()
+        if followed and unasked:
+            raise SupersededToken
+        if followed and (adding or Session.objects.using(using).hidden_from(self).exists()):
             self.leave()
         return self.client
 

@@ -20,9 +20,9 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
     if not isinstance(store, SessionStore):
         return
     active = store.row
-    if active is not None and active.user_id == user.pk:
-        return
-    leaving = store.confirm_login(user)
+    if active is not None and active.user_id == user.pk and not store.is_making_room:
+        return  # The account in use has signed in again: nothing changes.
+    leaving = store.leaving_for(user)
     # In a project whose user model was swapped at run time (tests), the key fits no user.
     fits = isinstance(user, Session.user.field.related_model)
     entering = Session(user=user) if fits else Session()
@@ -32,11 +32,12 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
         )
     except Exception:
         store.refuse_login()
-        if request is not None and hasattr(request, "user"):
-            request.user = AnonymousUser()
+        _nobody(request)
         raise
+    store.confirm_login(user)
     if request is not None and hasattr(request, "multisession"):
         request.multisession.forget()
+        _leave_messages_behind(request)
         guard.account_changed(request)
 
 
@@ -50,3 +51,26 @@ def on_signed_out(sender: Any, request: HttpRequest | None, user: Any, **kwargs:
             sender=Session, request=request, leaving=store.row, entering=None
         )
     store.announce_sign_out(user)
+    if request is not None and hasattr(request, "multisession"):
+        request.multisession.forget()
+
+
+def _nobody(request: HttpRequest | None) -> None:
+    """``login()`` has set these to the user who was refused."""
+
+    async def auser() -> AnonymousUser:
+        return AnonymousUser()
+
+    if request is not None and hasattr(request, "user"):
+        request.user = AnonymousUser()
+        request.auser = auser
+
+
+def _leave_messages_behind(request: HttpRequest) -> None:
+    """Unread messages of the account that made room are still in its session: not for this one.
+
+    What this request has queued is for whom its answer is for.
+    """
+    storage: Any = getattr(request, "_messages", None)
+    if hasattr(storage, "_loaded_data"):
+        storage._loaded_data = []

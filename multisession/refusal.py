@@ -7,6 +7,7 @@ as A. Nothing of it is stored. Files cannot be kept so, and passwords should not
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urldefrag
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render, resolve_url
@@ -16,7 +17,7 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 
 from .conf import settings
-from .guard import WrongAccount, token_for
+from .guard import PAGE_HEADER, WrongAccount, token_for
 from .models import Session
 from .profiles import profile_of
 
@@ -26,7 +27,7 @@ LARGEST_KEPT = 256 * 1024
 
 
 def answer(request: HttpRequest, wrong: WrongAccount, *, to: str | None = None) -> HttpResponse:
-    """A page, a partial for htmx, or JSON.
+    """A page, a partial for htmx and for what ``notice.js`` saw sent, or JSON.
 
     ``to``: where the request was going, if that is not its own URL: then it comes from the page
     that this function made, and the sign-in that it asked for is still missing.
@@ -34,15 +35,17 @@ def answer(request: HttpRequest, wrong: WrongAccount, *, to: str | None = None) 
     if wants_json(request):
         response: HttpResponse = JsonResponse(as_json(wrong), status=409)
     else:
-        htmx = request.headers.get("HX-Request") == "true"
-        template = "multisession/_wrong_account.html" if htmx else "multisession/wrong_account.html"
-        response = render(request, template, context(request, wrong, to), status=409)
-        if htmx:
+        sheet = request.headers.get("HX-Request") == "true" or PAGE_HEADER in request.headers
+        template = f"multisession/{'_' if sheet else ''}wrong_account.html"
+        values = {**context(request, wrong, to), "sheet": sheet}
+        response = render(request, template, values, status=409)
+        if sheet:
             # On top of what the person looks at, whatever the request was going to replace.
             response["HX-Retarget"] = "body"
             response["HX-Reswap"] = "afterbegin"
+    response["X-Multisession"] = "wrong-account"  # for notice.js, and other scripts
     add_never_cache_headers(response)
-    patch_vary_headers(response, ("Cookie", "HX-Request", "Accept"))
+    patch_vary_headers(response, ("Cookie", "HX-Request", "Accept", PAGE_HEADER))
     return response
 
 
@@ -74,14 +77,12 @@ def sentence(wrong: WrongAccount) -> str:
 def context(request: HttpRequest, wrong: WrongAccount, to: str | None) -> dict[str, Any]:
     page = wrong.page
     here = to or request.get_full_path()
-    came_from = on_site(request, request.headers.get("Referer")) or settings.AFTER_SWITCH_URL
-    live = page is not None and page.is_live and page.is_current_for(page.user)
+    live = page is not None and can_act(page)
     kept = None if page is None else kept_fields(request)
     return {
         "page": page,
-        "page_name": name(page) if page else "",
+        "page_name": short_names(page, wrong.active)[0],
         "active": wrong.active,
-        "active_name": name(wrong.active) if wrong.active else "",
         "sentence": sentence(wrong),
         "still_signed_out": to is not None,
         "has_files": bool(request.FILES),
@@ -92,8 +93,13 @@ def context(request: HttpRequest, wrong: WrongAccount, to: str | None) -> dict[s
         "sign_in_url": _url(settings.SIGN_IN_URL, session=page.public_id if page else ""),
         "choose_url": resolve_url(settings.CHOOSE_URL),
         "set_active_url": _url("multisession:set_active"),
-        "discard_url": resolve_url(came_from),
+        "discard_url": page_url(request) or resolve_url(settings.AFTER_SWITCH_URL),
     }
+
+
+def can_act(session: Session) -> bool:
+    """Whether a switch to it needs no password."""
+    return session.is_live and session.is_current_for(session.user)
 
 
 def kept_fields(request: HttpRequest) -> list[tuple[str, str]] | None:
@@ -114,6 +120,23 @@ def kept_fields(request: HttpRequest) -> list[tuple[str, str]] | None:
 
 def name(session: Session) -> str:
     return profile_of(session.user).label
+
+
+def short_names(*sessions: Session | None) -> list[str]:
+    """What buttons call these accounts: by their names, unless two have the same one."""
+    profiles = [profile_of(session.user) if session else None for session in sessions]
+    names = [profile.name for profile in profiles if profile]
+    alike = len(set(names)) < len(names)
+    return [(profile.label if alike else profile.name) if profile else "" for profile in profiles]
+
+
+def page_url(request: HttpRequest) -> str:
+    """The page that the request came from, to load it again; empty if that is not known.
+
+    Without the fragment: a link that differs in nothing else would only scroll.
+    """
+    sent_from = request.headers.get("HX-Current-URL") or request.headers.get("Referer")
+    return urldefrag(on_site(request, sent_from) or "").url
 
 
 def on_site(request: HttpRequest, url: str | None) -> str | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest
-from django.utils.functional import cached_property
+from django.utils.functional import SimpleLazyObject, cached_property, empty
 
 from .backends.db import SessionStore
 from .models import Session
@@ -36,8 +36,7 @@ class MultiSession:
     @property
     def session(self) -> Session | None:
         """The active session: the one that ``request.user`` is signed in with, or None."""
-        row = self._store.row
-        user = getattr(self._request, "user", None)
+        row, user = self._store.row, self._user
         if row is None or row.user_id is None or user is None or not user.is_authenticated:
             return None
         if user.pk == row.user_id:
@@ -77,6 +76,13 @@ class MultiSession:
         """Ask the database again: a verb has changed something."""
         for name in ("_known", "sessions", "signed_out_sessions"):
             self.__dict__.pop(name, None)
+
+    @property
+    def _user(self) -> Any:
+        """``request.user``; in a coroutine, what ``await request.auser()`` has found."""
+        user = getattr(self._request, "user", None)
+        unread = isinstance(user, SimpleLazyObject) and user._wrapped is empty
+        return getattr(self._request, "_acached_user", user) if unread else user
 
     @property
     def _store(self) -> SessionStore:

@@ -18,7 +18,8 @@ session_created = Signal()
 #: Arguments: ``session``. The account became its client's active one.
 session_activated = Signal()
 
-#: Arguments: ``session``, ``status`` (the new Session.Status), ``by`` (who: a user, or None).
+#: Arguments: ``session``, ``status`` (the new Session.Status), ``by`` (who: a user, or None). The
+#: row's data is gone; ``session.get_decoded()`` still has what it was.
 session_ended = Signal()
 
 #: For caches of the engine, not for projects. Arguments: ``client_ids``, ``using``. Something that

@@ -9,6 +9,7 @@ app_name = "multisession"
 urlpatterns = [
     path("menu/", views.menu, name="menu"),
     path("choose/", views.choose, name="choose"),
+    path("notice/", views.notice, name="notice"),
     path("set-active/", views.set_active, name="set_active"),
     path("sign-out/", views.sign_out, name="sign_out"),
     path("send/", views.send, name="send"),

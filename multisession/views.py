@@ -23,7 +23,14 @@ from django.views.decorators.vary import vary_on_headers
 from . import actions, guard, refusal
 from .conf import settings
 from .guard import any_account
-from .menu import Options, is_htmx, menu_context, on_site, sign_in_link
+from .menu import (
+    Options,
+    account_list_context,
+    is_htmx,
+    menu_context,
+    on_site,
+    sign_in_link,
+)
 from .models import Session
 from .profiles import profile_of
 from .request import MultiSessionRequest
@@ -36,10 +43,10 @@ def personal(view: Callable[[MultiSessionRequest], HttpResponse]) -> Callable[..
 
 def account_of_page(request: MultiSessionRequest) -> Session:
     """The account whose page is to be sent: any session of this browser, live or not."""
-    for row in guard.known_sessions(request):
-        if row.public_id == request.GET.get("session", ""):
-            return row
-    raise actions.SessionNotFound("No such session in this browser.")
+    page = guard.known_session(request, request.GET.get("session", ""))
+    if page is None:
+        raise actions.SessionNotFound("No such session in this browser.")
+    return page
 
 
 def action(view: Callable[[MultiSessionRequest, str], HttpResponse]) -> Callable[..., HttpResponse]:
@@ -75,23 +82,40 @@ def menu(request: MultiSessionRequest) -> HttpResponse:
 def choose(request: MultiSessionRequest) -> HttpResponse:
     """The accounts signed in on this browser, and those that it remembers, to choose from."""
     next_url = requested_next(request)
-    accounts = request.multisession
-    context = {
-        "session": accounts.session,
-        "sessions": accounts.sessions,
-        "signed_out": [
-            {
-                "session": session,
-                "sign_in_url": sign_in_link(None, session=session.public_id, next=next_url),
-            }
-            for session in accounts.signed_out_sessions
-        ],
-        "next": next_url,
-        "continue_url": next_url or resolve_url(settings.AFTER_SWITCH_URL),
-        "add_account_url": sign_in_link(None, next=next_url),
-        "choose_url": request.get_full_path(),
-    }
+    context = account_list_context(request, next_url)
+    context["add_account_url"] = sign_in_link(None, next=next_url)
     return render(request, "multisession/choose.html", context)
+
+
+@personal
+@require_safe
+def notice(request: MultiSessionRequest) -> HttpResponse:
+    """What a page that is still open has to say, now that something happened in another tab.
+
+    The query says whose page it is (``session``; empty: nobody's). 204: nothing to say.
+    """
+    said, active = request.GET.get("session", ""), request.multisession.session
+    if said == (active.public_id if active else ""):
+        return HttpResponse(status=204)
+    page = guard.known_session(request, said)
+    if page is not None and active is not None and page.user_id == active.user_id:
+        return HttpResponse(status=204)  # It has signed in again since.
+    page_name, active_name = refusal.short_names(page, active)
+    context = {
+        "page": page,
+        "page_name": page_name,
+        "active_name": active_name,
+        "was_signed_in": bool(said),
+        "is_live": page is not None and refusal.can_act(page),
+        "active": active,
+        "next": requested_next(request),
+        "token": guard.token_for(page) if page else "",
+        "sign_in_url": sign_in_link(
+            None, session=page.public_id if page else "", next=requested_next(request)
+        ),
+        "choose_url": choose_url(),
+    }
+    return render(request, "multisession/_notice.html", context)
 
 
 @action
@@ -134,7 +158,11 @@ def forget(request: MultiSessionRequest, session_id: str) -> HttpResponse:
 def sign_out_all(request: MultiSessionRequest) -> HttpResponse:
     """Sign out of every account of this browser, and forget them."""
     actions.sign_out_all(request)
-    return go_to(request, requested_next(request) or settings.AFTER_SIGN_OUT_URL)
+    response = go_to(request, requested_next(request) or settings.AFTER_SIGN_OUT_URL)
+    # What the browser may have kept of any account's pages goes too. (Not "cookies" and
+    # "storage": those are the site's, and our own cookie is deleted by name.)
+    response["Clear-Site-Data"] = '"cache"'
+    return response
 
 
 @any_account

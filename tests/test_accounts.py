@@ -56,8 +56,8 @@ class TestSigningIn:
         sign_in(client, grace)
         page = client.get(SIGN_IN).content.decode()
         assert "Add another account" in page
-        assert "Switch to ada@example.com" in page
-        assert "Switch to grace@example.com" not in page
+        assert "Switch to Ada Lovelace, ada@example.com" in page
+        assert "Switch to Grace Hopper, grace@example.com" not in page
 
     def test_next_is_followed_on_this_site(self, client, ada):
         response = client.post(

@@ -8,18 +8,17 @@ is named after what it prevents.
 from unittest import mock
 
 import pytest
-from django.conf import settings as django_settings
 from django.contrib.auth import SESSION_KEY
 
 from multisession import signals
 from multisession.backends.db import SessionStore
-from multisession.models import SUPERSEDED_MEMORY, Session, Token
+from multisession.models import SUPERSEDED_MEMORY, Token
 from tests.stories import (
     COOKIE,
     NOBODY,
     Browser,
     EitherSetting,
-    EitherWay,
+    EveryWay,
     count_rows,
     later,
     listening,
@@ -262,7 +261,7 @@ class TestUnknownCookie(EitherSetting):
         assert current.accounts() == ["ada", "grace"]
 
 
-class TestFixation(EitherSetting):
+class TestFixation:
     def test_by_a_planted_cookie_of_a_visitor(self, ada):
         mallory = Browser()
         mallory.put("bait")
@@ -344,7 +343,7 @@ class TestFixation(EitherSetting):
         assert attacker.listed()["ids"].keys() <= {"mallory"}
 
 
-class TestLostAnswers(EitherWay, EitherSetting):
+class TestLostAnswers(EveryWay):
     def test_a_sign_in_whose_answer_is_lost_leaves_the_accounts_there_were(
         self, browser, ada, grace
     ):
@@ -489,8 +488,10 @@ class TestLateAnswers(EitherSetting):
             other.who()
 
         with listening(signals.active_session_changing, another_page_meanwhile):
-            firefox.who()
-        if other.cookie != firefox.cookie:
+            answer = firefox.get("/who/")
+        if silent(answer):
+            firefox.cookie = other.cookie  # of the two, only that one came
+        elif other.cookie != firefox.cookie:
             other.who()  # presents it
         assert firefox.who() == (NOBODY if after_sign_out == "choose" else "ada")
         assert firefox.accounts() == ["ada"]
@@ -611,12 +612,21 @@ class TestSpelling:
 
     @pytest.mark.parametrize(
         "template",
-        ["{n}={v}", " {n}={v}", "\t{n} = {v}\t", "a=1; {n}={v}; b=2", "x;{n}={v};;", "={n}; {n}={v}"],
+        [
+            "{n}={v}",
+            " {n}={v}",
+            "\t{n} = {v}\t",
+            "a=1; {n}={v}; b=2",
+            "x;{n}={v};;",
+            "={n}; {n}={v}",
+        ],
     )
     def test_blanks_and_tabs_and_neighbours_do_not_matter(self, value, template):
         assert self.who(template.format(n=COOKIE, v=value)) == "ada"
 
-    @pytest.mark.parametrize("space", "\u2000 \u00a0 \u0085 \u3000 \u2028 \u1680 \x1c \x0b \x0c".split(" "))
+    @pytest.mark.parametrize(
+        "space", ["\u2000", "\xa0", "\x85", "\u3000", "\u2028", "\u1680", "\x1c", "\x0b", "\x0c"]
+    )
     @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
     def test_a_name_behind_unicode_white_space_is_another_cookie(self, value, space, encoding):
         """Django strips it, so a subdomain could plant what looks like a ``__Host-`` cookie."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.conf import settings as django_settings
 from django.core.cache import caches
 from django.db import transaction
+from django.utils.module_loading import import_string
 
 from multisession import signals
 
@@ -57,6 +58,9 @@ def forget_clients(sender: Any, client_ids: list[int], using: str, **kwargs: Any
     """What the tokens of these clients show has changed: now, and again when it is committed."""
     from multisession.models import Token
 
+    engine = import_string(f"{django_settings.SESSION_ENGINE}.SessionStore")
+    if not issubclass(engine, SessionStore):
+        return  # loaded, but not in use
     digests = Token.objects.using(using).filter(client_id__in=client_ids)
     keys = [_key(digest) for digest in digests.values_list("digest", flat=True)]
     if not keys:

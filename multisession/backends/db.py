@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 #: All that a view may still say to the person after it signed the account out. Everything else
 #: that it writes then would end up in somebody else's session.
 CARRIED_OVER = ("_messages", "_language")
+#: In a visitor's data: under "next", another account follows the one that signed out.
+NEXT = "_multisession_next"
+#: In a visitor's data: written after an account had signed out.
+LEFT = "_multisession_left"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 
@@ -53,6 +57,8 @@ class SessionStore(SessionBase):
         self.request: HttpRequest | None = None
         #: The cookie has to be sent: this store made the token that ``session_key`` is now.
         self.rotated = False
+        #: The new token was made within somebody else's transaction, which may be rolled back.
+        self.may_be_undone = False
         #: flush() was called, and nothing has taken the account's place since.
         self.flushed = False
         #: After such a flush() nothing is left on the client: its cookie may go.
@@ -65,7 +71,12 @@ class SessionStore(SessionBase):
         self._actor: AbstractBaseUser | None = None
         #: What of the data written after flush() is kept: these keys; None: everything.
         self._carried_over: tuple[str, ...] | None = None
+        #: Whom the flushed session was; whoever is next on the client follows him.
+        self._left: Session | None = None
+        self._changed_client = False
+        #: What flush() closed without a sign-out, and the key it was under.
         self._made_room: tuple[Session, str | None] | None = None
+        self._may_return = False
 
     if TYPE_CHECKING:  # Django has it; its stubs do not.
 
@@ -104,6 +115,16 @@ class SessionStore(SessionBase):
         """The session row whose data this is, a visitor's included."""
         self._get_session()
         return self._row
+
+    @property
+    def is_sendable(self) -> bool:
+        """Whether the browser may be given the new key: it has to open something.
+
+        Not if the transaction was rolled back in which it was made, nor if an answer to a
+        request beside this one has made it superseded already.
+        """
+        alone = self._token is not None and self._token.parent_id is None
+        return (alone and not self.may_be_undone) or self.exists(self.session_key)
 
     @property
     def has_unsaved_sign_in(self) -> bool:
@@ -163,25 +184,29 @@ class SessionStore(SessionBase):
         if self._token is None:
             self._session_key = None
             return {}
-        row = self._token.live_session()
-        if (row is None or row.user_id is None) and self._may_activate_next:
-            row = self._activate_next(row)
-        self._row = row
-        data = row.get_decoded() if row is not None else {}
-        if row is not None and self._has_twin(data) and self._twin_is_gone():
+        row = self._row = self._token.live_session()
+        data = self._session_cache = row.get_decoded() if row is not None else {}
+        if row is None or row.user_id is None:
+            if self._is_next_due(data):
+                self._activate_next()
+        elif self._has_twin(data) and self._twin_is_gone():
             row.end()
-            self._row, data = None, {}
-        return data
+            self._row, self._session_cache = None, {}
+        return self._session_cache
 
     def create(self) -> None:
         """A session of its own under a new key: on this browser's client if there is one."""
         data = self._get_session()
+        self._note_transaction()
         if self._token is None:
             self._create(data)
-        elif self._row is None:
-            self._row = self._rotate(None, data=data)
-        else:
+        elif self._row is not None:
             self.cycle_key()
+        elif self._account_of(data) is not None:
+            # In the middle of login() somebody wants to know the key: the sign-in is saved now.
+            self._place(data)
+        else:
+            self._row = self._rotate(None, data=data)
         self.modified = True
 
     def save(self, must_create: bool = False) -> None:
@@ -191,6 +216,7 @@ class SessionStore(SessionBase):
         UpdateError if not, CreateError if ``must_create`` meets a key that is taken.
         """
         data = self._get_session(no_load=must_create)
+        self._note_transaction()
         if must_create:
             if self._find(self._session_key, present=False) is not None:
                 raise CreateError
@@ -242,15 +268,21 @@ class SessionStore(SessionBase):
         if row.user_id is None:
             self._sessions.filter(pk=row.pk).delete()
             return
-        status = row.Status.ENDED if announced else row.Status.REMOVED
-        closed = self._sessions.filter(pk=row.pk).close(status, by=by)
+        # get_user() flushes an account whose password has changed: that one is to sign in again.
+        ended = announced or not row.is_current_for(row.user)
+        status = row.Status.ENDED if ended else row.Status.REMOVED
+        closed = self._sessions.filter(pk=row.pk).close(status, by=by, making_room=not announced)
         if closed and not announced:
             self._made_room = (closed[0], self._flushed_key)
+            self._may_return = status == row.Status.REMOVED
+            if self.request is None:
+                closed[0].announce_end()
 
     def cycle_key(self) -> None:
         """A new key for the same data. The old one goes on only for what it already showed."""
         data = self._get_session()
-        self._made_room = None
+        self._note_transaction()
+        self._may_return = False
         if self.superseded:
             return
         if self._token is None:
@@ -281,33 +313,64 @@ class SessionStore(SessionBase):
         """The flush() that follows is meant as a sign-out, by this user."""
         self._announced, self._actor = True, by
 
-    def confirm_login(self, user: AbstractBaseUser) -> Session | None:
+    @property
+    def is_making_room(self) -> bool:
+        """flush() has closed an account, and whether it comes back is still to be confirmed."""
+        return self._made_room is not None and self._may_return
+
+    def leaving_for(self, user: AbstractBaseUser) -> Session | None:
+        """The session that ``login()`` has just closed to make room for this user's."""
+        if self._made_room is None or not self._may_return:
+            return None
+        row = self._made_room[0]
+        return row if row.user_id != user.pk else None
+
+    def confirm_login(self, user: AbstractBaseUser) -> None:
         """The flush() before this was ``login()`` making room for ``user``.
 
         The account that had to make room is signed in again, unless it is the same user's (then
         its password has changed, and the new session replaces it) or ``login_mode`` says so.
-        Returns it if it stays.
         """
-        if self._made_room is None:
-            return None
-        row, _key = self._made_room
-        if row.user_id == user.pk or self.login_mode == "replace":
-            self._made_room = None
-            self._sessions.filter(pk=row.pk, status=row.Status.REMOVED).update(
-                status=row.Status.REPLACED
+        made_room, self._made_room = self._made_room, None
+        if made_room is None:
+            return
+        row = made_room[0]
+        if row.user_id == user.pk or (self._may_return and self.login_mode == "replace"):
+            row.status = row.Status.REPLACED
+            self._sessions.filter(pk=row.pk, updated_at=row.updated_at).update(
+                status=row.status, session_data=""
             )
-            return None
-        return row if row.reopen(row.session_data) else None
+        elif self._may_return and row.reopen(row.session_data):
+            return
+        row.announce_end()
 
     def refuse_login(self) -> None:
-        """A sign-in was refused after ``confirm_login``: everything is as it was before it."""
-        if self._made_room is not None:
-            self._row, self._session_key = self._made_room
+        """``login()`` was refused: everything is as it was before it."""
+        if self._row is not None and self._row.user_id is not None:
+            # An earlier receiver of user_logged_in has saved the new session already.
+            self._row.remove()
+            self._row, self._token, self.rotated = None, None, False
+        made_room, self._made_room = self._made_room, None
+        if (
+            made_room is not None
+            and self._may_return
+            and made_room[0].reopen(made_room[0].session_data)
+        ):
+            self._row, self._session_key = made_room
             self._session_cache = self._row.get_decoded()
-            self._made_room, self.flushed, self.modified = None, False, False
+            self.flushed = self.modified = False
         else:
             for key in (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY):
                 self._session_cache.pop(key, None)
+
+    def finish(self) -> None:
+        """The request is over: what flush() closed, and login() did not take back, has ended."""
+        made_room, self._made_room = self._made_room, None
+        if made_room is not None:
+            self._sessions.filter(pk=made_room[0].pk, session_data=self._models.MADE_ROOM).update(
+                session_data=""
+            )
+            made_room[0].announce_end()
 
     def set_active(self, row: Session) -> None:
         """Go over to another live session of this client, with a new key.
@@ -315,6 +378,7 @@ class SessionStore(SessionBase):
         Unsaved data of the present one is saved to it first. Raises UpdateError if the token is
         superseded.
         """
+        self._note_transaction()
         if self.modified and self._row is not None:
             self.save()
         self._rotate(row)
@@ -322,15 +386,19 @@ class SessionStore(SessionBase):
         self._session_cache = row.get_decoded()
         self.accessed, self.modified = True, False
 
-    def leave_active(self, *, forget: bool = False) -> None:
+    def leave_active(self, *, forget: bool = False, stay: bool = False) -> None:
         """The active session has been closed by a verb: nobody is active any more.
 
-        ``forget``: nothing at all is carried over to the next page.
+        ``forget``: nothing at all is carried over to the next page. ``stay``: nobody becomes
+        active unless the person chooses.
         """
         self._get_session()
         self._leave(self._row)
+        self._changed_client = True
         if forget:
             self._carried_over = ()
+        if stay:
+            self._left = None
 
     # Inside
 
@@ -349,7 +417,9 @@ class SessionStore(SessionBase):
         self._flushed_key = self._session_key
         left_account = row is not None and row.user_id is not None
         self._carried_over = CARRIED_OVER if left_account else None
-        self._row, self._made_room = None, None
+        self._left = row if left_account else None
+        self._changed_client = row is not None
+        self._row, self._made_room, self._may_return = None, None, False
         self._announced, self._actor = False, None
         self.clear()
         self._session_key = None
@@ -392,12 +462,18 @@ class SessionStore(SessionBase):
         self._use(token, secret)
 
     def _rotate(
-        self, row: Session | None, *, data: dict[str, Any] | None = None, adding: bool = False
+        self,
+        row: Session | None,
+        *,
+        data: dict[str, Any] | None = None,
+        adding: bool = False,
+        unasked: bool = False,
     ) -> Session | None:
         """A new key that denotes ``row`` or, with ``data``, a new row for it. Returns the row.
 
         ``adding``: an account is about to be added, so an old key leaves for a client of its own.
-        Raises UpdateError if the token is superseded.
+        ``unasked``: the person did nothing, so an old key stays as it is. Raises UpdateError if
+        the token is superseded, or old and nobody asked.
         """
         token = self._base
         models = self._models
@@ -408,7 +484,8 @@ class SessionStore(SessionBase):
                     # Nobody has seen the key that this store made: it may simply change.
                     client, through = token.client, token.parent_id
                 else:
-                    client, through = token.claim(adding=adding), token.pk
+                    client = token.claim(adding=adding, unasked=unasked)
+                    through = token.pk
                 if data is not None:
                     row = self._new_row(data, client=client, added_through_id=through)
                 if self.rotated:
@@ -417,10 +494,14 @@ class SessionStore(SessionBase):
                 else:
                     token = token.succeed(secret, row)
         except models.SupersededToken as error:
-            self.superseded = True
+            self.superseded = not unasked
             raise UpdateError from error
         self._use(token, secret)
         return row
+
+    def _note_transaction(self) -> None:
+        """Whether what is about to be written is somebody else's to commit."""
+        self.may_be_undone |= transaction.get_connection(self.using).in_atomic_block
 
     def _use(self, token: Token, secret: str) -> None:
         """``secret`` is the browser's new cookie."""
@@ -488,6 +569,12 @@ class SessionStore(SessionBase):
         client without accounts the old key has nothing to lose, and stays behind alone.
         """
         row = self._row
+        data.pop(NEXT, None)
+        if data.pop(LEFT, None):
+            # Of what a sign-out left behind, only what this request has written is for the next.
+            before = row.get_decoded() if row is not None else {}
+            for key in [key for key in data if key in before and key not in CARRIED_OVER]:
+                del data[key]
         if self.rotated or self._sessions.visible_to(self._token).accounts().exists():
             self._row = self._rotate(None, data=data, adding=True)
         else:
@@ -518,25 +605,43 @@ class SessionStore(SessionBase):
 
     def _place_visitor(self, data: dict[str, Any]) -> None:
         """Nobody is signed in, or nobody any more."""
-        token = self._base
+        token, left = self._base, self._left
         if self.flushed:
             if token.children.exists():
                 return  # An old key: its browser has, or will have, a newer one.
-            accounts = self._sessions.visible_to(token).accounts()
             if self._carried_over is not None:
-                data = {key: data[key] for key in self._carried_over if key in data}
+                data = self._after_sign_out(data)
                 self._session_cache = data
-            if data or accounts.remembered().exists():
-                self._row = self._rotate(None, data=data or None)
+            accounts = self._sessions.visible_to(token).accounts()
+            if data:
+                self._row = self._rotate(None, data=self._with_next(data, left is not None))
+            elif accounts.remembered().exists():
+                self._rotate(left)
             else:
-                self.emptied = True
-        elif data and token.session_id is not None:
-            self._row = self._rotate(None, data=data)
+                self.emptied = self._changed_client
+        elif data and token.session is not None and not token.children.exists():
+            left_account = token.session.user_id is not None
+            self._row = self._rotate(None, data=self._with_next(data, left_account))
         elif data:
             # A token that denotes nobody may come to denote a visitor, without a new key.
             self._row = self._new_row(data, client=token.client, added_through_id=token.parent_id)
             token.session = self._row
             token.save(update_fields=["session"])
+
+    def _after_sign_out(self, data: dict[str, Any]) -> dict[str, Any]:
+        """What is kept of the data that was written after an account signed out.
+
+        It is for the visitor who is left, and for no account: if one is to follow by itself, only
+        what may be shown to anybody is kept; otherwise the rest is marked, and goes no further
+        than to the next sign-in (see ``_cycle_visitor``).
+        """
+        if settings.AFTER_SIGN_OUT == "next" or not self._carried_over:
+            return {key: data[key] for key in self._carried_over or () if key in data}
+        return {**data, LEFT: True} if set(data) - set(CARRIED_OVER) else data
+
+    def _with_next(self, data: dict[str, Any], due: bool) -> dict[str, Any]:
+        """A visitor's data, with the mark that an account is to follow the one that left."""
+        return {**data, NEXT: True} if due and settings.AFTER_SIGN_OUT == "next" else data
 
     def _known_session(self, data: dict[str, Any]) -> Session | None:
         """The live session that this user has on this client already.
@@ -564,62 +669,73 @@ class SessionStore(SessionBase):
             self._sessions.filter(pk=visitor.pk, user__isnull=True).delete()
         self._row = known
         self._session_cache = {**known.get_decoded(), **data}
-        self._update(known, self._session_cache)
+        self._update(known, self._session_cache, in_use=True)
         self._models.announce(signals.session_activated, self.using, session=known)
 
-    def _update(self, row: Session, data: dict[str, Any]) -> None:
-        """The one statement that writes session data: into this row, if it is still active."""
+    def _update(self, row: Session, data: dict[str, Any], *, in_use: bool = False) -> None:
+        """The one statement that writes session data: into this row, if it is still active.
+
+        Within a request it notes the activity, too, if that is due.
+        """
         token = self._base
         valid = self._models.Token.objects.using(self.using).valid().filter(pk=token.pk)
-        text = self.encode(data)
+        text, now = self.encode(data), timezone.now()
+        changed = {"user_id": row.user_id, "session_data": text, "updated_at": now}
+        if in_use or (self.request is not None and row.is_touch_due):
+            changed |= {"last_active_at": now, "ip_address": self.ip_address or row.ip_address}
+            row.last_active_at = now
         with transaction.atomic(using=self.using):
             written = self._sessions.filter(
                 pk=row.pk, status=row.Status.ACTIVE, client_id__in=valid.values("client_id")
-            ).update(
-                user_id=row.user_id, session_data=text, updated_at=timezone.now(), **self._expiry()
-            )
+            ).update(**changed, **self._expiry())
             self._models.clients_changed([token.client_id], self.using)
         if not written:
             raise UpdateError
         row.session_data = text
 
-    @property
-    def _may_activate_next(self) -> bool:
+    def _is_next_due(self, data: dict[str, Any]) -> bool:
         """Nothing that the person did not do changes the active account.
 
-        So not outside a request, not for a write, which was meant for somebody else, and not
-        for a page that the browser only fetches in advance.
+        So only after an account has gone, not outside a request, not for a write, which was meant
+        for somebody else, and not for a page that the browser only fetches in advance.
         """
+        token = self._base
+        gone = self._row is None and token.session_id is not None
         return (
-            self.request is not None
+            (gone or NEXT in data)
+            and self.request is not None
             and self.request.method in SAFE_METHODS
             and "HTTP_SEC_PURPOSE" not in self.request.META
             and settings.AFTER_SIGN_OUT == "next"
         )
 
-    def _activate_next(self, visitor: Session | None) -> Session | None:
-        """Make the most recently used live account active, in place of one that is gone.
-
-        Returns it, or ``visitor`` if there is none.
-        """
+    def _activate_next(self) -> None:
+        """Make the most recently used live account active, in place of one that is gone."""
         models, token = self._models, self._base
-        if token.children.exists():
-            return visitor  # An old key goes on only for whom it denoted.
+        visitor, written = self._row, self._session_cache
         candidates = self._sessions.visible_to(token).live().accounts()
         row: Session
         for row in candidates.select_related("user").most_recently_used():
             if not row.is_current_for(row.user):
                 continue
+            answers = signals.active_session_changing.send_robust(
+                sender=models.Session, request=self.request, leaving=None, entering=row
+            )
+            if any(isinstance(answer, Exception) for _receiver, answer in answers):
+                return  # Refused: then nobody is active. Nobody had asked for it.
             try:
-                signals.active_session_changing.send(
-                    sender=models.Session, request=self.request, leaving=None, entering=row
-                )
-                self._rotate(row)
+                self._rotate(row, unasked=True)
             except UpdateError:
-                return visitor
+                return  # A page beside this one was quicker.
+            self._row, self._session_cache = row, row.get_decoded()
+            for key in CARRIED_OVER:
+                if visitor is not None and key in written and key not in self._session_cache:
+                    self._session_cache[key] = written[key]
+                    self.modified = True
+            if visitor is not None:
+                self._sessions.filter(pk=visitor.pk, user__isnull=True).delete()
             models.announce(signals.session_activated, self.using, session=row)
-            return row
-        return visitor
+            return
 
     def _expiry(self) -> dict[str, Any]:
         return {

@@ -7,8 +7,11 @@ from typing import Any
 
 from django import template
 from django.template import Context
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
-from multisession.menu import Options, menu_context
+from multisession.menu import Options, account_list_context, menu_context, on_site
 from multisession.models import Session
 from multisession.profiles import Profile, profile_of
 from multisession.request import MultiSessionRequest
@@ -64,6 +67,19 @@ def user_button(
     }
 
 
+@register.inclusion_tag("multisession/_account_list.html", takes_context=True)
+def account_list(context: Context, *, next: str = "") -> dict[str, Any]:
+    """The list of the chooser, for a sign-in page: above a form that adds one more account.
+
+    Accounts to switch to, and those that are signed out, to sign in again or to forget; nothing
+    for a browser that knows none. ``next``: the page to go on to.
+    """
+    request: MultiSessionRequest | None = context.get("request")
+    if request is None:  # a bare error page
+        return {}
+    return account_list_context(request, on_site(request, next))
+
+
 @register.simple_tag(takes_context=True)
 def session_list(context: Context) -> list[Session]:
     """``{% session_list as sessions %}``: the accounts signed in on this browser (one query)."""
@@ -75,6 +91,24 @@ def active_session(context: Context) -> Session | None:
     """``{% active_session as session %}``: the session of ``request.user``, or None."""
     session: Session | None = context["request"].multisession.session
     return session
+
+
+@register.simple_tag(takes_context=True)
+def page_attributes(context: Context) -> SafeString | str:
+    """``<body {% page_attributes %}>``: whose page this is, for ``notice.js``.
+
+    ``{% user_button %}`` has said it already; this is for pages without one. Nothing without a
+    request in the context.
+    """
+    request: MultiSessionRequest | None = context.get("request")
+    if request is None:
+        return ""
+    session = request.multisession.session
+    return format_html(
+        'data-multisession-page="{}" data-multisession-notice="{}"',
+        session.public_id if session else "",
+        reverse("multisession:notice"),
+    )
 
 
 @register.filter

@@ -46,7 +46,7 @@ def sign_in(page: Page, *users: User) -> None:
     browser = Client()
     for user in users:
         browser.force_login(user)
-    page.goto("/accounts/sign-in/")
+    page.goto("/")
     value = browser.cookies["sessionid"].value
     page.context.add_cookies([{"name": "sessionid", "value": value, "url": page.url}])
     page.goto("/")

@@ -1,0 +1,57 @@
+"""The demo together with the packages whose stories are told here: `make test-ecosystem`.
+
+A user of all of them at once is unlikely, but nothing keeps them apart, and one project is less
+to read than six.
+"""
+
+from tests.settings import *  # noqa: F403
+from tests.settings import INSTALLED_APPS, MIDDLEWARE
+
+ROOT_URLCONF = "tests.ecosystem.urls"
+
+INSTALLED_APPS = [
+    # Last, where the demo has it first: neither place may matter. Receivers of the same signal
+    # are called in this order.
+    *[app for app in INSTALLED_APPS if app != "multisession"],
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.headless",
+    "allauth.usersessions",
+    "channels",
+    "hijack",
+    "loginas",
+    "rest_framework",
+    "multisession",
+    "multisession.contrib.impersonation",
+]
+
+MIDDLEWARE = [
+    *MIDDLEWARE,
+    "allauth.account.middleware.AccountMiddleware",
+    "hijack.middleware.HijackUserMiddleware",
+]
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+
+LOGIN_URL = "account_login"
+# Django 6.1 asks for it; before, it means nothing.
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
+
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGIN_BY_CODE_ENABLED = True
+ACCOUNT_RATE_LIMITS = False
+# The one line that allauth needs to let a person who is signed in see its sign-in page.
+ACCOUNT_AUTHENTICATED_LOGIN_REDIRECTS = False
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+}

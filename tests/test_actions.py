@@ -1,0 +1,686 @@
+"""The verbs: what a person may do to the accounts of one browser, and what nobody may.
+
+The stories run through the async twins as well.
+"""
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.contrib.auth import logout
+from django.contrib.sessions.backends.base import UpdateError
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.http import Http404
+from django.test import RequestFactory
+
+from accounts.models import User
+from multisession import actions, signals
+from multisession.models import Session
+from tests.stories import (
+    COOKIE,
+    NOBODY,
+    Browser,
+    EitherSetting,
+    EveryWay,
+    later,
+    listening,
+    session_of,
+    signed_in,
+    silent,
+    statuses,
+    with_engine_urls,
+)
+
+pytestmark = with_engine_urls
+
+
+@pytest.fixture
+def firefox(ada, grace):
+    """Ada and Grace are signed in; Grace is active."""
+    return signed_in(ada, grace)
+
+
+def request_of(browser: Browser):
+    """The request behind the browser's next page, to call a verb on."""
+    return browser.get("/who-by-sid/").wsgi_request
+
+
+class TestSetActive(EveryWay):
+    @pytest.fixture(autouse=True)
+    def _two_accounts(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.put("theirs", "of Ada")
+        browser.sign_in(grace)
+        browser.put("theirs", "of Grace")
+
+    def test_the_other_account_becomes_active_with_its_own_data(self, browser, ada, grace):
+        assert browser.switch(ada).json()["user"] == "ada"
+        assert browser.page() == {"user": "ada", "data": {"theirs": "of Ada"}}
+        browser.switch(grace)
+        assert browser.page() == {"user": "grace", "data": {"theirs": "of Grace"}}
+        assert browser.accounts() == ["ada", "grace"]
+
+    def test_unsaved_data_stays_with_the_account_that_is_left(self, browser, ada, grace):
+        browser.switch(ada, put="draft")
+        assert browser.page()["data"] == {"theirs": "of Ada"}
+        browser.switch(grace)
+        assert browser.page()["data"] == {"theirs": "of Grace", "draft": "unsaved"}
+
+    def test_the_active_one_again_changes_nothing(self, browser, grace):
+        before = browser.cookie
+        assert silent(browser.switch(grace))
+        assert (browser.cookie, browser.who()) == (before, "grace")
+
+    def test_none_removes_the_active_account_and_keeps_the_other(self, browser, ada, grace):
+        assert browser.verb("set_active").json()["user"] == NOBODY
+        assert statuses(grace) == ["removed"]
+        listed = browser.listed()
+        assert (listed["sessions"], listed["signed_out"]) == (["ada"], [])
+
+    def test_a_switch_answered_500_has_switched_and_lost_nothing(self, browser, ada):
+        browser.switch(ada, status=500)
+        assert (browser.who(), browser.accounts()) == ("ada", ["ada", "grace"])
+
+
+class TestNone:
+    """``set_active(None)``: "removes the current one and activates no other"."""
+
+    @pytest.mark.parametrize("after_sign_out", ["choose", "next"])
+    def test_it_activates_no_other(self, settings, after_sign_out, firefox):
+        settings.MULTISESSION = {"AFTER_SIGN_OUT": after_sign_out}
+        firefox.verb("set_active")
+        assert firefox.who() == NOBODY
+        assert firefox.accounts() == ["ada"]
+
+    def test_with_nobody_active_it_changes_nothing(self, firefox):
+        firefox.verb("set_active")
+        firefox.verb("set_active")
+        assert (firefox.who(), firefox.accounts()) == (NOBODY, ["ada"])
+
+    def test_a_visitor_may_ask_too(self, db):
+        assert Browser().verb("set_active").status_code == 200
+
+
+class TestIdsThatAreNotOurs(EveryWay):
+    """Unknown, foreign and dead ids have one answer, and change nothing."""
+
+    @pytest.fixture
+    def ids(self, browser, ada, grace, alan):
+        safari = signed_in(alan)
+        foreign = safari.id_of(alan)
+        browser.sign_in(alan)
+        removed = session_of(alan)
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        removed.remove()
+        return {
+            "random": "sess_" + "x" * 27,
+            "empty": "",
+            "nonsense": "\x00'é",
+            "client": browser.listed()["client"],
+            "prefix": browser.id_of(ada)[:-1],
+            "blanks": f" {browser.id_of(ada)} ",
+            "foreign": foreign,
+            "removed": removed.public_id,
+        }
+
+    @pytest.mark.parametrize("verb", ["set_active", "sign_out", "forget"])
+    def test_they_are_not_found(self, browser, ids, verb, ada, grace, alan):
+        cookie = browser.cookie
+        before = [(s.pk, s.status) for s in Session.objects.order_by("pk")]
+        for kind, public_id in ids.items():
+            response = browser.verb(verb, public_id)
+            assert response.status_code == 404, kind
+            assert response.json() == {"refused": "not found"}, kind
+            assert silent(response), kind
+        assert browser.cookie == cookie
+        assert [(s.pk, s.status) for s in Session.objects.order_by("pk")] == before
+        assert (browser.who(), browser.accounts()) == ("grace", ["ada", "grace"])
+
+    @pytest.mark.parametrize("verb", ["set_active", "sign_out", "forget"])
+    def test_what_was_forgotten_is_not_found(self, browser, verb, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        forgotten = browser.id_of(ada)
+        browser.verb("forget", forgotten)
+        assert browser.verb(verb, forgotten).json() == {"refused": "not found"}
+        assert statuses(ada) == ["removed"]
+
+    def test_a_visitor_finds_nothing(self, browser, ids):
+        for verb in ("set_active", "sign_out", "forget"):
+            visitor = Browser(asynchronous=browser.asynchronous)
+            assert visitor.verb(verb, ids["foreign"]).json() == {"refused": "not found"}
+
+
+class TestSignInAgain(EveryWay):
+    """Known here, but not good enough any more; nothing else is lost."""
+
+    @pytest.fixture(autouse=True)
+    def _two_accounts(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+
+    @pytest.fixture(params=["password", "signed out", "expired", "inactive"])
+    def why(self, request, browser, ada):
+        """Why Ada has to sign in again."""
+        self.make_stale(request.param, browser, ada)
+        return request.param
+
+    def make_stale(self, why: str, browser: Browser, user: User) -> None:
+        if why == "password":
+            user.set_password("changed elsewhere")
+            user.save()
+        elif why == "signed out":
+            browser.verb("sign_out", browser.id_of(user))
+        elif why == "expired":
+            Session.objects.filter(user=user).update(expire_at="2000-01-01T00:00Z")
+        elif why == "inactive":
+            User.objects.filter(pk=user.pk).update(is_active=False)
+
+    def test_a_switch_is_refused_and_nothing_else_lost(self, browser, why, ada):
+        response = browser.switch(ada)
+        assert response.json() == {"refused": "sign in again", "user": ada.email}
+        assert (response.status_code, silent(response)) == (404, True)
+        assert (browser.who(), browser.accounts()) == ("grace", ["grace"])
+        assert browser.listed()["signed_out"] == ["ada"]
+
+    @pytest.mark.parametrize("reason", ["password", "signed out", "expired"])
+    def test_signing_in_again_cures_it(self, browser, ada, reason):
+        self.make_stale(reason, browser, ada)
+        browser.sign_in(ada)
+        assert (browser.who(), browser.accounts()) == ("ada", ["ada", "grace"])
+        assert browser.listed()["signed_out"] == []
+
+    def test_a_sign_in_method_that_was_taken_away_no_longer_counts(self, browser, settings, ada):
+        settings.AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend"]
+        assert browser.switch(ada).json()["refused"] == "sign in again"
+        assert (browser.who(), browser.accounts()) == (NOBODY, [])
+
+    def test_it_can_be_forgotten(self, browser, why, ada):
+        browser.verb("forget", browser.id_of(ada))
+        assert "ada" not in browser.listed()["ids"]
+
+    def test_a_deleted_user_is_not_found(self, browser, ada):
+        public_id = browser.id_of(ada)
+        ada.delete()
+        assert browser.verb("set_active", public_id).json() == {"refused": "not found"}
+        assert (browser.who(), browser.accounts()) == ("grace", ["grace"])
+
+
+class TestSignOut(EveryWay):
+    def test_of_the_active_account_is_djangos_logout(self, browser, then, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        assert browser.verb("sign_out", browser.id_of(grace)).json()["user"] == NOBODY
+        assert browser.who() == then("ada")
+        listed = browser.listed()
+        assert (listed["sessions"], listed["signed_out"]) == (["ada"], ["grace"])
+
+    def test_of_another_account_leaves_the_active_one_and_its_cookie(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        response = browser.verb("sign_out", browser.id_of(ada))
+        assert silent(response)
+        assert browser.who() == "grace"
+        assert (statuses(ada), statuses(grace)) == (["ended"], ["active"])
+
+    def test_it_ends_the_account_on_this_browser_only(self, browser, ada):
+        safari = signed_in(ada)
+        browser.sign_in(ada)
+        browser.verb("sign_out", browser.id_of(ada))
+        assert (browser.who(), safari.who()) == (NOBODY, "ada")
+
+    def test_the_session_it_returns_has_ended(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        for user in (ada, grace):
+            answer = browser.verb("sign_out", browser.id_of(user)).json()
+            assert answer["status"] == "ended", user
+
+    def test_signing_out_twice_is_refused(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        public_id = browser.id_of(ada)
+        browser.verb("sign_out", public_id)
+        assert browser.verb("sign_out", public_id).json() == {"refused": "not found"}
+        assert browser.listed()["signed_out"] == ["ada"]
+
+    def test_with_nobody_active_any_account_can_be_signed_out(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        browser.verb("sign_out", browser.id_of(grace))
+        browser.verb("sign_out", browser.id_of(ada))
+        assert (browser.who(), browser.accounts()) == (NOBODY, [])
+
+
+class TestSignOutOfAll(EveryWay):
+    @pytest.fixture(autouse=True)
+    def _three_accounts_and_one_that_signed_out(self, browser, ada, grace, alan):
+        for user in (alan, ada, grace):
+            browser.sign_in(user)
+        browser.verb("sign_out", browser.id_of(alan))
+
+    def test_every_account_ends_and_the_cookie_goes(self, browser, ada, grace, alan):
+        response = browser.verb("sign_out_all")
+        assert response.cookies[COOKIE]["max-age"] == 0
+        assert [statuses(user) for user in (ada, grace, alan)] == [["removed"]] * 3
+        assert (browser.cookie, browser.who()) == (None, NOBODY)
+
+    def test_no_value_that_the_cookie_ever_had_opens_anything(self, browser, ada, grace, alan):
+        kept = [browser.late()]
+        browser.switch(ada)
+        kept.append(browser.late())
+        browser.switch(grace)
+        kept.append(browser.late())
+        browser.verb("sign_out_all")
+        for old in kept:
+            assert (old.who(), old.listed()["ids"]) == (NOBODY, {})
+
+    def test_who_signs_in_next_finds_nobody_remembered(self, browser, alan):
+        browser.verb("sign_out_all")
+        browser.sign_in(alan)
+        listed = browser.listed()
+        assert (listed["sessions"], listed["signed_out"]) == (["alan"], [])
+
+    def test_other_browsers_stay_signed_in(self, browser, ada):
+        safari = signed_in(ada)
+        browser.verb("sign_out_all")
+        assert safari.who() == "ada"
+
+    def test_with_nobody_active_it_ends_the_rest(self, browser, ada):
+        browser.verb("set_active")
+        browser.verb("sign_out_all")
+        assert statuses(ada) == ["removed"]
+
+    def test_nothing_written_in_the_same_request_outlives_it(self, browser, db):
+        browser.verb("sign_out_all", put="theirs")
+        assert browser.page() == {"user": NOBODY, "data": {}}
+
+    def test_answered_500_it_has_signed_out_all_the_same(self, browser, db):
+        browser.verb("sign_out_all", status=500)
+        assert (browser.who(), browser.listed()["ids"]) == (NOBODY, {})
+
+
+class TestForget(EveryWay):
+    def test_a_remembered_account_is_gone_from_the_list(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        browser.verb("sign_out", browser.id_of(ada))
+        browser.verb("forget", browser.id_of(ada))
+        assert browser.listed()["ids"].keys() == {"grace"}
+        assert statuses(ada) == ["removed"]
+
+    def test_a_live_account_is_signed_out_too(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        browser.verb("forget", browser.id_of(ada))
+        assert (browser.who(), browser.listed()["ids"].keys()) == ("grace", {"grace"})
+
+    def test_the_active_account_is_signed_out_too(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        browser.verb("forget", browser.id_of(grace))
+        assert browser.listed()["ids"].keys() == {"ada"}
+        assert statuses(grace) == ["removed"]
+
+    def test_an_account_that_signed_out_more_than_once_is_forgotten_as_a_whole(
+        self, browser, ada, grace
+    ):
+        browser.sign_in(grace)
+        for _ in range(3):
+            browser.sign_in(ada)
+            browser.verb("sign_out", browser.id_of(ada))
+        browser.verb("forget", browser.id_of(ada))
+        assert "ada" not in browser.listed()["ids"]
+
+    @pytest.mark.parametrize("active", [False, True])
+    def test_so_is_one_that_signed_out_before_and_is_live_now(self, browser, ada, grace, active):
+        browser.sign_in(ada)
+        browser.verb("sign_out", browser.id_of(ada))
+        for user in (grace, ada) if active else (ada, grace):
+            browser.sign_in(user)
+        browser.verb("forget", browser.id_of(ada))
+        assert "ada" not in browser.listed()["ids"]
+
+    def test_removing_the_active_account_forgets_it_as_a_whole(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.verb("sign_out", browser.id_of(ada))
+        browser.sign_in(grace)
+        browser.sign_in(ada)
+        browser.verb("set_active")
+        assert browser.listed()["ids"].keys() == {"grace"}
+
+    def test_the_session_it_returns_is_removed(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        for user in (ada, grace):
+            answer = browser.verb("forget", browser.id_of(user)).json()
+            assert answer["status"] == "removed", user
+
+
+class TestRevoke:
+    def test_its_very_next_request_is_nobodys(self, firefox, grace, ada):
+        admin = User.objects.create_user("admin@example.com")
+        assert actions.revoke(session_of(grace), by=admin)
+        assert (firefox.who(), firefox.accounts()) == (NOBODY, ["ada"])
+        assert statuses(grace) == ["revoked"]
+        assert firefox.listed()["signed_out"] == ["grace"]  # to be signed in again
+
+    def test_an_account_below_the_active_one_is_revoked_as_well(self, firefox, ada):
+        actions.revoke(session_of(ada))
+        assert (firefox.who(), firefox.accounts()) == ("grace", ["grace"])
+
+    def test_it_says_whether_it_ended_anything(self, firefox, ada):
+        session = session_of(ada)
+        assert actions.revoke(session) is True
+        assert session.status == "revoked"
+        assert actions.revoke(session) is False
+
+    def test_what_has_ended_otherwise_keeps_its_status(self, firefox, grace):
+        kept = session_of(grace)
+        firefox.sign_out()
+        assert actions.revoke(kept) is False
+        assert statuses(grace) == ["ended"]
+
+    def test_many_at_once_take_as_many_queries_as_one(self, ada, django_assert_num_queries):
+        for _ in range(5):
+            signed_in(ada)
+        with django_assert_num_queries(5):  # a savepoint around one read and one write
+            assert actions.revoke_all(Session.objects.filter(user=ada)) == 5
+        assert statuses(ada) == ["revoked"] * 5
+
+    def test_async_twins(self, firefox, ada, grace):
+        assert async_to_sync(actions.arevoke)(session_of(ada)) is True
+        assert async_to_sync(actions.arevoke_all)([session_of(grace)]) == 1
+        assert firefox.accounts() == []
+
+
+class TestActivity:
+    """``last_active_at`` is written at most once in ACTIVITY_INTERVAL."""
+
+    @pytest.fixture
+    def writes(self, ada):
+        """How often it was written, looked at after each of the given moments (seconds)."""
+
+        def count(browser: Browser, *moments: float, act=Browser.who) -> list[float]:
+            start, seen = session_of(ada).last_active_at, []
+            for moment in moments:
+                with later(seconds=moment):
+                    act(browser)
+                seen.append(round((session_of(ada).last_active_at - start).total_seconds()))
+            return seen
+
+        return count
+
+    def test_once_a_minute(self, ada, writes):
+        assert writes(signed_in(ada), 30, 59, 61, 90, 120, 122) == [0, 0, 61, 61, 61, 122]
+
+    def test_as_often_as_the_setting_says(self, ada, writes, settings):
+        settings.MULTISESSION = {"ACTIVITY_INTERVAL": 3600}
+        assert writes(signed_in(ada), 600, 3590, 3601) == [0, 0, 3601]
+
+    def test_a_page_that_does_not_ask_for_the_account_is_no_activity(self, ada, writes):
+        def nothing(browser):
+            browser.get("/nothing/")
+
+        assert writes(signed_in(ada), 600, act=nothing) == [0]
+
+    def test_a_page_that_writes_session_data_is_activity_too(self, ada, writes):
+        def put(browser):
+            browser.put("theirs")
+
+        assert writes(signed_in(ada), 30, 61) == [0, 61]
+        assert writes(signed_in(ada), 30, 61, act=put) == [0, 61]
+
+    def test_so_is_every_page_under_save_every_request(self, ada, writes, settings):
+        settings.SESSION_SAVE_EVERY_REQUEST = True
+        assert writes(signed_in(ada), 30, 61) == [0, 61]
+
+    def test_a_revoked_session_is_not_touched(self, ada):
+        signed_in(ada)
+        session = session_of(ada)
+        kept = session_of(ada)
+        session.revoke()
+        with later(hours=1):
+            assert kept.touch() is False
+
+    def test_two_requests_at_once_write_once(self, ada):
+        signed_in(ada)
+        twice = session_of(ada), session_of(ada)
+        with later(hours=1):
+            assert [session.touch() for session in twice] == [True, False]
+
+    def test_the_verb_touches_the_active_account(self, firefox, ada, grace):
+        before = session_of(ada).last_active_at
+        with later(hours=1):
+            assert firefox.verb("touch").status_code == 200
+        assert session_of(grace).last_active_at > session_of(ada).last_active_at
+        assert session_of(ada).last_active_at == before
+
+    def test_a_deactivated_account_is_not_active(self, ada, writes):
+        browser = signed_in(ada)
+        User.objects.filter(pk=ada.pk).update(is_active=False)
+        assert writes(browser, 600) == [0]
+
+
+class TestMostRecentlyUsed:
+    """The order of the lists, and who is "next", follow use and not the order of sign-in."""
+
+    def test_a_switch_counts_as_use_at_once(self, ada, grace, alan):
+        firefox = signed_in(ada, grace, alan)
+        firefox.switch(ada)
+        assert firefox.listed()["sessions"][0] == "ada"
+
+    def test_signing_in_again_counts_as_use_at_once(self, ada, grace):
+        firefox = signed_in(ada, grace, ada)
+        assert firefox.listed()["sessions"] == ["ada", "grace"]
+
+    def test_next_is_the_one_used_last(self, settings, ada, grace, alan):
+        settings.MULTISESSION = {"AFTER_SIGN_OUT": "next"}
+        firefox = signed_in(ada, grace, alan)
+        firefox.switch(ada)
+        firefox.switch(alan)
+        firefox.sign_out()
+        assert firefox.who() == "ada"
+
+
+class TestNextOnlyOnASafeRequest:
+    @pytest.fixture(autouse=True)
+    def _next(self, settings):
+        settings.MULTISESSION = {"AFTER_SIGN_OUT": "next"}
+
+    def test_a_write_meant_for_grace_does_not_reach_ada(self, firefox, ada):
+        firefox.sign_out()
+        firefox.put("meant-for-grace")
+        assert "meant-for-grace" not in session_of(ada).get_decoded()
+
+    def test_a_page_fetched_in_advance_activates_nobody(self, firefox):
+        firefox.sign_out()
+        response = firefox.get("/who/", headers={"sec-purpose": "prefetch"})
+        assert (response.json()["user"], silent(response)) == (NOBODY, True)
+        assert firefox.who() == "ada"
+
+
+class TestForms(EitherSetting):
+    """A form drawn for one account never posts as another (its CSRF token went with it)."""
+
+    @pytest.fixture
+    def form(self, ada, grace):
+        """Firefox, which checks CSRF, and the fields of a form that was drawn for Grace."""
+        firefox = Browser(enforce_csrf_checks=True)
+        for user in (ada, grace):
+            firefox.post(f"/sign-in/{user.pk}/", self.drawn(firefox))
+        return firefox, self.drawn(firefox)
+
+    def drawn(self, browser: Browser) -> dict[str, str]:
+        return {"csrfmiddlewaretoken": browser.get("/form/").content.decode()}
+
+    def check(self, browser: Browser, form: dict[str, str]) -> None:
+        assert browser.post("/put/theirs/1/", form).status_code in (403, 409)
+        assert browser.page()["data"] == {}
+
+    def test_after_a_sign_out(self, form, then, ada):
+        firefox, fields = form
+        firefox.post("/sign-out/", fields)
+        if firefox.who() == NOBODY:
+            firefox.post(
+                "/verb/set_active/", {**self.drawn(firefox), "session": firefox.id_of(ada)}
+            )
+        assert firefox.who() == "ada"
+        self.check(firefox, fields)
+
+    def test_after_a_switch(self, form, ada):
+        firefox, fields = form
+        response = firefox.post("/verb/set_active/", {**fields, "session": firefox.id_of(ada)})
+        assert (response.status_code, firefox.who()) == (200, "ada")
+        self.check(firefox, fields)
+
+
+class TestRefusal:
+    """A receiver of ``active_session_changing`` may refuse: then nothing has changed."""
+
+    @pytest.fixture
+    def refusing(self):
+        def refuse(**kwargs):
+            raise PermissionDenied("not now")
+
+        with listening(signals.active_session_changing, refuse):
+            yield
+
+    def unchanged(self, browser: Browser) -> None:
+        assert (browser.who(), browser.accounts()) == ("grace", ["ada", "grace"])
+        assert set(Session.objects.values_list("status", flat=True)) == {"active"}
+
+    @pytest.mark.parametrize("trouble", [None, "boom"])
+    def test_of_a_switch(self, firefox, ada, refusing, trouble):
+        cookie = firefox.cookie
+        query = {} if trouble is None else {"trouble": trouble}
+        assert firefox.switch(ada, **query).status_code == 403
+        assert firefox.cookie == cookie
+        self.unchanged(firefox)
+
+    def test_of_a_sign_in_as_somebody_else(self, firefox, alan, refusing):
+        firefox.put("theirs")
+        cookie = firefox.cookie
+        assert firefox.sign_in(alan).status_code == 403
+        assert firefox.cookie == cookie
+        self.unchanged(firefox)
+        assert firefox.page()["data"] == {"theirs": "1"}
+
+    def test_of_a_first_sign_in(self, ada, refusing):
+        firefox = Browser()
+        firefox.put("cart")
+        assert firefox.sign_in(ada).status_code == 403
+        assert firefox.page() == {"user": NOBODY, "data": {"cart": "1"}}
+        assert not Session.objects.accounts().exists()
+
+    def test_of_a_sign_in_as_an_account_that_is_here(self, firefox, ada, refusing):
+        assert firefox.sign_in(ada).status_code == 403
+        self.unchanged(firefox)
+
+    def test_of_djangos_logout(self, firefox, refusing):
+        assert firefox.sign_out().status_code == 403
+        self.unchanged(firefox)
+
+    @pytest.mark.parametrize("verb", ["sign_out", "forget"])
+    def test_of_a_verb_about_the_active_account(self, firefox, grace, refusing, verb):
+        assert firefox.verb(verb, firefox.id_of(grace)).status_code == 403
+        self.unchanged(firefox)
+
+    @pytest.mark.parametrize("verb", ["set_active", "sign_out_all"])
+    def test_of_a_verb_without_a_session(self, firefox, refusing, verb):
+        assert firefox.verb(verb).status_code == 403
+        self.unchanged(firefox)
+
+    def test_a_sign_out_of_another_account_is_not_asked_about(self, firefox, ada, refusing):
+        assert firefox.verb("sign_out", firefox.id_of(ada)).status_code == 200
+
+
+class TestCallingTheVerbs:
+    """In Python, as a project's own views do."""
+
+    def test_a_session_is_as_good_as_its_public_id(self, firefox, ada):
+        request = request_of(firefox)
+        found = actions.set_active(request, session_of(ada))
+        assert (found, request.user, request.multisession.session) == (found, ada, found)
+        assert found.user == ada
+
+    def test_a_session_of_another_browser_is_not_found(self, firefox, alan):
+        signed_in(alan)
+        with pytest.raises(actions.SessionNotFound):
+            actions.set_active(request_of(firefox), session_of(alan))
+
+    def test_the_refusals_are_a_404_for_views_that_do_not_care(self):
+        assert issubclass(actions.SessionNotFound, Http404)
+        assert issubclass(actions.SignInAgain, actions.SessionNotFound)
+
+    def test_the_lists_are_those_of_after(self, firefox, ada, grace):
+        request = request_of(firefox)
+        assert [s.user for s in request.multisession.other_sessions] == [ada]
+        actions.set_active(request, session_of(ada))
+        assert [s.user for s in request.multisession.other_sessions] == [grace]
+        actions.sign_out(request, session_of(grace))
+        assert request.multisession.other_sessions == []
+        assert [s.user for s in request.multisession.signed_out_sessions] == [grace]
+        assert actions.sign_out_all(request) == [session_of(ada)]
+        assert request.multisession.sessions == []
+        assert request.multisession.session is None
+        assert request.user.is_anonymous
+
+    def test_the_lists_are_those_of_after_django_s_own_functions_too(self, firefox, grace):
+        request = request_of(firefox)
+        assert len(request.multisession.sessions) == 2
+        logout(request)
+        assert grace not in [s.user for s in request.multisession.sessions]
+
+    def test_a_verb_through_a_superseded_cookie_is_refused(self, firefox, ada, grace):
+        kept = request_of(firefox)
+        assert len(kept.multisession.sessions) == 2
+        firefox.switch(ada)
+        firefox.who()
+        with pytest.raises(UpdateError):
+            actions.set_active(kept, session_of(ada))
+        assert (firefox.who(), firefox.accounts()) == ("ada", ["ada", "grace"])
+
+    def test_a_project_without_the_engine_is_told_what_to_install(self, ada):
+        request = RequestFactory().get("/")
+        with pytest.raises(ImproperlyConfigured, match="SESSION_ENGINE = 'multisession"):
+            actions.sign_out_all(request)
+
+
+class TestMessages(EitherSetting):
+    """A message is for the account that it was written for."""
+
+    def read(self, browser: Browser) -> list[str]:
+        return browser.get("/messages/").json()["messages"]
+
+    def test_an_unread_message_waits_for_its_account(self, firefox, ada, grace):
+        firefox.post("/messages/for Grace/")
+        firefox.switch(ada)
+        assert self.read(firefox) == []
+        firefox.switch(grace)
+        assert self.read(firefox) == ["for Grace"]
+
+    def test_a_message_written_just_before_a_switch_stays_behind(self, firefox, ada, grace):
+        firefox.switch(ada, message="for Grace")
+        assert self.read(firefox) == []
+        firefox.switch(grace)
+        assert self.read(firefox) == ["for Grace"]
+
+    def test_a_message_of_the_sign_in_itself_is_for_the_new_account(self, firefox, alan):
+        firefox.post("/messages/for Grace/")
+        firefox.sign_in(alan, message="Welcome, Alan")
+        assert self.read(firefox) == ["Welcome, Alan"]
+
+    def test_unread_messages_that_were_counted_before_a_sign_in_stay_behind(
+        self, firefox, alan, grace
+    ):
+        """A middleware or a view that asks how many there are has loaded them."""
+        firefox.post("/messages/for Grace/")
+        firefox.sign_in(alan, count=1, message="Welcome, Alan")
+        assert self.read(firefox) == ["Welcome, Alan"]
+        firefox.switch(grace)
+        assert self.read(firefox) == ["for Grace"]
+
+    def test_messages_do_not_outlive_a_sign_out_of_all(self, firefox):
+        firefox.post("/messages/for Grace/")
+        firefox.verb("sign_out_all", message="more for Grace")
+        assert self.read(firefox) == []

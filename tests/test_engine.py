@@ -1,0 +1,517 @@
+"""Several accounts behind one cookie, by Django's own ``login()`` and ``logout()``.
+
+Every story is told for both values of ``AFTER_SIGN_OUT``, and through the async functions too.
+The villains who keep, plant or replay cookies have their own file, test_token_rules.
+"""
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.conf import settings as django_settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.base import CreateError, UpdateError
+from django.test import AsyncClient, Client
+
+from accounts.models import User
+from multisession.backends.db import SessionStore
+from multisession.models import Client as ClientRow
+from multisession.models import Session, Token
+from tests.conftest import PASSWORD
+from tests.engine_urls import BACKEND
+from tests.stories import (
+    NOBODY,
+    Browser,
+    EitherSetting,
+    EveryWay,
+    count_rows,
+    session_of,
+    shown_by,
+    signed_in,
+    statuses,
+    with_engine_urls,
+)
+
+pytestmark = with_engine_urls
+
+
+def change_password(user: User) -> None:
+    user.set_password("changed elsewhere")
+    user.save()
+
+
+class TestSigningInAndOut(EveryWay):
+    def test_a_second_sign_in_adds_an_account_with_data_of_its_own(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.put("theirs", "of Ada")
+        browser.sign_in(grace)
+        assert browser.page() == {"user": "grace", "data": {}}
+        assert browser.accounts() == ["ada", "grace"]
+
+    def test_signing_out_ends_one_account_and_leaves_the_other_its_data(
+        self, browser, then, ada, grace
+    ):
+        browser.sign_in(ada)
+        browser.put("theirs", "of Ada")
+        browser.sign_in(grace)
+        browser.sign_out()
+        assert browser.who() == then("ada")
+        assert (statuses(ada), statuses(grace)) == (["active"], ["ended"])
+        assert browser.accounts() == ["ada"]
+        assert session_of(ada).get_decoded()["theirs"] == "of Ada"
+        assert session_of(grace).session_data == ""
+
+    def test_the_last_one_to_sign_out_leaves_nobody(self, browser, ada):
+        browser.sign_in(ada)
+        browser.sign_out()
+        assert (browser.who(), browser.accounts()) == (NOBODY, [])
+        assert browser.listed()["signed_out"] == ["ada"]
+
+    def test_a_sign_out_answered_500_has_signed_out_all_the_same(self, browser, then, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        assert browser.sign_out(status=500).status_code == 500
+        assert browser.who() == then("ada")
+        assert browser.accounts() == ["ada"]
+
+    def test_a_sign_in_answered_500_loses_no_account(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace, status=500)
+        assert browser.who() in ("ada", "grace")
+        assert "ada" in browser.accounts()
+
+    def test_a_first_sign_in_answered_500_leaves_a_working_browser(self, browser, ada):
+        browser.put("cart")
+        browser.sign_in(ada, status=500)
+        assert browser.page()["data"] == {"cart": "1"}
+        browser.sign_in(ada)
+        assert browser.page() == {"user": "ada", "data": {"cart": "1"}}
+
+    def test_a_bare_flush_is_a_sign_out_even_if_answered_500(self, browser, ada):
+        browser.sign_in(ada)
+        browser.flush(status=500)
+        assert browser.who() == NOBODY
+        assert statuses(ada) == ["removed"]
+
+    @pytest.mark.parametrize("first", ["flush", "logout"])
+    def test_who_was_signed_out_on_purpose_does_not_come_back_with_the_next_sign_in(
+        self, browser, ada, grace, first
+    ):
+        browser.sign_in(ada)
+        browser.sign_in(grace, first=first)
+        assert (browser.who(), browser.accounts()) == ("grace", ["grace"])
+        browser.sign_out()
+        assert browser.who() == NOBODY
+
+    def test_signing_in_again_activates_the_session_that_is_there(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.put("theirs", "of Ada")
+        browser.sign_in(grace)
+        browser.sign_in(ada)
+        assert browser.page() == {"user": "ada", "data": {"theirs": "of Ada"}}
+        assert statuses(ada) == ["active"]
+        browser.sign_out()
+        assert browser.accounts() == ["grace"]
+
+    def test_signing_in_as_the_active_account_changes_nothing(self, browser, ada):
+        browser.sign_in(ada)
+        browser.put("theirs")
+        browser.sign_in(ada)
+        assert browser.page() == {"user": "ada", "data": {"theirs": "1"}}
+        assert statuses(ada) == ["active"]
+
+    def test_replace_mode_leaves_no_account_below_the_new_one(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace, mode="replace")
+        assert browser.accounts() == ["grace"]
+        browser.sign_out()
+        assert browser.who() == NOBODY
+        assert statuses(ada) == ["replaced"]
+
+    def test_a_password_changed_elsewhere_signs_the_active_account_out(
+        self, browser, then, ada, grace
+    ):
+        browser.sign_in(grace)
+        browser.sign_in(ada)
+        change_password(ada)
+        assert browser.who() in (NOBODY, then("grace"))
+        assert browser.who() == then("grace")
+        assert browser.accounts() == ["grace"]
+
+    def test_a_password_changed_elsewhere_does_not_show_the_account_after_a_sign_out(
+        self, browser, ada, grace
+    ):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        change_password(ada)
+        browser.sign_out()
+        assert [browser.who(), browser.who()] == [NOBODY, NOBODY]
+        assert browser.accounts() == []
+        assert browser.listed()["signed_out"] == ["grace", "ada"]
+
+    def test_a_sign_in_with_the_new_password_replaces_the_session_of_the_old(self, browser, ada):
+        browser.sign_in(ada)
+        change_password(ada)
+        browser.sign_in(ada)
+        assert (browser.who(), browser.accounts()) == ("ada", ["ada"])
+        # "removed" if something had asked for the user before login() did.
+        assert statuses(ada) in (["replaced", "active"], ["removed", "active"])
+        browser.sign_out()
+        assert browser.who() == NOBODY
+
+    def test_the_same_below_another_account(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        change_password(ada)
+        browser.sign_in(ada)
+        assert browser.accounts() == ["ada", "grace"]
+        assert statuses(ada) == ["replaced", "active"]
+
+    def test_the_active_user_deleted_breaks_nothing(self, browser, then, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        grace.delete()
+        assert browser.who() == then("ada")
+        assert browser.accounts() == ["ada"]
+
+    def test_another_user_deleted_breaks_nothing(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        ada.delete()
+        assert (browser.who(), browser.accounts()) == ("grace", ["grace"])
+
+    def test_a_deactivated_account_shows_nobody_and_costs_the_other_nothing(
+        self, browser, ada, grace
+    ):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        User.objects.filter(pk=grace.pk).update(is_active=False)
+        assert (browser.who(), browser.accounts()) == (NOBODY, ["ada"])
+
+    def test_an_expired_account_shows_nobody_and_costs_the_other_nothing(
+        self, browser, then, ada, grace
+    ):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        Session.objects.filter(user=grace).update(expire_at="2000-01-01T00:00Z")
+        assert browser.who() == then("ada")
+        assert browser.accounts() == ["ada"]
+
+
+class TestData(EveryWay):
+    def test_the_first_sign_in_keeps_what_the_visitor_had_and_the_second_does_not(
+        self, browser, ada, grace
+    ):
+        browser.put("cart")
+        browser.sign_in(ada)
+        assert browser.page() == {"user": "ada", "data": {"cart": "1"}}
+        browser.sign_in(grace)
+        assert browser.page() == {"user": "grace", "data": {}}
+
+    def test_what_is_written_after_a_sign_out_reaches_no_account(self, browser, then, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        assert browser.sign_out(put="leak").status_code == 200
+        assert browser.page()["user"] == then("ada")
+        browser.sign_in(ada)
+        assert browser.page() == {"user": "ada", "data": {}}
+        browser.sign_in(grace)
+        assert browser.page() == {"user": "grace", "data": {}}
+
+    def test_what_is_written_after_a_sign_out_is_the_visitors(self, browser, then, ada, grace):
+        """A view that signs out and goes on (a link to reset a password) finds what it wrote."""
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        browser.sign_out(put="key")
+        page = browser.page()
+        page["data"].pop("_multisession_left", None)
+        assert page["data"] == ({} if then("ada") else {"key": "written after the sign-out"})
+
+    def test_a_sign_out_of_the_last_account_carries_none_of_its_data_over(self, browser, ada):
+        browser.sign_in(ada)
+        browser.put("theirs")
+        browser.sign_out(put="more")
+        assert "theirs" not in browser.page()["data"]
+
+
+class TestCookieValue(EveryWay):
+    def test_it_fits_the_columns_in_which_others_keep_a_session_key(self, browser, ada):
+        browser.sign_in(ada)
+        assert len(browser.cookie) == 32
+        assert browser.cookie.isalnum()
+        assert browser.cookie == browser.cookie.lower()
+
+    def test_it_changes_with_every_change_of_the_active_account(self, browser, ada, grace):
+        browser.put("cart")
+        seen = [browser.cookie]
+        for act in (
+            lambda: browser.sign_in(ada),
+            lambda: browser.sign_in(grace),
+            lambda: browser.switch(ada),
+            browser.sign_out,
+        ):
+            act()
+            browser.who()
+            seen.append(browser.cookie)
+        assert len(set(seen)) == len(seen)
+
+    def test_it_stays_the_same_on_ordinary_requests(self, browser, ada):
+        browser.sign_in(ada)
+        before = browser.cookie
+        browser.put("theirs")
+        browser.who()
+        assert browser.cookie == before
+
+    def test_a_new_key_for_the_same_account_keeps_account_and_data(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        browser.put("theirs")
+        before = browser.cookie
+        browser.post("/cycle-key/")
+        assert browser.cookie != before
+        assert browser.page() == {"user": "grace", "data": {"theirs": "1"}}
+        assert browser.accounts() == ["ada", "grace"]
+
+
+class TestTrouble(EitherSetting):
+    def test_a_sign_in_rolled_back_loses_no_account(self, ada, grace):
+        firefox = signed_in(ada)
+        firefox.sign_in(grace, trouble="boom")
+        assert (firefox.who(), firefox.accounts()) == ("ada", ["ada"])
+
+    def test_a_sign_out_rolled_back_has_not_signed_out(self, ada, grace):
+        firefox = signed_in(ada, grace)
+        firefox.sign_out(trouble="boom")
+        assert (firefox.who(), firefox.accounts()) == ("grace", ["ada", "grace"])
+
+    def test_a_switch_rolled_back_loses_no_account(self, ada, grace):
+        firefox = signed_in(ada, grace)
+        firefox.switch(ada, trouble="boom")
+        assert (firefox.who(), firefox.accounts()) == ("grace", ["ada", "grace"])
+
+    def test_a_switch_rolled_back_but_answered_200_loses_no_account(self, ada, grace):
+        """A view that catches the error outside its transaction, and shows the form again."""
+        firefox = signed_in(ada, grace)
+        firefox.switch(ada, trouble="undone")
+        assert (firefox.who(), firefox.accounts()) == ("grace", ["ada", "grace"])
+
+    def test_a_sign_in_rolled_back_but_answered_200_loses_no_account(self, ada, grace):
+        firefox = signed_in(ada)
+        firefox.sign_in(grace, trouble="undone")
+        assert "ada" in firefox.accounts()
+
+    def test_a_new_key_rolled_back_but_answered_200_loses_no_account(self, ada, grace):
+        firefox = signed_in(ada, grace)
+        firefox.post("/cycle-key/", query={"trouble": "undone"})
+        assert (firefox.who(), firefox.accounts()) == ("grace", ["ada", "grace"])
+
+    def test_a_password_change_keeps_this_browser_signed_in_and_ends_the_others(self, ada, grace):
+        firefox, safari = signed_in(ada, grace), signed_in(grace)
+        firefox.post("/change-password/")
+        assert (firefox.who(), firefox.accounts()) == ("grace", ["ada", "grace"])
+        assert safari.who() == NOBODY
+
+    def test_a_rotated_secret_key_signs_nobody_out(self, ada, grace, settings):
+        firefox = signed_in(ada, grace)
+        settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+        settings.SECRET_KEY = "a newer one"
+        assert firefox.who() == "grace"
+        assert (firefox.who(), firefox.accounts()) == ("grace", ["ada", "grace"])
+
+
+class TestStore:
+    """``SessionStore`` by itself, as jobs, websockets and other packages use it."""
+
+    def test_a_store_loaded_under_ada_never_writes_into_the_session_of_grace(self, ada, grace):
+        firefox = signed_in(ada)
+        kept = SessionStore(firefox.cookie)
+        kept["leak"] = 1
+        firefox.sign_in(grace)
+        kept.save()  # the answer may have been lost: this key still is Ada's
+        assert firefox.page() == {"user": "grace", "data": {}}
+        assert session_of(ada).get_decoded()["leak"] == 1
+
+    def test_a_store_whose_key_was_superseded_writes_nothing(self, ada, grace):
+        firefox = signed_in(ada)
+        kept = SessionStore(firefox.cookie)
+        kept["leak"] = 1
+        firefox.sign_in(grace)
+        firefox.who()
+        with pytest.raises(UpdateError):
+            kept.save()
+        assert "leak" not in session_of(ada).get_decoded()
+        assert firefox.page() == {"user": "grace", "data": {}}
+
+    def test_a_revoked_session_is_not_written_back(self, ada):
+        firefox = signed_in(ada)
+        kept = SessionStore(firefox.cookie)
+        kept["late"] = 1
+        session_of(ada).revoke()
+        with pytest.raises(UpdateError):
+            kept.save()
+        assert session_of(ada).session_data == ""
+        assert firefox.who() == NOBODY
+
+    def test_deleting_a_key_signs_that_browser_out_of_everything(self, ada, grace):
+        firefox, safari = signed_in(ada, grace), signed_in(ada)
+        SessionStore().delete(firefox.cookie)
+        assert not SessionStore().exists(firefox.cookie)
+        assert (firefox.who(), firefox.accounts()) == (NOBODY, [])
+        assert safari.who() == "ada"
+
+    def test_deleting_an_old_key_ends_only_the_account_that_it_denotes(self, ada, grace):
+        firefox = signed_in(ada)
+        old = firefox.cookie
+        firefox.sign_in(grace)
+        SessionStore().delete(old)
+        assert (firefox.who(), firefox.accounts()) == ("grace", ["grace"])
+
+    def test_deleting_a_superseded_or_unknown_key_ends_nobody(self, ada, grace):
+        firefox = signed_in(ada)
+        old = firefox.cookie
+        firefox.sign_in(grace)
+        firefox.who()
+        for key in (old, "0" * 32, "", None):
+            SessionStore().delete(key)
+        assert firefox.accounts() == ["ada", "grace"]
+
+    def test_only_the_newest_key_exists(self, ada, grace):
+        firefox = signed_in(ada)
+        old = firefox.cookie
+        firefox.sign_in(grace)
+        store = SessionStore()
+        assert store.exists(firefox.cookie)
+        assert not any(store.exists(key) for key in (old, "0" * 32, "", None))
+
+    def test_a_key_that_is_taken_is_refused(self, ada):
+        firefox = signed_in(ada)
+        with pytest.raises(CreateError):
+            SessionStore(firefox.cookie).save(must_create=True)
+
+    def test_neither_none_nor_the_empty_key_is_looked_up(self, django_assert_num_queries, db):
+        with django_assert_num_queries(0):
+            for key in (None, "", "abc", "A" * 32, "é" * 32, "0" * 31 + "\n"):
+                assert SessionStore(key).load() == {}
+
+    def test_a_session_rewritten_by_hand_never_changes_hands(self, ada, grace):
+        """Code that puts another user into the session, without Django's ``login()``."""
+        firefox = signed_in(ada)
+        store = SessionStore(firefox.cookie)
+        store[SESSION_KEY] = str(grace.pk)
+        store.save()
+        assert statuses(ada) == ["removed"]
+        assert session_of(ada).user_id == ada.pk
+        assert shown_by(firefox.cookie) in (NOBODY, "ada")
+
+    def test_unreadable_data_signs_out_and_breaks_nothing(self, ada, grace):
+        firefox = signed_in(ada, grace)
+        Session.objects.filter(user=grace).update(session_data='{"cut off')
+        assert (firefox.who(), firefox.accounts()) == (NOBODY, ["ada"])
+
+
+class TestDjangosTestClient:
+    """What every project's own tests do goes on working, and means what it meant."""
+
+    def test_login_adds_and_logout_ends(self, client, ada, grace):
+        assert client.login(username=ada.email, password=PASSWORD)
+        assert client.login(username=grace.email, password=PASSWORD)
+        browser = Browser()
+        browser.client = client
+        assert (browser.who(), browser.accounts()) == ("grace", ["ada", "grace"])
+        client.logout()
+        assert client.get("/who/").json()["user"] == NOBODY
+        assert (statuses(ada), statuses(grace)) == (["active"], ["ended"])
+
+    def test_force_login_signs_in(self, client, ada, grace):
+        client.force_login(ada)
+        assert client.get("/who/").json()["user"] == "ada"
+        client.force_login(grace)
+        assert client.get("/who/").json()["user"] == "grace"
+
+    def test_session_reads_and_writes_the_data_of_the_active_account(self, client, ada):
+        client.force_login(ada)
+        session = client.session
+        session["theirs"] = "set by a test"
+        session.save()
+        assert client.get("/who/").json() == {"user": "ada", "data": {"theirs": "set by a test"}}
+        client.post("/put/more/1/")
+        assert client.session["more"] == "1"
+
+    def test_session_of_a_visitor_can_be_written(self, client):
+        session = client.session
+        session["cart"] = 1
+        session.save()
+        assert client.get("/who/").json() == {"user": NOBODY, "data": {"cart": 1}}
+
+    async def _story(self, client: AsyncClient, ada: User, grace: User) -> list[str]:
+        seen = []
+        for user in (ada, grace):
+            await client.aforce_login(user)
+            seen.append((await client.get("/async/who/")).json()["user"])
+        assert await client.alogin(username=ada.email, password=PASSWORD)
+        session = await client.asession()
+        await session.aset("theirs", 1)
+        await session.asave()
+        seen.append((await client.get("/async/who/")).json()["data"])
+        await client.alogout()
+        seen.append((await client.get("/async/who/")).json()["user"])
+        return seen
+
+    def test_the_async_client_does_the_same(self, async_client, settings, ada, grace):
+        # The demo's throttle has no async authenticate().
+        settings.AUTHENTICATION_BACKENDS = [BACKEND]
+        story = async_to_sync(self._story)(async_client, ada, grace)
+        assert story == ["ada", "grace", {"theirs": 1}, NOBODY]
+
+
+class TestVisitors:
+    def test_an_anonymous_page_writes_no_row_and_sets_no_cookie(self, db):
+        before = count_rows()
+        browser = Browser()
+        for response in (browser.get("/who/"), browser.get("/list/"), browser.sign_out()):
+            assert response.status_code == 200
+            assert not response.cookies
+        assert count_rows() == before
+
+    def test_a_visitor_who_writes_gets_a_cookie_and_one_session_without_a_user(self, db):
+        browser = Browser()
+        browser.put("cart")
+        assert browser.page() == {"user": NOBODY, "data": {"cart": "1"}}
+        assert [ClientRow.objects.count(), Token.objects.count()] == [1, 1]
+        assert Session.objects.get().user is None
+
+    def test_a_visitor_is_on_no_list_of_accounts(self, db):
+        browser = Browser()
+        browser.put("cart")
+        listed = browser.listed()
+        assert listed.pop("client").startswith("client_")
+        assert listed == {
+            "active": None, "sessions": [], "others": [], "signed_out": [], "ids": {}
+        }  # fmt: skip
+
+    def test_a_flush_that_leaves_nothing_deletes_the_cookie(self, db):
+        browser = Browser()
+        browser.put("cart")
+        response = browser.flush()
+        assert response.cookies[django_settings.SESSION_COOKIE_NAME]["max-age"] == 0
+        assert Session.objects.count() == 0
+
+
+def test_two_browsers_of_one_user_are_two_clients(ada):
+    firefox, safari = signed_in(ada), signed_in(ada)
+    assert firefox.listed()["client"] != safari.listed()["client"]
+    firefox.sign_out()
+    assert (firefox.who(), safari.who()) == (NOBODY, "ada")
+
+
+def test_the_client_knows_its_browser_and_the_session_its_address(ada):
+    client = Client(headers={"user-agent": "Firefox \x00" + "x" * 300})
+    client.post(f"/sign-in/{ada.pk}/", REMOTE_ADDR="192.0.2.7")
+    session = session_of(ada)
+    assert session.client.user_agent.startswith("Firefox x")
+    assert len(session.client.user_agent) == 256
+    assert session.ip_address == "192.0.2.7"
+
+
+def test_an_address_that_is_none_is_not_stored(ada):
+    """A server behind a Unix socket knows no address."""
+    Client().post(f"/sign-in/{ada.pk}/", REMOTE_ADDR="unix:/run/site.sock")
+    assert session_of(ada).ip_address is None

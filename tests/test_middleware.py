@@ -1,0 +1,283 @@
+"""The cookie on its way out, what a page costs, and what answers and logs give away."""
+
+import logging
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
+
+from multisession import tokens
+from multisession.middleware import SessionMiddleware
+from multisession.models import Session, Token
+from tests.stories import (
+    COOKIE,
+    NOBODY,
+    Browser,
+    digests,
+    session_of,
+    signed_in,
+    silent,
+    with_engine_urls,
+)
+
+pytestmark = with_engine_urls
+
+TWO_WEEKS = 14 * 24 * 60 * 60
+COOKIE_AGE = 400 * 24 * 60 * 60
+
+
+class TestCookie:
+    def test_its_attributes_are_the_safest_that_work_without_tls(self, ada):
+        cookie = Browser().sign_in(ada).cookies[COOKIE]
+        assert (cookie["path"], cookie["httponly"], cookie["samesite"]) == ("/", True, "Lax")
+        assert (cookie["secure"], cookie["domain"]) == ("", "")
+        assert cookie["max-age"] == COOKIE_AGE
+        assert cookie["expires"]
+
+    def test_its_attributes_are_djangos_settings(self, ada, settings):
+        settings.SESSION_COOKIE_SECURE = True
+        settings.SESSION_COOKIE_HTTPONLY = False
+        settings.SESSION_COOKIE_SAMESITE = "Strict"
+        settings.SESSION_COOKIE_PATH = "/app"
+        settings.SESSION_COOKIE_DOMAIN = "example.com"
+        cookie = Browser().sign_in(ada).cookies[COOKIE]
+        assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == (True, "", "Strict")
+        assert (cookie["path"], cookie["domain"]) == ("/app", "example.com")
+
+    def test_it_is_deleted_where_it_was_set(self, ada, settings):
+        settings.SESSION_COOKIE_PATH = "/app"
+        settings.SESSION_COOKIE_DOMAIN = "example.com"
+        firefox = signed_in(ada)
+        cookie = firefox.verb("sign_out_all").cookies[COOKIE]
+        assert (cookie["max-age"], cookie.value) == (0, "")
+        assert (cookie["path"], cookie["domain"]) == ("/app", "example.com")
+        assert cookie["samesite"] == "Lax"
+
+    def test_its_name_is_djangos_setting(self, ada, settings):
+        settings.SESSION_COOKIE_NAME = "__Host-sessionid"
+        response = Browser().sign_in(ada)
+        assert set(response.cookies) >= {"__Host-sessionid"}
+        assert COOKIE not in response.cookies
+
+    def test_it_does_not_grow_with_the_number_of_accounts(self, django_user_model):
+        firefox, sizes = Browser(), set()
+        for number in range(10):
+            user = django_user_model.objects.create_user(f"user{number}@example.com")
+            answer = firefox.sign_in(user)
+            sizes.add(len(answer.cookies[COOKIE].OutputString()))
+        assert len(firefox.accounts()) == 10
+        assert len(sizes) == 1
+
+    def test_an_unchanged_value_is_not_sent_again(self, ada):
+        firefox = signed_in(ada)
+        for response in (firefox.get("/who/"), firefox.put("theirs"), firefox.get("/list/")):
+            assert silent(response)
+
+    def test_save_every_request_renews_it_for_the_current_value_only(self, ada, grace, settings):
+        settings.SESSION_SAVE_EVERY_REQUEST = True
+        firefox = signed_in(ada)
+        late = firefox.late()
+        assert not silent(firefox.get("/who/"))
+        firefox.sign_in(grace)
+        assert silent(late.get("/who/"))
+        firefox.who()
+        assert silent(late.get("/who/"))
+        assert (firefox.who(), firefox.accounts()) == ("grace", ["ada", "grace"])
+
+    def test_an_account_until_the_browser_closes_makes_it_one_for_all(self, ada, grace):
+        firefox = Browser()
+        assert firefox.sign_in(ada, expiry=0).cookies[COOKIE]["max-age"] == ""
+        assert firefox.sign_in(grace, expiry=TWO_WEEKS).cookies[COOKIE]["max-age"] == ""
+        assert firefox.sign_out().cookies[COOKIE]["max-age"] == ""
+        firefox.verb("sign_out", firefox.id_of(ada))
+        assert firefox.sign_in(grace).cookies[COOKIE]["max-age"] == COOKIE_AGE
+
+    def test_the_other_way_round_as_well(self, ada, grace):
+        firefox = signed_in(grace)
+        assert firefox.sign_in(ada, expiry=0).cookies[COOKIE]["max-age"] == ""
+        assert firefox.switch(grace).cookies[COOKIE]["max-age"] == ""
+
+    def test_it_outlives_every_session(self, ada):
+        answer = Browser().sign_in(ada, expiry=2 * COOKIE_AGE)
+        assert answer.cookies[COOKIE]["max-age"] == pytest.approx(2 * COOKIE_AGE, abs=2)
+
+    def test_django_s_own_setting_makes_it_one_until_the_browser_closes(self, ada, settings):
+        settings.SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+        assert Browser().sign_in(ada).cookies[COOKIE]["max-age"] == ""
+
+
+class TestExpiry:
+    def test_each_account_has_its_own(self, ada, grace):
+        firefox = Browser()
+        firefox.sign_in(ada, expiry=60)
+        firefox.sign_in(grace, expiry=6000)
+        lives = [
+            round((session_of(user).expire_at - session_of(user).created_at).total_seconds())
+            for user in (ada, grace)
+        ]
+        assert lives == [60, 6000]
+
+    def test_it_can_be_changed_later(self, ada):
+        firefox = signed_in(ada)
+        firefox.post("/set-expiry/5/")
+        session = session_of(ada)
+        assert (session.expire_at - session.created_at).total_seconds() < 60
+
+
+class TestVary:
+    @pytest.mark.parametrize("path", ["/who/", "/who-by-sid/", "/list/"])
+    def test_a_page_that_looked_at_the_account_says_so(self, ada, path):
+        for browser in (Browser(), signed_in(ada)):
+            assert "Cookie" in browser.get(path)["Vary"]
+
+    def test_a_page_that_did_not_is_the_same_for_all(self, ada):
+        assert "Cookie" not in signed_in(ada).get("/nothing/").headers.get("Vary", "")
+
+
+class TestQueries:
+    """Pages and session writes cost what they cost under Django's own engine."""
+
+    @pytest.fixture(params=[1, 10])
+    def firefox(self, request, django_user_model):
+        browser = Browser()
+        for number in range(request.param):
+            user = django_user_model.objects.create_user(f"user{number}@example.com")
+            browser.sign_in(user)
+        browser.who()
+        return browser
+
+    def test_a_page_that_touches_nothing_costs_nothing(self, firefox, django_assert_num_queries):
+        with django_assert_num_queries(0):
+            firefox.get("/nothing/")
+
+    @pytest.mark.parametrize("path", ["/who/", "/who-by-sid/", "/form/"])
+    def test_a_signed_in_page_costs_two(self, firefox, django_assert_max_num_queries, path):
+        with django_assert_max_num_queries(2):
+            firefox.get(path)
+
+    def test_the_list_of_accounts_costs_one_more(self, firefox, django_assert_num_queries):
+        with django_assert_num_queries(3):
+            firefox.get("/list/")
+
+    def test_a_session_write_costs_one_update_in_a_savepoint(
+        self, firefox, django_assert_num_queries
+    ):
+        with django_assert_num_queries(4):  # the session; savepoint, UPDATE, release
+            firefox.put("theirs")
+
+    def test_a_switch_does_not_cost_more_with_more_accounts(
+        self, firefox, django_assert_max_num_queries
+    ):
+        ids = firefox.listed()["ids"]
+        with django_assert_max_num_queries(12):
+            firefox.verb("set_active", ids["user0"])
+
+    def test_the_first_page_after_a_first_sign_in_costs_two(self, ada, django_assert_num_queries):
+        firefox = Browser()
+        firefox.sign_in(ada)
+        with django_assert_num_queries(2):
+            firefox.get("/who/")
+
+    def test_the_first_page_after_an_add_presents_the_cookie_in_one_update(
+        self, ada, grace, django_assert_num_queries
+    ):
+        firefox = signed_in(ada)
+        firefox.sign_in(grace)
+        with django_assert_num_queries(3):
+            firefox.get("/who/")
+        with django_assert_num_queries(2):
+            firefox.get("/who/")
+
+    @pytest.mark.parametrize(("cookie", "queries"), [("x", 0), ("0" * 32, 1)])
+    def test_a_cookie_that_is_nobodys(self, db, django_assert_num_queries, cookie, queries):
+        with django_assert_num_queries(queries):
+            Browser(cookie).get("/who/")
+
+    def test_nothing_changed_is_nothing_written(self, ada):
+        firefox = signed_in(ada)
+        before = list(Session.objects.values()), list(Token.objects.values())
+        for path in ("/who/", "/list/", "/form/", "/messages/"):
+            firefox.get(path)
+        assert (list(Session.objects.values()), list(Token.objects.values())) == before
+
+
+class TestOtherEngines:
+    """Under an engine that is not ours the middleware is Django's."""
+
+    @pytest.fixture(autouse=True)
+    def _signed_cookies(self, settings):
+        settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+
+    def test_a_session_works_as_in_django(self, ada):
+        firefox = Browser()
+        firefox.sign_in(ada)
+        assert firefox.get("/who/").json()["user"] == "ada"
+        firefox.sign_out()
+        assert firefox.get("/who/").json()["user"] == NOBODY
+        assert Session.objects.count() == 0
+
+
+def test_a_request_without_a_session_passes():
+    """A middleware above ours may answer before the request has got one."""
+    middleware = SessionMiddleware(lambda request: HttpResponse())
+    request = RequestFactory().get("/")
+    assert middleware.process_response(request, HttpResponse()).status_code == 200
+
+
+def test_a_request_made_by_hand_is_read_by_its_cookies(ada):
+    """A RequestFactory in a project's tests writes no header."""
+    request = HttpRequest()
+    request.COOKIES[COOKIE] = signed_in(ada).cookie
+    SessionMiddleware(lambda request: HttpResponse()).process_request(request)
+    assert request.session.row == session_of(ada)
+
+
+class TestNothingSecret:
+    """No cookie value and no hash of one in logs and error pages."""
+
+    @pytest.fixture
+    def secrets(self, ada, grace):
+        firefox = signed_in(ada, grace)
+
+        def known() -> list[str]:
+            return [firefox.cookie, tokens.digest(firefox.cookie), *digests()]
+
+        return firefox, known
+
+    def test_in_log_lines(self, secrets, ada, alan, caplog):
+        firefox, known = secrets
+        seen = set(known())
+        with caplog.at_level(logging.DEBUG):
+            late = firefox.late()
+            firefox.switch(ada)
+            firefox.who()
+            late.put("late")
+            late.sign_in(alan)
+            firefox.get("/explode/")
+            firefox.verb("set_active", "sess_x")
+            firefox.sign_out(status=500)
+            Browser("0" * 32).get("/nowhere/")
+            seen |= {late.cookie, *known()}
+            firefox.verb("sign_out_all")
+        assert caplog.records
+        for text in (caplog.text, *(str(record.__dict__) for record in caplog.records)):
+            assert not any(secret in text for secret in seen)
+
+    @pytest.mark.parametrize("debug", [False, True])
+    @pytest.mark.parametrize("path", ["/explode/", "/nowhere/", "/multisession/menu/"])
+    def test_on_error_pages(self, secrets, settings, debug, path):
+        firefox, known = secrets
+        settings.DEBUG = debug
+        page = firefox.get(path).content.decode()
+        assert page
+        assert not any(secret in page for secret in known())
+
+    def test_on_the_error_page_of_a_superseded_request(self, secrets, settings, ada):
+        firefox, known = secrets
+        settings.DEBUG = True
+        late = firefox.late()
+        firefox.switch(ada)
+        firefox.who()
+        response = late.put("late")
+        assert response.status_code == 400
+        assert not any(secret in response.content.decode() for secret in [late.cookie, *known()])
