@@ -23,7 +23,7 @@ from django.middleware.csrf import rotate_token
 
 from . import guard, signals
 from .backends.db import SessionStore
-from .models import Session, announce
+from .models import AccountLimitReached, Session, announce
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -241,6 +241,7 @@ def _always(user: Any) -> Any:
 
 
 __all__ = [
+    "AccountLimitReached",
     "SessionNotFound",
     "SignInAgain",
     "UpdateError",

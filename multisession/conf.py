@@ -36,9 +36,67 @@ class Settings:
         return self._seconds("ACTIVITY_INTERVAL", 60)
 
     @property
+    def LIFETIME(self) -> int | None:
+        """Seconds from sign-in after which a session expires, however it is used (default None).
+
+        Nothing lengthens it. Clerk's default is 7 days.
+        """
+        return self._seconds_or_none("LIFETIME")
+
+    @property
+    def INACTIVITY(self) -> int | None:
+        """Seconds without any activity after which a session expires (default None).
+
+        Activity is noted once in ``ACTIVITY_INTERVAL``, so make this a good deal longer.
+        """
+        return self._seconds_or_none("INACTIVITY")
+
+    @property
     def ABANDON_AGE(self) -> int:
-        """Seconds from sign-in to ``abandon_at`` (default 30 days, as in Clerk)."""
+        """Seconds from sign-in to ``abandon_at``, but never before it expires (default 30 days)."""
         return self._seconds("ABANDON_AGE", 30 * DAY)
+
+    @property
+    def MULTIPLE(self) -> bool:
+        """Whether a browser may be signed in to several accounts (default True).
+
+        False: a second sign-in replaces the first, as under Django's own sessions.
+        """
+        return bool(self._get("MULTIPLE", True))
+
+    @property
+    def MAX_ACCOUNTS(self) -> int:
+        """How many accounts one browser may be signed in to at once (default 10)."""
+        value = self._get("MAX_ACCOUNTS", 10)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ImproperlyConfigured(
+                f"MULTISESSION['MAX_ACCOUNTS'] is {value!r}; it must be a whole number from 1 on."
+            )
+        return value
+
+    @property
+    def AT_LIMIT(self) -> Literal["replace", "refuse"]:
+        """What a sign-in beyond ``MAX_ACCOUNTS`` does.
+
+        ``"replace"`` (default): it signs out the account that was used least recently, and says
+        so. ``"refuse"``: it is refused, with ``AccountLimitReached``.
+        """
+        value = self._get("AT_LIMIT", "replace")
+        if value not in ("replace", "refuse"):
+            raise ImproperlyConfigured(
+                f"MULTISESSION['AT_LIMIT'] is {value!r}; it must be 'replace' or 'refuse'."
+            )
+        return cast(Literal["replace", "refuse"], value)
+
+    @property
+    def RETENTION(self) -> int:
+        """Seconds that a session that has ended is kept for the lists (default 90 days)."""
+        return self._seconds("RETENTION", 90 * DAY)
+
+    @property
+    def DETAILS_RETENTION(self) -> int:
+        """Seconds after its end that a session's IP address is kept (default 30 days)."""
+        return self._seconds("DETAILS_RETENTION", 30 * DAY)
 
     @property
     def COOKIE_AGE(self) -> int:
@@ -110,6 +168,9 @@ class Settings:
 
     def _text(self, key: str, default: str) -> str:
         return str(self._get(key, default))
+
+    def _seconds_or_none(self, key: str) -> int | None:
+        return None if self._get(key, None) is None else self._seconds(key, 0)
 
     def _seconds(self, key: str, default: int) -> int:
         value = self._get(key, default)

@@ -99,6 +99,7 @@ def menu_context(request: MultiSessionRequest, options: Options) -> dict[str, An
     return {
         "request": request,
         "session": request.multisession.session,
+        "multiple": settings.MULTIPLE,
         "menu_url": reverse("multisession:menu") + options.query(),
         "choose_url": resolve_url(settings.CHOOSE_URL),
         "profile_url": resolve_url(profile_url) if profile_url else "",

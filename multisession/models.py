@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY
+from django.contrib.sessions.backends.base import SessionBase
+from django.core.exceptions import PermissionDenied
 from django.db import models, router, transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -49,8 +51,17 @@ MADE_ROOM = "-"
 MAKING_ROOM = datetime.timedelta(minutes=1)
 
 
+def now() -> datetime.datetime:
+    """The default of every time here: asked anew each time, so that a test can set the clock."""
+    return timezone.now()
+
+
 class SupersededToken(Exception):
     """The browser has already shown a newer token: this one can no longer change anything."""
+
+
+class AccountLimitReached(PermissionDenied):
+    """The browser is signed in to as many accounts as it may be (``MAX_ACCOUNTS``)."""
 
 
 class Client(models.Model):
@@ -70,8 +81,8 @@ class Client(models.Model):
         editable=False,
     )
     user_agent = models.CharField(_("browser"), max_length=256, blank=True)
-    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
-    updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
+    created_at = models.DateTimeField(_("created"), default=now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), default=now, editable=False)
 
     class Meta:
         verbose_name = _("client")
@@ -107,8 +118,8 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
     def remembered(self) -> SessionQuerySet:
         """On the list of their client: signed in, or to be signed in again."""
-        listed = [Session.Status.ACTIVE, Session.Status.ENDED, Session.Status.REVOKED]
-        return self.filter(status__in=listed, forgotten=False)
+        gone = [Session.Status.REMOVED, Session.Status.REPLACED]
+        return self.exclude(status__in=gone).filter(forgotten=False)
 
     def visible_to(self, token: Token) -> SessionQuerySet:
         """What ``token`` may see of its client: all but what a newer, unseen token added."""
@@ -119,13 +130,18 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return self.accounts().filter(client_id=token.client_id, added_through_id=token.pk)
 
     def with_current_status(self, status: str) -> SessionQuerySet:
-        """Those whose ``current_status`` is this one."""
-        over = Q(status=Session.Status.ACTIVE, expire_at__lte=timezone.now())
-        if status == Session.Status.ACTIVE:
+        """Those whose ``current_status`` is this one. No job has to run for it to be true."""
+        now, Status = timezone.now(), Session.Status
+        marked = Q(status=status)
+        if status == Status.ACTIVE:
             return self.live()
-        if status == Session.Status.EXPIRED:
-            return self.filter(over | Q(status=status))
-        return self.filter(status=status)
+        if status == Status.EXPIRED:
+            over = Q(status=Status.ACTIVE, expire_at__lte=now)
+            return self.filter(over | marked, abandon_at__gt=now)
+        if status == Status.ABANDONED:
+            over = Q(status=Status.ACTIVE, expire_at__lte=now) | Q(status=Status.EXPIRED)
+            return self.filter(over & Q(abandon_at__lte=now) | marked)
+        return self.filter(marked)
 
     def most_recently_used(self) -> SessionQuerySet:
         return self.order_by("-last_active_at", "-pk")
@@ -253,9 +269,9 @@ class Session(models.Model):
     forgotten = models.BooleanField(_("forgotten"), default=False, editable=False)
     session_data = models.TextField(_("data"), blank=True, editable=False)
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, editable=False)
-    created_at = models.DateTimeField(_("signed in"), default=timezone.now, editable=False)
-    updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
-    last_active_at = models.DateTimeField(_("last active"), default=timezone.now, editable=False)
+    created_at = models.DateTimeField(_("signed in"), default=now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), default=now, editable=False)
+    last_active_at = models.DateTimeField(_("last active"), default=now, editable=False)
     expire_at = models.DateTimeField(_("expires"), editable=False)
     abandon_at = models.DateTimeField(_("abandoned"), editable=False)
     expire_at_browser_close = models.BooleanField(_("until the browser closes"), default=False)
@@ -282,10 +298,33 @@ class Session(models.Model):
 
     @property
     def current_status(self) -> Status:
-        """The status at this moment: an active session whose time is over has expired."""
-        if self.status == self.Status.ACTIVE and self.expire_at <= timezone.now():
-            return self.Status.EXPIRED
-        return self.Status(self.status)
+        """The status at this moment.
+
+        A session that was never closed has expired when its time was over, and is abandoned when
+        nobody came back to it by ``abandon_at``.
+        """
+        status, now = self.Status(self.status), timezone.now()
+        if status == self.Status.ACTIVE and self.expire_at <= now:
+            status = self.Status.EXPIRED
+        if status == self.Status.EXPIRED and self.abandon_at <= now:
+            status = self.Status.ABANDONED
+        return status
+
+    def deadlines(
+        self, *, saved_at: datetime.datetime, active_at: datetime.datetime, custom: Any
+    ) -> dict[str, Any]:
+        """When this session is over: Django's own answer, and our limits on top.
+
+        ``saved_at`` and ``active_at`` are the moments of the last save and the last activity,
+        ``custom`` is what ``set_expiry()`` was given, if anything.
+        """
+        expire_at = SessionBase().get_expiry_date(modification=saved_at, expiry=custom)
+        limits = [(settings.LIFETIME, self.created_at), (settings.INACTIVITY, active_at)]
+        for seconds, since in limits:
+            if seconds is not None:
+                expire_at = min(expire_at, since + datetime.timedelta(seconds=seconds))
+        abandon_at = self.created_at + datetime.timedelta(seconds=settings.ABANDON_AGE)
+        return {"expire_at": expire_at, "abandon_at": max(abandon_at, expire_at)}
 
     def get_decoded(self) -> dict[str, Any]:
         """The session's data, as ``request.session`` shows it."""
@@ -331,7 +370,12 @@ class Session(models.Model):
         stale = type(self).objects.filter(
             pk=self.pk, status=self.Status.ACTIVE, last_active_at__lte=self.last_active_at
         )
-        written = stale.update(last_active_at=now, ip_address=ip_address or self.ip_address)
+        changed: dict[str, Any] = {"last_active_at": now}
+        changed["ip_address"] = ip_address or self.ip_address
+        if settings.INACTIVITY is not None:
+            custom = self.get_decoded().get("_session_expiry")
+            changed |= self.deadlines(saved_at=self.updated_at, active_at=now, custom=custom)
+        written = stale.update(**changed)
         if written:
             self.last_active_at = now
             clients_changed([self.client_id], self._state.db)
@@ -413,7 +457,7 @@ class Token(models.Model):
         related_name="children",
         editable=False,
     )
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=now, editable=False)
 
     objects = TokenQuerySet.as_manager()
 

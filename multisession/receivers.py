@@ -2,12 +2,16 @@
 
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from . import guard, signals
 from .backends.db import SessionStore
+from .conf import settings
 from .models import Session
+from .profiles import profile_of
 
 
 def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
@@ -30,6 +34,7 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
         signals.active_session_changing.send(
             sender=Session, request=request, leaving=leaving, entering=entering
         )
+        replaced = store.make_way(user)
     except Exception:
         store.refuse_login()
         _nobody(request)
@@ -38,6 +43,11 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
     if request is not None and hasattr(request, "multisession"):
         request.multisession.forget()
         _leave_messages_behind(request)
+        for session in replaced if settings.MULTIPLE else ():
+            text = _("%(account)s was signed out: a browser can hold %(count)d accounts.")
+            profile = profile_of(session.user)
+            values = {"account": profile.label, "count": settings.MAX_ACCOUNTS}
+            messages.info(request, text % values, fail_silently=True)
         guard.account_changed(request)
 
 

@@ -87,13 +87,12 @@ def change_password(user: User) -> None:
     user.save()
 
 
-listed_later = pytest.mark.xfail(strict=False, reason="The engine does not list these yet.")
 DEATHS = [
     pytest.param(expire, id="expired"),
     pytest.param(revoke, id="revoked"),
-    pytest.param(change_password, id="password changed", marks=listed_later),
-    pytest.param(expire_and_mark, id="marked as expired", marks=listed_later),
-    pytest.param(abandon, id="abandoned", marks=listed_later),
+    pytest.param(change_password, id="password changed"),
+    pytest.param(expire_and_mark, id="marked as expired"),
+    pytest.param(abandon, id="abandoned"),
 ]
 every_death = pytest.mark.parametrize("die", DEATHS)
 

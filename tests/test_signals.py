@@ -189,7 +189,7 @@ class TestAfter:
         ada.save()
         heard.clear()
         firefox.who()
-        assert heard == ["ended ada: ended by nobody"]
+        assert heard == ["ended ada: revoked by nobody"]
 
     def test_a_session_that_another_replaces_says_so(self, heard, ada, grace):
         firefox = signed_in(ada, grace)

@@ -207,7 +207,8 @@ class TestSupersededCookie(EitherSetting):
         with later(seconds=2 * SUPERSEDED_MEMORY.total_seconds()):
             current.switch(ada)
             current.who()
-            current.switch(session_of(ada).user)
+            assert silent(superseded.put("cart"))
+        with later(seconds=4 * SUPERSEDED_MEMORY.total_seconds()):
             assert not silent(superseded.put("cart"))
             assert superseded.page() == {"user": NOBODY, "data": {"cart": "1"}}
             assert current.who() == "ada"

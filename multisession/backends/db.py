@@ -268,9 +268,13 @@ class SessionStore(SessionBase):
         if row.user_id is None:
             self._sessions.filter(pk=row.pk).delete()
             return
-        # get_user() flushes an account whose password has changed: that one is to sign in again.
-        ended = announced or not row.is_current_for(row.user)
-        status = row.Status.ENDED if ended else row.Status.REMOVED
+        if announced:
+            status = row.Status.ENDED
+        elif row.is_current_for(row.user):
+            status = row.Status.REMOVED
+        else:
+            # get_user() found the password changed elsewhere: nobody signed it out here.
+            status = row.Status.REVOKED
         closed = self._sessions.filter(pk=row.pk).close(status, by=by, making_room=not announced)
         if closed and not announced:
             self._made_room = (closed[0], self._flushed_key)
@@ -325,6 +329,37 @@ class SessionStore(SessionBase):
         row = self._made_room[0]
         return row if row.user_id != user.pk else None
 
+    @property
+    def _is_adding(self) -> bool:
+        """Whether a sign-in leaves the others signed in."""
+        return self.login_mode == "add" and settings.MULTIPLE
+
+    def make_way(self, user: AbstractBaseUser) -> list[Session]:
+        """Before an account is added: end what there is no place for beside it.
+
+        Returns those that ended. Raises AccountLimitReached if the settings want that instead.
+        """
+        if self.token is None:
+            return []
+        live = self._sessions.visible_to(self.token).live().accounts().exclude(user_id=user.pk)
+        others = list(live.most_recently_used())
+        leaving = self.leaving_for(user)
+        if not self._is_adding:
+            surplus = others
+        else:
+            places = settings.MAX_ACCOUNTS - 1 - (leaving is not None)
+            surplus = others[max(places, 0) :]
+            known = self._sessions.visible_to(self.token).live().filter(user_id=user.pk)
+            if surplus and known.exists():
+                return []
+            if surplus and settings.AT_LIMIT == "refuse":
+                raise self._models.AccountLimitReached(
+                    f"This browser is signed in to {settings.MAX_ACCOUNTS} accounts already."
+                )
+        keys = [row.pk for row in surplus]
+        replaced = self._models.Session.Status.REPLACED
+        return list(self._sessions.filter(pk__in=keys).close(replaced, by=user)) if keys else []
+
     def confirm_login(self, user: AbstractBaseUser) -> None:
         """The flush() before this was ``login()`` making room for ``user``.
 
@@ -335,7 +370,7 @@ class SessionStore(SessionBase):
         if made_room is None:
             return
         row = made_room[0]
-        if row.user_id == user.pk or (self._may_return and self.login_mode == "replace"):
+        if row.user_id == user.pk or (self._may_return and not self._is_adding):
             row.status = row.Status.REPLACED
             self._sessions.filter(pk=row.pk, updated_at=row.updated_at).update(
                 status=row.status, session_data=""
@@ -512,17 +547,18 @@ class SessionStore(SessionBase):
 
     def _new_row(self, data: dict[str, Any], **fields: Any) -> Session:
         now = timezone.now()
-        row: Session = self._sessions.create(
+        row: Session = self._models.Session(
             user_id=self._user_id(data),
             session_data=self.encode(data),
             ip_address=self.ip_address,
             created_at=now,
             updated_at=now,
             last_active_at=now,
-            abandon_at=now + datetime.timedelta(seconds=settings.ABANDON_AGE),
-            **self._expiry(),
             **fields,
         )
+        for name, value in self._expiry(row, saved_at=now).items():
+            setattr(row, name, value)
+        row.save(using=self.using, force_insert=True)
         if row.user_id is not None:
             self._announce_added(row)
         return row
@@ -687,7 +723,7 @@ class SessionStore(SessionBase):
         with transaction.atomic(using=self.using):
             written = self._sessions.filter(
                 pk=row.pk, status=row.Status.ACTIVE, client_id__in=valid.values("client_id")
-            ).update(**changed, **self._expiry())
+            ).update(**changed, **self._expiry(row, saved_at=now))
             self._models.clients_changed([token.client_id], self.using)
         if not written:
             raise UpdateError
@@ -737,11 +773,10 @@ class SessionStore(SessionBase):
             models.announce(signals.session_activated, self.using, session=row)
             return
 
-    def _expiry(self) -> dict[str, Any]:
-        return {
-            "expire_at": self.get_expiry_date(),
-            "expire_at_browser_close": self.get_expire_at_browser_close(),
-        }
+    def _expiry(self, row: Session, *, saved_at: datetime.datetime) -> dict[str, Any]:
+        custom = self.get("_session_expiry")
+        deadlines = row.deadlines(saved_at=saved_at, active_at=row.last_active_at, custom=custom)
+        return {**deadlines, "expire_at_browser_close": self.get_expire_at_browser_close()}
 
     def _account_of(self, data: dict[str, Any]) -> str | None:
         """Whose data it is, as ``login()`` wrote it; None for a visitor's."""

@@ -1,0 +1,216 @@
+"""How long a session lasts, how many a browser holds, and what becomes of them."""
+
+import datetime
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from multisession.models import Client, Session, Token
+
+from .stories import (
+    NOBODY,
+    Browser,
+    later,
+    session_of,
+    signed_in,
+    statuses,
+    with_engine_urls,
+)
+
+pytestmark = with_engine_urls
+DAY = 24 * 60 * 60
+WEEK = 7 * DAY
+
+
+def days(session, name):
+    """Days from sign-in to one of the session's times."""
+    return round((getattr(session, name) - session.created_at) / datetime.timedelta(days=1), 3)
+
+
+class TestLifetime:
+    def test_the_briefs_sample_seven_days_and_thirty(self, settings, ada):
+        settings.MULTISESSION = {"LIFETIME": WEEK}
+        firefox = signed_in(ada)
+        session = session_of(ada)
+        assert (days(session, "expire_at"), days(session, "abandon_at")) == (7, 30)
+        for when, status in [(6.9, "active"), (7, "expired"), (29.9, "expired"), (30, "abandoned")]:
+            with later(days=when):
+                session = session_of(ada)
+                assert session.current_status == status, when
+                found = [s for s in Session.Status if Session.objects.with_current_status(s)]
+                assert found == [status], when
+                assert firefox.who() == ("ada" if status == "active" else NOBODY)
+
+    def test_nothing_lengthens_it(self, settings, ada):
+        settings.MULTISESSION = {"LIFETIME": WEEK}
+        firefox = signed_in(ada)
+        with later(days=6):
+            firefox.put("something")
+            assert days(session_of(ada), "expire_at") == 7
+
+    def test_without_a_limit_it_is_djangos(self, settings, ada):
+        settings.SESSION_COOKIE_AGE = 50 * DAY
+        firefox = signed_in(ada)
+        assert days(session_of(ada), "expire_at") == 50
+        assert days(session_of(ada), "abandon_at") == 50  # nobody abandons what goes on
+        with later(days=40):
+            firefox.put("something")
+            assert days(session_of(ada), "expire_at") == 90
+
+    def test_inactivity_ends_it_and_activity_goes_on(self, settings, ada):
+        settings.MULTISESSION = {"INACTIVITY": 2 * DAY}
+        firefox = signed_in(ada)
+        for day in (1, 2, 3, 4):
+            with later(days=day):
+                assert firefox.who() == "ada"
+        with later(days=6.1):
+            assert firefox.who() == NOBODY
+            assert session_of(ada).current_status == "expired"
+
+    def test_activity_does_not_outlive_what_django_was_told(self, settings, ada):
+        settings.MULTISESSION = {"INACTIVITY": 10 * DAY}
+        settings.SESSION_COOKIE_AGE = 3 * DAY
+        firefox = signed_in(ada)
+        with later(days=2):
+            assert firefox.who() == "ada"
+        with later(days=3.1):
+            assert firefox.who() == NOBODY
+
+    def test_one_account_does_not_lengthen_another(self, settings, ada, grace):
+        settings.MULTISESSION = {"INACTIVITY": 2 * DAY}
+        firefox = signed_in(ada, grace)
+        for day in (1, 2, 3):
+            with later(days=day):
+                assert firefox.who() == "grace"
+        with later(days=3):
+            assert firefox.accounts() == ["grace"]
+
+
+class TestLimit:
+    def test_the_least_recently_used_makes_way(self, settings, ada, grace, alan):
+        settings.MULTISESSION = {"MAX_ACCOUNTS": 2}
+        firefox = signed_in(ada, grace)
+        with later(minutes=5):
+            firefox.switch(ada)
+            firefox.sign_in(alan)
+        with later(minutes=6):
+            assert (firefox.who(), firefox.accounts()) == ("alan", ["ada", "alan"])
+        assert statuses(grace) == ["replaced"]
+
+    def test_signing_in_again_needs_no_place(self, settings, ada, grace):
+        settings.MULTISESSION = {"MAX_ACCOUNTS": 2}
+        firefox = signed_in(ada, grace)
+        firefox.sign_in(ada)
+        assert (firefox.who(), firefox.accounts()) == ("ada", ["ada", "grace"])
+
+    def test_or_the_sign_in_is_refused_and_nothing_has_changed(self, settings, ada, grace, alan):
+        settings.MULTISESSION = {"MAX_ACCOUNTS": 2, "AT_LIMIT": "refuse"}
+        firefox = signed_in(ada, grace)
+        assert firefox.sign_in(alan).status_code == 403
+        assert (firefox.who(), firefox.accounts()) == ("grace", ["ada", "grace"])
+        firefox.verb("sign_out", firefox.id_of(ada))
+        assert firefox.sign_in(alan).status_code == 200
+        assert firefox.accounts() == ["alan", "grace"]
+
+    def test_the_signed_out_ones_take_no_place(self, settings, ada, grace, alan):
+        settings.MULTISESSION = {"MAX_ACCOUNTS": 2}
+        firefox = signed_in(ada, grace)
+        firefox.verb("sign_out", firefox.id_of(ada))
+        firefox.sign_in(alan)
+        assert firefox.accounts() == ["alan", "grace"]
+
+
+class TestSingle:
+    def test_a_second_sign_in_replaces_the_first(self, settings, ada, grace):
+        settings.MULTISESSION = {"MULTIPLE": False}
+        firefox = signed_in(ada)
+        firefox.sign_in(grace)
+        assert (firefox.who(), firefox.accounts()) == ("grace", ["grace"])
+        assert statuses(ada) == ["replaced"]
+
+    def test_also_from_where_nobody_is_active(self, settings, ada, grace, alan):
+        firefox = signed_in(ada, grace)
+        firefox.sign_out()
+        settings.MULTISESSION = {"MULTIPLE": False}
+        firefox.sign_in(alan)
+        assert firefox.accounts() == ["alan"]
+        assert statuses(ada) == ["replaced"]
+
+    @pytest.mark.urls("config.urls")
+    def test_the_menu_offers_no_other_account(self, settings, client, ada):
+        settings.MULTISESSION = {**settings.MULTISESSION, "MULTIPLE": False}
+        client.force_login(ada)
+        for url in ("/", "/multisession/menu/"):
+            html = client.get(url).content.decode()
+            assert "Manage account" in html
+            assert "Sign out" in html
+            assert "Add account" not in html
+            assert "Switch or add" not in html
+
+
+class TestClearsessions:
+    @pytest.fixture
+    def old(self, ada, grace):
+        """Ada signed in 200 days ago, and a visitor came by; Grace signed in today."""
+        with later(days=-200):
+            signed_in(ada)
+            Browser().put("cart")
+        signed_in(grace)
+
+    def run(self, *args, **options):
+        out = StringIO()
+        call_command("clearsessions", *args, stdout=out, **options)
+        return out.getvalue()
+
+    def test_what_is_over_goes_and_the_rest_stays(self, old, grace):
+        assert "visitors: 1, sessions: 1" in self.run()
+        assert [session.user for session in Session.objects.all()] == [grace]
+        assert Client.objects.count() == Token.objects.count() == 1
+
+    def test_a_dry_run_only_counts(self, old):
+        before = Session.objects.count()
+        assert "Would remove visitors: 1, sessions: 1" in self.run("--dry-run")
+        assert Session.objects.count() == before
+
+    def test_ended_sessions_stay_for_the_lists_without_their_details(self, settings, ada):
+        with later(days=-50):
+            firefox = signed_in(ada)
+            firefox.sign_out()
+        assert session_of(ada).ip_address is not None
+        self.run()
+        session = session_of(ada)
+        assert (session.status, session.ip_address, session.session_data) == ("ended", None, "")
+        with later(days=41):
+            self.run()
+        assert not Session.objects.exists()
+
+    def test_batches_are_bounded_and_add_up(self, ada, django_assert_max_num_queries):
+        with later(days=-200):
+            for _ in range(7):
+                signed_in(ada)
+        assert "sessions: 7" in self.run("--batch-size", "2")
+        for size in ("0", "10001"):
+            with pytest.raises(CommandError, match="1 to 10000"):
+                self.run("--batch-size", size)
+
+    def test_superseded_tokens_are_forgotten(self, ada, grace):
+        firefox = signed_in(ada, grace)
+        for _ in range(3):
+            firefox.switch(ada)
+            firefox.who()
+            firefox.switch(grace)
+            firefox.who()
+        before = Token.objects.count()
+        with later(hours=1):
+            assert timezone.now()
+            self.run()
+        assert Token.objects.count() < before
+        assert firefox.who() == "grace"
+
+    def test_under_another_engine_it_is_djangos(self, settings, old):
+        settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
+        before = Session.objects.count()
+        self.run()
+        assert Session.objects.count() == before
