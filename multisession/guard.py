@@ -28,7 +28,8 @@ from django.http.request import UnreadablePostError
 from django.middleware import csrf
 from django.utils.crypto import constant_time_compare, get_random_string
 
-from .backends.db import SAFE_METHODS, SessionStore
+from .backends.db import SessionStore
+from .backends.placement import SAFE_METHODS
 from .models import Session
 
 if TYPE_CHECKING:

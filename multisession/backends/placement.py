@@ -1,0 +1,229 @@
+"""Where a store's data goes: to a visitor's row or an account's, and who is active after that.
+
+The rules are those of docs/concepts.md; the statements are in rows.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.sessions.backends.base import CreateError, UpdateError
+from django.db import transaction
+
+from multisession import signals
+from multisession.backends import adoption
+from multisession.backends.rows import Rows
+from multisession.conf import settings
+
+if TYPE_CHECKING:
+    from multisession.models import Session
+
+#: All that a view may still say to the person after it signed the account out. Everything else
+#: that it writes then would end up in somebody else's session.
+CARRIED_OVER = ("_messages", "_language")
+#: In a visitor's data: under "next", another account follows the one that signed out.
+NEXT = "_multisession_next"
+#: In a visitor's data: written after an account had signed out.
+LEFT = "_multisession_left"
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
+
+
+class Placement(Rows):
+    """Which row the data of a request belongs to, when it has none or has changed hands."""
+
+    def _place(self, data: dict[str, Any]) -> None:
+        """Data that belongs to no row yet, or to another account than the row it came from."""
+        row = self._row
+        with transaction.atomic(using=self.using):
+            if row is not None and row.user_id is not None:
+                # Somebody rewrote or removed the user by hand: a row never changes hands.
+                row.remove()
+                row = self._row = None
+            if self._account_of(data) is None:
+                self._place_visitor(data)
+            elif (known := self._known_session(data)) is not None:
+                self._renew(known, data)
+            elif row is not None:
+                # The row that cycle_key() made for this sign-in: only the new key denotes it.
+                row.user_id = self._user_id(data)
+                self._update(row, data)
+                if row.user_id is not None:
+                    self._announce_added(row)
+            else:
+                self._row = self._rotate(None, data=data, adding=True)
+
+    def _place_visitor(self, data: dict[str, Any]) -> None:
+        """Nobody is signed in, or nobody any more."""
+        token, left = self._base, self._left
+        if self.flushed:
+            if token.children.exists():
+                return  # An old key: its browser has, or will have, a newer one.
+            if self._carried_over is not None:
+                data = self._after_sign_out(data)
+                self._session_cache = data
+            accounts = self._sessions.visible_to(token).accounts()
+            if data:
+                self._row = self._rotate(None, data=self._with_next(data, left is not None))
+            elif accounts.remembered().exists():
+                self._rotate(left)
+            else:
+                self.emptied = self._changed_client
+        elif data and token.session is not None and not token.children.exists():
+            left_account = token.session.user_id is not None
+            self._row = self._rotate(None, data=self._with_next(data, left_account))
+        elif data:
+            # A token that denotes nobody may come to denote a visitor, without a new key.
+            self._row = self._new_row(data, client=token.client, added_through_id=token.parent_id)
+            token.session = self._row
+            token.save(update_fields=["session"])
+
+    def _after_sign_out(self, data: dict[str, Any]) -> dict[str, Any]:
+        """What is kept of the data that was written after an account signed out.
+
+        It is for the visitor who is left, and for no account: if one is to follow by itself, only
+        what may be shown to anybody is kept; otherwise the rest is marked, and goes no further
+        than to the next sign-in (see ``_cycle_visitor``).
+        """
+        if settings.AFTER_SIGN_OUT == "next" or not self._carried_over:
+            return {key: data[key] for key in self._carried_over or () if key in data}
+        return {**data, LEFT: True} if set(data) - set(CARRIED_OVER) else data
+
+    def _with_next(self, data: dict[str, Any], due: bool) -> dict[str, Any]:
+        """A visitor's data, with the mark that an account is to follow the one that left."""
+        return {**data, NEXT: True} if due and settings.AFTER_SIGN_OUT == "next" else data
+
+    def _cycle_visitor(self, data: dict[str, Any]) -> None:
+        """A new key for a visitor's data, in a row that only the new key denotes.
+
+        ``login()`` is about to make an account of it, which the old key must never show. On a
+        client without accounts the old key has nothing to lose, and stays behind alone.
+        """
+        row = self._row
+        data.pop(NEXT, None)
+        if data.pop(LEFT, None):
+            # Of what a sign-out left behind, only what this request has written is for the next.
+            before = row.get_decoded() if row is not None else {}
+            for key in [key for key in data if key in before and key not in CARRIED_OVER]:
+                del data[key]
+        if self.rotated or self._sessions.visible_to(self._token).accounts().exists():
+            self._row = self._rotate(None, data=data, adding=True)
+        else:
+            self._create(data)
+        if row is not None:
+            self._sessions.filter(pk=row.pk, user__isnull=True).delete()
+
+    def _known_session(self, data: dict[str, Any]) -> Session | None:
+        """The live session that this user has on this client already.
+
+        One whose password has changed since is replaced.
+        """
+        token, user_id = self._base, self._user_id(data)
+        if user_id is None or (self.rotated and token.parent_id is None):
+            return None  # A client made for this very sign-in holds nobody else.
+        self._models.Client.lock(token.client_id, using=self.using)
+        active = self._sessions.visible_to(token).filter(user_id=user_id, status="active")
+        found: Session | None = None
+        for candidate in active.select_related("user").order_by("-pk"):
+            if found is None and candidate.is_live and candidate.is_current_for(candidate.user):
+                found = candidate
+            else:
+                candidate.close(candidate.Status.REPLACED, by=candidate.user)
+        return found
+
+    def _renew(self, known: Session, data: dict[str, Any]) -> None:
+        """Signing in again activates the session that the user has here, and keeps its data."""
+        visitor = self._row
+        self._rotate(known)
+        if visitor is not None:
+            self._sessions.filter(pk=visitor.pk, user__isnull=True).delete()
+        self._row = known
+        self._session_cache = {**known.get_decoded(), **data}
+        self._update(known, self._session_cache, in_use=True)
+        self._models.announce(signals.session_activated, self.using, session=known)
+
+    def _leave(self, row: Session | None) -> None:
+        self._flushed_key = self._session_key
+        left_account = row is not None and row.user_id is not None
+        self._carried_over = CARRIED_OVER if left_account else None
+        self._left = row if left_account else None
+        self._changed_client = row is not None
+        self._row, self._made_room, self._may_return = None, None, False
+        self._announced, self._actor = False, None
+        self.clear()
+        self._session_key = None
+        self.flushed = True
+
+    def _is_next_due(self, data: dict[str, Any]) -> bool:
+        """Nothing that the person did not do changes the active account.
+
+        So only after an account has gone, not outside a request, not for a write, which was meant
+        for somebody else, and not for a page that the browser only fetches in advance.
+        """
+        token = self._base
+        gone = self._row is None and token.session_id is not None
+        return (
+            (gone or NEXT in data)
+            and self.request is not None
+            and self.request.method in SAFE_METHODS
+            and "HTTP_SEC_PURPOSE" not in self.request.META
+            and settings.AFTER_SIGN_OUT == "next"
+        )
+
+    def _activate_next(self) -> None:
+        """Make the most recently used live account active, in place of one that is gone."""
+        models, token = self._models, self._base
+        visitor, written = self._row, self._session_cache
+        candidates = self._sessions.visible_to(token).live().accounts()
+        row: Session
+        for row in candidates.select_related("user").most_recently_used():
+            if not row.is_current_for(row.user):
+                continue
+            answers = signals.active_session_changing.send_robust(
+                sender=models.Session, request=self.request, leaving=None, entering=row
+            )
+            if any(isinstance(answer, Exception) for _receiver, answer in answers):
+                return  # Refused: then nobody is active. Nobody had asked for it.
+            try:
+                self._rotate(row, unasked=True)
+            except UpdateError:
+                return  # A page beside this one was quicker.
+            self._row, self._session_cache = row, row.get_decoded()
+            for key in CARRIED_OVER:
+                if visitor is not None and key in written and key not in self._session_cache:
+                    self._session_cache[key] = written[key]
+                    self.modified = True
+            if visitor is not None:
+                self._sessions.filter(pk=visitor.pk, user__isnull=True).delete()
+            models.announce(signals.session_activated, self.using, session=row)
+            return
+
+    def _adopt(self, engine: str) -> None:
+        """Take over a session of the engine that the project used before."""
+        old_key = self._session_key
+        adopted = adoption.load(engine, old_key)
+        if adopted is None or old_key is None:
+            return
+        try:
+            with transaction.atomic(using=self.using):
+                self._session_cache = adopted
+                self._create(adopted, secret=old_key)
+                # The old value works on until the browser shows the new one, like any other.
+                self.rotated = False
+                self._rotate(self._row)
+                adoption.hand_over(engine, old_key, str(self._session_key), adopted)
+                if self._row is not None and self._token is not None:
+                    self._update(self._row, {**adopted, adoption.TWIN: self._token.pk})
+        except CreateError:
+            # A request beside this one was quicker: the old value is now a token of ours.
+            del self._session_cache
+            self._token = self._find(old_key)
+
+    def _has_twin(self, data: dict[str, Any]) -> bool:
+        """Whether the old engine knows a session under this very key, too."""
+        if not settings.ADOPT_FROM or self._token is None:
+            return False
+        return data.get(adoption.TWIN) == self._token.pk
+
+    def _twin_is_gone(self) -> bool:
+        """Whether an old worker signed it out."""
+        return adoption.is_signed_out(str(settings.ADOPT_FROM), str(self._session_key))
