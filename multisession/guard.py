@@ -111,14 +111,14 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
         return None
     accounts: MultiSession = request.multisession  # type: ignore[attr-defined]
     active = accounts.session
-    if exempt:
-        _accept(request, _matches(token, active))
-        return None
     any_page = getattr(view, "any_account", False)
     if said and not any_page and (active is None or said != active.public_id):
         page = known_session(request, said)
         if page is None or active is None or page.user_id != active.user_id:
             return WrongAccount(page=page, active=active)
+    if exempt:
+        _accept(request, _matches(token, active))
+        return None
     for page in _candidates(request, active) if token else ():
         if secret := _matches(token, page):
             if any_page or (active is not None and active.user_id == page.user_id):
@@ -198,8 +198,13 @@ class _Cookies(dict[str, str]):
 
 def _accept(request: HttpRequest, secret: str | None) -> None:
     """Let Django's own check compare the token with this secret."""
-    if secret is not None and not django_settings.CSRF_USE_SESSIONS:
+    if secret is None:
+        return
+    if not django_settings.CSRF_USE_SESSIONS:
         request.COOKIES = {**request.COOKIES, django_settings.CSRF_COOKIE_NAME: secret}
+    elif secret != request.session.get(csrf.CSRF_SESSION_KEY):
+        # Django knows the active account's only. The token has been compared, here.
+        request.csrf_processing_done = True  # type: ignore[attr-defined]
 
 
 def _candidates(request: HttpRequest, active: Session | None) -> Iterator[Session]:

@@ -10,8 +10,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.views.decorators.csrf import csrf_exempt
 
 from accounts.models import Note, User
+from multisession import guard
 from multisession.models import Client as Browser
 from multisession.models import Session, Token
 
@@ -182,6 +184,24 @@ class TestAPageOfAnotherAccount:
         assert response.status_code == 409
         assert Note.objects.count() == 0
 
+    def test_a_view_that_asks_for_the_check_itself_is_guarded_by_the_header(
+        self, adas_tab, rf, ada, grace, settings
+    ):
+        """As REST framework's views do: exempt, with a check inside."""
+        client = adas_tab.client
+        client.get("/")
+        page = Session.objects.get(user=ada).public_id
+        headers = {"X-CSRFToken": client.cookies["csrftoken"].value, "X-Multisession-Page": page}
+        request = client.get("/").wsgi_request
+        request.method = "POST"
+        request.META |= {
+            "HTTP_X_MULTISESSION_PAGE": page,
+            "HTTP_X_CSRFTOKEN": headers["X-CSRFToken"],
+        }
+        del request.headers
+        wrong = guard.check(request, csrf_exempt(lambda request: None))
+        assert (wrong.page.user, wrong.active.user) == (ada, grace)
+
     def test_files_have_to_be_chosen_again(self, adas_tab, client):
         from django.core.files.uploadedfile import SimpleUploadedFile
 
@@ -310,9 +330,13 @@ class TestOrdinaryLife:
         sign_in(ada)
         tab = Tab(client)
         sign_in(grace)
-        assert tab.send(NOTES, {"text": "x"}).status_code == 409
+        refused = tab.send(NOTES, {"text": "x"})
+        assert refused.status_code == 409
+        assert follow_form(client, refused, "Switch to Ada").status_code == 302
+        switch_to(client, grace)
         switch_to(client, ada)
         assert tab.send(NOTES, {"text": "x"}).status_code == 302
+        assert Note.objects.filter(user=ada).count() == 2
 
 
 class TestVillains:
@@ -364,7 +388,9 @@ def unsafe_urls():
         {
             url
             for view, url in walk(get_resolver().url_patterns)
-            if not getattr(view, "any_account", False) and not url.startswith("/(")
+            if not getattr(view, "any_account", False)
+            and not getattr(view, "csrf_exempt", False)
+            and not url.startswith("/(")
         }
     )
 

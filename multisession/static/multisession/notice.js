@@ -5,11 +5,8 @@
   // Looked up each time: hx-boost may have put another body in.
   const page = () => find("page")?.dataset;
   const here = () => page()?.multisessionPage;
-  const parse = (html) => {
-    const template = document.createElement("template");
-    template.innerHTML = html;
-    return template.content.firstElementChild;
-  };
+  const parse = (html) =>
+    new DOMParser().parseFromString(html, "text/html").body.firstElementChild;
   let channel;
   let heard = here();
   let turn = 0;
@@ -37,7 +34,7 @@
   const show = (notice) => {
     const old = find("said");
     // The same again stays in its place: it may have the focus, or be about to be clicked.
-    if (notice && old?.textContent === notice.textContent) return old.togglePopover?.(true);
+    if (old?.textContent === notice?.textContent) return old?.togglePopover?.(true);
     old?.remove();
     if (!notice) return;
     // A live region is read out when something comes into it, not when it comes itself.
@@ -59,14 +56,14 @@
   // may have led to another.
   const refused = (text, url) =>
     setTimeout(() => {
+      if (!/^\s*</.test(text)) return ask();
       const sheet = parse(text);
-      if (!sheet) return ask();
       if (find("wrong-account") || !ours("POST", url)) return;
       document.body.prepend(sheet);
       sheet.querySelector("[autofocus]")?.focus();
     }, 99);
 
-  const { fetch: send } = window;
+  const send = fetch;
   window.fetch = async (input, init) => {
     if (!ours(init?.method ?? input.method, input.url ?? input)) return send(input, init);
     const headers = new Headers(init?.headers ?? input.headers);
@@ -87,8 +84,8 @@
   };
 
   listen();
-  if (heard != null) channel.postMessage(heard);
-  document.addEventListener("visibilitychange", () => document.hidden || ask());
+  if (page()) channel.postMessage(heard);
+  addEventListener("visibilitychange", () => document.hidden || ask());
   // An open channel may keep a page out of the back/forward cache.
   addEventListener("pagehide", () => channel.close());
   addEventListener("pageshow", ({ persisted }) => persisted && ask(listen()));

@@ -1,0 +1,617 @@
+"""Two tabs of one browser: what a page of Ada sends while Grace is active, and how it is told."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from playwright.sync_api import Locator, Page, expect
+
+from accounts.models import Note, User
+from multisession.models import Session
+from tests.conftest import PASSWORD
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def sign_in(page: Page, *users: User, at: str = "/") -> None:
+    """Give the page's browser the cookie of one in which these users signed in, the last active."""
+    browser = Client()
+    for user in users:
+        browser.force_login(user)
+        browser.get("/whoami")
+    page.goto("/whoami")
+    value, site = browser.cookies["sessionid"].value, page.evaluate("origin")
+    page.context.add_cookies([{"name": "sessionid", "value": value, "url": site}])
+    page.goto(at)
+
+
+def new_tab(page: Page, url: str = "/accounts/choose/") -> Page:
+    tab = page.context.new_page()
+    tab.goto(url)
+    return tab
+
+
+def switch(tab: Page, user: User) -> None:
+    """In this tab, by the page on which one chooses."""
+    tab.goto("/accounts/choose/")
+    tab.get_by_role("button", name=f"Switch to {user.name}").click()
+    expect(tab.get_by_role("heading", name=f"Hello, {user.name}")).to_be_visible()
+
+
+def sign_out(tab: Page, user: User) -> None:
+    tab.goto("/accounts/choose/")
+    tab.get_by_role("button", name=f"Sign out of {user.name}").click()
+    expect(tab.get_by_role("link", name=f"Sign in again as {user.name}")).to_be_visible()
+
+
+def fill_in_password(tab: Page) -> None:
+    form = tab.locator("main form:has([autocomplete=current-password])")
+    form.get_by_label("Password").fill(PASSWORD)
+    form.get_by_role("button", name="Sign in").click()
+    expect(tab.get_by_text("You are now using")).to_be_visible()
+
+
+def whoami(page: Page) -> str | None:
+    return page.request.get("/whoami").json()["user"]
+
+
+def written() -> list[tuple[str, str]]:
+    """All that was written in either place, and whose it became."""
+    notes = list(Note.objects.values_list("user__email", "text"))
+    for session in Session.objects.accounts().live().select_related("user"):
+        if text := session.get_decoded().get("note"):
+            notes.append((session.user.email, text))
+    return notes
+
+
+# Ways to send something from a page.
+
+
+def by_form(page: Page, text: str) -> None:
+    page.get_by_label("New note").fill(text)
+    page.get_by_role("button", name="Add note").click()
+
+
+def by_htmx(page: Page, text: str) -> None:
+    page.get_by_label("Anything you like").fill(text)
+    page.get_by_role("button", name="Keep it").click()
+
+
+def by_fetch(page: Page, text: str) -> None:
+    """With the token that the page carries."""
+    page.evaluate(
+        """text => fetch("/notes/", {
+            method: "POST",
+            body: new URLSearchParams({text}),
+            headers: {"X-CSRFToken": document.querySelector("[name=csrfmiddlewaretoken]").value},
+        }).then(() => null)""",
+        text,
+    )
+
+
+COOKIE = "document.cookie.match(/csrftoken=(\\w+)/)[1]"
+
+
+def by_fetch_and_cookie(page: Page, text: str) -> None:
+    """With the token that the cookie has at this moment: the newer account's."""
+    page.evaluate(
+        f"""text => fetch(new Request("notes/", {{
+            method: "post",
+            body: new URLSearchParams({{text}}),
+            headers: {{"X-CSRFToken": {COOKIE}}},
+        }})).then(() => null)""",
+        text,
+    )
+
+
+def by_xhr_and_cookie(page: Page, text: str) -> None:
+    page.evaluate(
+        f"""text => new Promise(resolve => {{
+            const request = new XMLHttpRequest();
+            request.open("POST", "notes/");
+            request.setRequestHeader("X-CSRFToken", {COOKIE});
+            request.onload = () => resolve(null);
+            request.send(new URLSearchParams({{text}}));
+        }})""",
+        text,
+    )
+
+
+WAYS = [by_form, by_htmx, by_fetch, by_fetch_and_cookie, by_xhr_and_cookie]
+
+
+def refusal(page: Page) -> Locator:
+    return page.locator("[data-multisession-wrong-account]")
+
+
+@pytest.fixture(params=WAYS, ids=lambda way: way.__name__)
+def send(request, settings) -> Callable[[Page, str], None]:
+    # Other projects' scripts may read it; the demo's need not.
+    settings.CSRF_COOKIE_HTTPONLY = False
+    return request.param
+
+
+@pytest.fixture
+def page(new_browser, ada: User, grace: User) -> Page:
+    """Ada's page, with Grace signed in beside her."""
+    page = new_browser(reduced_motion="reduce")
+    sign_in(page, grace, ada)
+    return page
+
+
+class TestSending:
+    def test_switch_and_send(self, page, send, ada, grace, complaints):
+        switch(new_tab(page), grace)
+        send(page, "from Ada's page")
+        card = refusal(page)
+        expect(card).to_contain_text(f"This page belongs to {ada.name}, {ada.email}.")
+        expect(card).to_contain_text(f"You are now using {grace.name}, {grace.email}.")
+        button = card.get_by_role("button", name=f"Switch to {ada.name} and send")
+        expect(button).to_be_focused()
+        expect(refusal(page)).to_have_count(1)
+        assert written() == []
+        assert whoami(page) == grace.email
+        button.click()
+        expect(page.get_by_role("heading", name=f"Hello, {ada.name}")).to_be_visible()
+        assert written() == [(ada.email, "from Ada's page")]
+        assert whoami(page) == ada.email
+        complaints.expect("409")
+
+    def test_discard(self, page, send, grace, complaints):
+        switch(new_tab(page), grace)
+        send(page, "from Ada's page")
+        refusal(page).get_by_role("link", name="Discard").click()
+        expect(page.get_by_role("heading", name=f"Hello, {grace.name}")).to_be_visible()
+        expect(refusal(page)).to_have_count(0)
+        assert written() == []
+        complaints.expect("409")
+
+    def test_sign_in_again_in_another_tab_and_send(self, page, send, ada, complaints):
+        sign_out(new_tab(page), ada)
+        send(page, "from Ada's page")
+        card = refusal(page)
+        expect(card).to_contain_text("Nobody is signed in now.")
+        with page.context.expect_page() as opened:
+            card.get_by_role("link", name=f"Sign in as {ada.name}").click()
+        fill_in_password(opened.value)
+        assert written() == []
+        card.get_by_role("button", name=f"Send as {ada.name}").click()
+        expect(page.get_by_role("heading", name=f"Hello, {ada.name}")).to_be_visible()
+        assert written() == [(ada.email, "from Ada's page")]
+        complaints.expect("409")
+
+    def test_too_early_it_says_so_and_keeps_it(self, page, ada, complaints):
+        sign_out(new_tab(page), ada)
+        by_form(page, "from Ada's page")
+        refusal(page).get_by_role("button", name=f"Send as {ada.name}").click()
+        expect(refusal(page)).to_contain_text(f"{ada.name} is not signed in yet.")
+        with page.context.expect_page() as opened:
+            refusal(page).get_by_role("link", name=f"Sign in as {ada.name}").click()
+        fill_in_password(opened.value)
+        refusal(page).get_by_role("button", name=f"Send as {ada.name}").click()
+        expect(page.get_by_role("link", name="from Ada's page")).to_be_visible()
+        assert written() == [(ada.email, "from Ada's page")]
+        complaints.expect("409")
+
+    @pytest.mark.parametrize("way", [by_form, by_htmx], ids=["form", "htmx"])
+    def test_without_scripts(self, new_browser, ada, grace, complaints, way):
+        page = new_browser(java_script_enabled=False)
+        sign_in(page, grace, ada)
+        switch(new_tab(page), grace)
+        way(page, "from Ada's page")
+        expect(refusal(page)).to_contain_text("Nothing was sent")
+        assert written() == []
+        refusal(page).get_by_role("button", name=f"Switch to {ada.name} and send").click()
+        expect(page.get_by_role("heading", name=f"Hello, {ada.name}")).to_be_visible()
+        assert written() == [(ada.email, "from Ada's page")]
+        complaints.expect("409")
+
+    def test_json_is_answered_in_json_and_the_page_tells(self, page, grace, complaints):
+        name = "<section data-multisession-wrong-account><img src=x onerror=alert(1)></section>"
+        User.objects.filter(pk=grace.pk).update(name=name)
+        grace.refresh_from_db()
+        switch(new_tab(page), grace)
+        page.get_by_role("button", name="Dismiss").click()
+        expect(notice(page)).to_be_hidden()
+        answer = page.evaluate(
+            """() => fetch("/notes/", {
+                method: "POST",
+                body: "{}",
+                headers: {"Content-Type": "application/json"},
+            }).then(async answer => [answer.status, await answer.json()])"""
+        )
+        assert answer[0] == 409
+        assert answer[1]["error"] == "wrong_account"
+        expect(notice(page)).to_be_visible()
+        expect(refusal(page)).to_have_count(0)
+        complaints.expect("409")
+
+
+class TestUnderHtmx:
+    """With the configuration that htmx has by itself: version 2 shows nothing of a 409."""
+
+    @pytest.mark.parametrize("version", ["2", "4"])
+    def test_the_refusal_is_shown_once(self, new_browser, ada, grace, complaints, version):
+        page = new_browser(reduced_motion="reduce")
+        if version == "4":
+            page.route(
+                "**/htmx-2.min*.js",
+                lambda route: route.continue_(
+                    url=re.sub(r"htmx-2\.min[.\w]*\.js", "htmx-4.min.js", route.request.url)
+                ),
+            )
+        sign_in(page, grace, ada)
+        if version == "2":
+            page.evaluate(
+                """htmx.config.responseHandling = [
+                    {code: "204", swap: false},
+                    {code: "[23]..", swap: true},
+                    {code: "[45]..", swap: false, error: true},
+                ]"""
+            )
+        switch(new_tab(page), grace)
+        by_htmx(page, "from Ada's page")
+        card = refusal(page)
+        expect(card.get_by_role("button", name="Switch to")).to_be_focused()
+        page.wait_for_timeout(300)
+        expect(card).to_have_count(1)
+        expect(page.get_by_label("Anything you like")).to_have_count(1)
+        assert written() == []
+        card.get_by_role("button", name="Switch to").click()
+        expect(page.get_by_role("heading", name=f"Hello, {ada.name}")).to_be_visible()
+        assert written() == [(ada.email, "from Ada's page")]
+        complaints.expect("409")
+
+
+def test_the_admins_change_form(new_browser, ada, grace, alan, complaints):
+    User.objects.filter(pk__in=[ada.pk, grace.pk]).update(is_staff=True, is_superuser=True)
+    page = new_browser(reduced_motion="reduce")
+    sign_in(page, grace, ada, at=f"/admin/accounts/user/{alan.pk}/change/")
+    expect(page.locator("#user-tools")).to_contain_text(ada.get_short_name())
+    switch(new_tab(page), grace)
+    expect(notice(page)).to_contain_text(f"You are now using {grace.name}")
+    page.get_by_label("Name").fill("Alan Mathison Turing")
+    page.get_by_role("button", name="Save", exact=True).click()
+    card = refusal(page)
+    expect(card).to_contain_text(f"This page belongs to {ada.name}")
+    alan.refresh_from_db()
+    assert alan.name == "Alan Turing"
+    assert not LogEntry.objects.exists()
+    card.get_by_role("button", name=f"Switch to {ada.name} and send").click()
+    expect(page.locator(".messagelist")).to_contain_text("was changed successfully")
+    alan.refresh_from_db()
+    assert alan.name == "Alan Mathison Turing"
+    assert [entry.user for entry in LogEntry.objects.all()] == [ada]
+    complaints.expect("409")
+
+
+def test_the_admins_sign_in_says_who_is_active(new_browser, ada, grace):
+    grace.is_staff = grace.is_superuser = True
+    grace.save()
+    page = new_browser()
+    sign_in(page, ada)
+    tab = new_tab(page, "/admin/")
+    tab.get_by_label("E-mail address").fill(grace.email)
+    tab.get_by_label("Password").fill(PASSWORD)
+    tab.get_by_role("button", name="Log in").click()
+    expect(tab.locator("#user-tools")).to_contain_text(grace.get_short_name())
+    expect(notice(page)).to_contain_text(f"You are now using {grace.name}", timeout=SOON)
+
+
+def notice(page: Page) -> Locator:
+    return page.locator("[data-multisession-said]")
+
+
+#: Milliseconds from the moment that the other tab shows its page.
+SOON = 1000
+
+
+class TestTheNotice:
+    def test_after_a_switch_and_reload(self, page, ada, grace):
+        switch(new_tab(page), grace)
+        said = notice(page)
+        expect(said).to_contain_text(
+            f"You are now using {grace.name}, {grace.email} in another tab.", timeout=SOON
+        )
+        expect(said).to_have_role("status")
+        said.get_by_role("link", name=f"Reload as {grace.name}").click()
+        expect(page.get_by_role("heading", name=f"Hello, {grace.name}")).to_be_visible()
+        expect(notice(page)).to_have_count(0)
+
+    def test_after_a_switch_and_back(self, page, ada, grace):
+        page.goto("/accounts/profile/?a=1&b=ü")
+        tab = new_tab(page)
+        switch(tab, grace)
+        notice(page).get_by_role("button", name=f"Switch back to {ada.name}").click()
+        expect(page).to_have_url(re.compile(r"/accounts/profile/\?a=1&b=%C3%BC$"))
+        expect(page.get_by_text(f"You are now using {ada.email}.")).to_be_visible()
+        assert whoami(page) == ada.email
+        expect(notice(tab)).to_contain_text(f"You are now using {ada.name}", timeout=SOON)
+
+    def test_after_a_sign_out(self, page, ada):
+        tab = new_tab(page)
+        sign_out(tab, ada)
+        said = notice(page)
+        expect(said).to_contain_text(f"{ada.name}, {ada.email} was signed out.", timeout=SOON)
+        expect(said.get_by_role("link", name="Choose an account")).to_be_visible()
+        said.get_by_role("link", name="Sign in again").click()
+        expect(page.locator("main").get_by_label("E-mail address")).to_have_value(ada.email)
+
+    def test_after_signing_out_of_all(self, page, ada):
+        tab = new_tab(page)
+        tab.get_by_role("button", name="Sign out of all accounts").locator("visible=true").click()
+        expect(tab.get_by_role("heading", name="All your accounts")).to_be_visible()
+        expect(notice(page)).to_contain_text("You are signed out.", timeout=SOON)
+        assert ada.name not in notice(page).inner_text()
+
+    def test_after_an_addition(self, page, alan):
+        tab = new_tab(page, "/accounts/sign-in/")
+        tab.locator("main").get_by_label("E-mail address").fill(alan.email)
+        fill_in_password(tab)
+        expect(notice(page)).to_contain_text(f"You are now using {alan.name}", timeout=SOON)
+
+    def test_on_a_page_of_nobody(self, new_browser, ada):
+        page = new_browser(reduced_motion="reduce")
+        page.goto("/")
+        tab = new_tab(page, "/accounts/sign-in/")
+        tab.locator("main").get_by_label("E-mail address").fill(ada.email)
+        fill_in_password(tab)
+        said = notice(page)
+        expect(said).to_contain_text(f"You are now using {ada.name}", timeout=SOON)
+        expect(said.get_by_role("button", name="Switch back")).to_have_count(0)
+        said.get_by_role("link", name=f"Reload as {ada.name}").click()
+        expect(page.get_by_role("heading", name=f"Hello, {ada.name}")).to_be_visible()
+
+    def test_goes_when_the_account_is_back(self, page, ada, grace):
+        tab = new_tab(page)
+        switch(tab, grace)
+        expect(notice(page)).to_have_count(1)
+        switch(tab, ada)
+        expect(notice(page)).to_have_count(0, timeout=SOON)
+
+    @pytest.mark.parametrize(
+        "event",
+        [
+            'document.dispatchEvent(new Event("visibilitychange", {bubbles: true}))',
+            'dispatchEvent(new PageTransitionEvent("pagehide", {persisted: true})),'
+            'dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true}))',
+        ],
+        ids=["coming-to-the-front", "out-of-the-back-forward-cache"],
+    )
+    def test_comes_with_the_page(self, page, ada, grace, event):
+        """Of what no tab has announced, and again after it was dismissed."""
+        expect(notice(page)).to_have_count(0)
+        Session.objects.get(user=ada).revoke()
+        page.evaluate(event)
+        expect(notice(page)).to_contain_text(f"{ada.name}, {ada.email} was signed out.")
+        notice(page).get_by_role("button", name="Dismiss").click()
+        expect(notice(page)).to_be_hidden()
+        page.evaluate(event)
+        expect(notice(page)).to_be_visible()
+        expect(notice(page)).to_have_count(1)
+        # And it goes on listening.
+        switch(new_tab(page), grace)
+        expect(notice(page)).to_contain_text(f"You are now using {grace.name}", timeout=SOON)
+
+    def test_the_same_again_stays_in_its_place(self, page, grace):
+        """It may have the focus, or be about to be clicked."""
+        tab = new_tab(page)
+        switch(tab, grace)
+        link = notice(page).get_by_role("link", name="Reload as")
+        link.focus()
+        with page.expect_response("**/notice/*"):
+            page.evaluate('document.dispatchEvent(new Event("visibilitychange", {bubbles: true}))')
+        page.wait_for_timeout(200)
+        expect(link).to_be_focused()
+
+    def test_asks_nothing_while_nothing_happens(self, page, ada, grace):
+        asked = []
+        page.wait_for_load_state("networkidle")
+        page.on("request", lambda request: asked.append(request.url))
+        tab = new_tab(page, "/")
+        tab.goto("/accounts/profile/")
+        assert asked == []
+        switch(tab, grace)
+        expect(notice(page)).to_have_count(1)
+        for url in ("/", "/accounts/profile/", "/"):
+            tab.goto(url)
+        page.wait_for_timeout(200)
+        assert [url for url in asked if "/notice/" not in url] == []
+        assert len(asked) == 1
+
+    def test_without_a_connection_it_is_silent(self, page, grace, complaints):
+        page.route("**/notice/*", lambda route: route.abort(), times=1)
+        tab = new_tab(page)
+        switch(tab, grace)
+        page.wait_for_timeout(300)
+        expect(notice(page)).to_have_count(0)
+        page.evaluate('document.dispatchEvent(new Event("visibilitychange", {bubbles: true}))')
+        expect(notice(page)).to_be_visible()
+        complaints.expect("ERR_FAILED")
+
+
+class TestTheScriptAndOthers:
+    """It stands between other scripts and the network, and must not be noticed there."""
+
+    def headers(self, page: Page, script: str) -> dict[str, str]:
+        with page.expect_request("**/echo*") as sent:
+            page.evaluate(f"() => {{ {script} }}")
+        return sent.value.headers
+
+    @pytest.fixture
+    def page(self, page):
+        page.route("**/echo*", lambda route: route.fulfill(body="{}"))
+        return page
+
+    @pytest.mark.parametrize(
+        "script",
+        [
+            'fetch("/echo", {method: "POST"})',
+            'fetch("echo", {method: "delete", headers: {"X-Own": "1"}})',
+            'fetch(new URL("/echo", location), {method: "PUT", headers: [["X-Own", "1"]]})',
+            'fetch(new Request("/echo", {method: "PATCH", headers: {"X-Own": "1"}, body: "b"}))',
+            'fetch(new Request("/echo"), {method: "POST", headers: new Headers({"X-Own": "1"})})',
+            'const x = new XMLHttpRequest(); x.open("post", "echo"); '
+            'x.setRequestHeader("X-Own", "1"); x.send("b")',
+            'const x = new XMLHttpRequest(); x.open("PUT", new URL("/echo", location), true); '
+            "x.responseType = 'json'; x.send()",
+        ],
+    )
+    def test_an_unsafe_call_says_whose_page_it_is(self, page, ada, script):
+        headers = self.headers(page, script)
+        assert headers["x-multisession-page"] == Session.objects.get(user=ada).public_id
+        assert headers.get("x-own", "1") == "1"
+
+    @pytest.mark.parametrize(
+        "script",
+        [
+            'fetch("/echo")',
+            'fetch(new Request("/echo"))',
+            'fetch("/echo", {method: "head"})',
+            'fetch("https://other.example/echo", {method: "POST", mode: "no-cors"})',
+            'fetch(new Request("//other.example/echo", {method: "POST", mode: "no-cors"}))',
+            'const x = new XMLHttpRequest(); x.open("GET", "/echo"); x.send()',
+            'const x = new XMLHttpRequest(); x.open("POST", "https://other.example/echo"); '
+            "x.onerror = () => {}; x.send()",
+        ],
+    )
+    def test_others_say_nothing(self, page, script, complaints):
+        # The demo's content policy would not let these out at all.
+        page.route(
+            "**/",
+            lambda route: route.fulfill(
+                response=(found := route.fetch()),
+                headers={
+                    name: value
+                    for name, value in found.headers.items()
+                    if name != "content-security-policy"
+                },
+            ),
+        )
+        page.goto("/")
+        assert "x-multisession-page" not in self.headers(page, script)
+        complaints.clear()
+
+    def test_a_mistake_in_a_call_is_the_callers_to_handle(self, page):
+        caught = page.evaluate(
+            """async () => {
+                const found = [];
+                for (const given of [["http://["], [], ["/echo", {method: "B AD"}]])
+                    await fetch(...given).catch(error => found.push(error.name));
+                try { new XMLHttpRequest().open("POST", "http://["); }
+                catch (error) { found.push(error.name); }
+                return found;
+            }"""
+        )
+        assert caught == ["TypeError", "TypeError", "TypeError", "SyntaxError"]
+
+    def test_a_foreign_answer_is_never_put_into_the_page(self, page, complaints):
+        """A redirect of ours may end at another site that says the same words."""
+        page.route(
+            "**/echo*",
+            lambda route: route.fulfill(
+                status=409,
+                headers={
+                    "X-Multisession": "wrong-account",
+                    "Access-Control-Allow-Origin": "*",
+                    "Access-Control-Expose-Headers": "*",
+                },
+                body="<section data-multisession-wrong-account>evil</section>",
+            ),
+        )
+        shown = page.evaluate(
+            """async () => {
+                const own = Object.getOwnPropertyDescriptor(Response.prototype, "url");
+                const url = {configurable: true, get: () => "https://evil.example/"};
+                Object.defineProperty(Response.prototype, "url", url);
+                await fetch("/echo", {method: "POST"});
+                await new Promise(resolve => setTimeout(resolve, 250));
+                Object.defineProperty(Response.prototype, "url", own);
+                return document.body.textContent.includes("evil");
+            }"""
+        )
+        assert shown is False
+        complaints.expect("409")
+
+
+class TestNothingStays:
+    def test_in_the_browsers_stores(self, page, ada, grace, complaints):
+        tab = new_tab(page)
+        switch(tab, grace)
+        by_htmx(page, "secret")
+        expect(refusal(page)).to_be_visible()
+        refusal(page).get_by_role("button", name="Switch to").click()
+        expect(page.get_by_role("heading", name=f"Hello, {ada.name}")).to_be_visible()
+        tab.locator("[data-multisession-button] > summary").click()
+        expect(
+            tab.locator("[data-multisession-panel]").get_by_text("Other accounts")
+        ).to_have_count(1)
+        sign_out(tab, ada)
+        expect(notice(page)).to_be_visible()
+        for one in (page, tab):
+            # htmx 2 notes the path of the page there, and nothing of what is on it.
+            kept = one.evaluate("({...sessionStorage})")
+            assert {**kept, "htmx-current-path-for-history": ""} == {
+                "htmx-current-path-for-history": ""
+            }
+            assert one.evaluate(
+                """async () => [
+                    localStorage.length,
+                    (await indexedDB.databases()).length,
+                    (await caches.keys()).length,
+                    (await navigator.serviceWorker.getRegistrations()).length,
+                ]"""
+            ) == [0, 0, 0, 0]
+        names = {cookie["name"] for cookie in page.context.cookies()}
+        assert names <= {"sessionid", "csrftoken"}
+        complaints.expect("409")
+
+    def test_going_back_shows_the_account_of_now(self, page, ada, grace):
+        switch(page, grace)
+        page.go_back()
+        page.go_back()
+        expect(page.get_by_role("heading", name=f"Hello, {grace.name}")).to_be_visible()
+        expect(page.get_by_text(ada.email)).to_have_count(0)
+
+
+class TestLooks:
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    @pytest.mark.parametrize("direction", ["ltr", "rtl"])
+    @pytest.mark.parametrize("width", [320, 1280])
+    def test_fits_its_window(self, new_browser, ada, grace, complaints, width, direction, scheme):
+        User.objects.filter(pk=ada.pk).update(name="Ada " + "Lovelace" * 10)
+        page = new_browser(
+            viewport={"width": width, "height": 640}, color_scheme=scheme, reduced_motion="reduce"
+        )
+        sign_in(page, grace, User.objects.get(pk=ada.pk))
+        page.evaluate(f"document.documentElement.dir = '{direction}'")
+        switch(new_tab(page), grace)
+        page.bring_to_front()
+
+        def fits(part: Locator) -> None:
+            expect(part).to_be_visible()
+            box = part.bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            for target in part.locator("a, button").all():
+                size = target.bounding_box()
+                assert size is not None
+                assert min(size["width"], size["height"]) >= 44
+
+        fits(notice(page))
+        by_htmx(page, "x")
+        fits(refusal(page))
+        expect(notice(page)).to_be_hidden()
+        # What is under the sheet cannot be come to.
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        assert page.evaluate(
+            "document.activeElement === document.body || "
+            '!!document.activeElement.closest("[data-multisession-wrong-account]")'
+        )
+        complaints.expect("409")
