@@ -18,12 +18,13 @@ from django.contrib.auth import logout
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import UpdateError
 from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
 from django.http import Http404, HttpRequest
 from django.middleware.csrf import rotate_token
 
 from . import guard, signals
 from .backends.db import SessionStore
-from .models import AccountLimitReached, Session, announce
+from .models import AccountLimitReached, Session, SupersededToken, announce
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -113,11 +114,16 @@ def sign_out_all(request: HttpRequest) -> list[Session]:
         return []
     if accounts.session is not None:
         _announce_change(request, accounts.session, None)
-    everything = Session.objects.visible_to(token)
-    if store.row is None and not everything.remembered().exists():
-        return []  # A late request: the accounts it knew have gone, perhaps to a newer cookie.
-    ended = everything.remove_all(by=by)
-    everything.visitors().delete()
+    with transaction.atomic(using=store.using):
+        try:
+            token.lock()
+        except SupersededToken:
+            return []  # Its accounts are behind a newer cookie.
+        everything = Session.objects.using(store.using).visible_to(token)
+        if store.row is None and not everything.remembered().exists():
+            return []  # A late request: the accounts it knew have gone, perhaps to a newer cookie.
+        ended = everything.remove_all(by=by)
+        everything.visitors().delete()
     _leave_active(request, forget=True)
     return ended
 

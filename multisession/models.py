@@ -165,12 +165,13 @@ class SessionQuerySet(models.QuerySet["Session"]):
         using = self._writing_alias()
         everything = Session.objects.using(using)
         now = timezone.now()
+        active = Q(status=Session.Status.ACTIVE)
         with transaction.atomic(using=using):
             # The lock makes the read and the write agree; by primary key, as everywhere.
             # These (self) may be joined to other tables, which must not be locked: hence pk__in.
             found = list(
                 everything.filter(pk__in=self.values("pk"))
-                .filter(Q(status=Session.Status.ACTIVE) | _making_room(now))
+                .filter(active if making_room else active | _making_room(now))
                 .order_by("pk")
                 .select_for_update()
             )
@@ -499,6 +500,21 @@ class Token(models.Model):
             clients_changed([self.client_id], self._state.db)
         return bool(moved)
 
+    def lock(self) -> Client:
+        """Lock the client of this token, to which it may have moved since it was read.
+
+        To be called in a transaction. Raises SupersededToken.
+        """
+        using = self._state.db or router.db_for_write(Token)
+        while True:
+            self.client = Client.lock(self.client_id, using=using)
+            if self.is_valid:
+                return self.client
+            row = Token.objects.using(using).filter(pk=self.pk).values("client_id").first()
+            if row is None or row["client_id"] == self.client_id:
+                raise SupersededToken
+            self.client_id = row["client_id"]
+
     def claim(self, *, adding: bool = False, unasked: bool = False) -> Client:
         """Lock the client for a change through this token. ``adding``: of an account.
 
@@ -507,9 +523,7 @@ class Token(models.Model):
         has children, if the person did nothing (``unasked``): it goes on as it is.
         """
         using = self._state.db or router.db_for_write(Token)
-        self.client = Client.lock(self.client_id, using=using)
-        if not self.is_valid:
-            raise SupersededToken
+        self.lock()
         followed = self.children.exists()
         if followed and unasked:
             raise SupersededToken
@@ -585,3 +599,38 @@ def announce(signal: Any, using: str, **arguments: Any) -> None:
     transaction.on_commit(
         lambda: signal.send_robust(sender=Session, **arguments), using=using, robust=True
     )
+
+
+class ApiKey(models.Model):
+    """A program that may use the HTTP API. Of its secret only the hash is kept (api/keys.py)."""
+
+    #: How often the use of a key is noted.
+    USE_INTERVAL = datetime.timedelta(minutes=1)
+
+    name = models.CharField(_("name"), max_length=100)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(_("created"), default=now, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def note_use(self) -> None:
+        """Note that it is in use now, at most once in ``USE_INTERVAL``: one conditional UPDATE."""
+        now = timezone.now()
+        if self.last_used_at is not None and self.last_used_at > now - self.USE_INTERVAL:
+            return
+        same = type(self).objects.filter(pk=self.pk, last_used_at=self.last_used_at)
+        if same.update(last_used_at=now):
+            self.last_used_at = now
+
+    def revoke(self) -> bool:
+        """It opens nothing from now on. Returns whether this call did it."""
+        now = timezone.now()
+        revoked = type(self).objects.filter(pk=self.pk, revoked_at__isnull=True)
+        return bool(revoked.update(revoked_at=now))

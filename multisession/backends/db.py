@@ -151,7 +151,7 @@ class SessionStore(Placement):
             return
         if announced:
             status = row.Status.ENDED
-        elif row.is_current_for(row.user):
+        elif row.is_current_for(self._user_of(row)):
             status = row.Status.REMOVED
         else:
             # get_user() found the password changed elsewhere: nobody signed it out here.
@@ -168,14 +168,17 @@ class SessionStore(Placement):
         data = self._get_session()
         self._note_transaction()
         self._may_return = False
-        if self.superseded:
-            return
-        if self._token is None:
-            self._create(data)
-        elif self._account_of_row() is not None:
-            self._rotate(self._row)
-        else:
-            self._cycle_visitor(data)
+        try:
+            if self.superseded:
+                return
+            if self._token is None:
+                self._create(data)
+            elif self._account_of_row() is not None:
+                self._rotate(self._row)
+            else:
+                self._cycle_visitor(data)
+        except UpdateError:
+            return  # Superseded meanwhile: nothing may be written any more, as save() will say.
         self._session_cache = data
         self.modified = True
 

@@ -281,6 +281,13 @@ class Rows(SessionBase):
     def _account_of_row(self) -> str | None:
         return None if self._row is None else self._account_of(self._row.get_decoded())
 
+    def _user_of(self, row: Session) -> AbstractBaseUser | None:
+        """None if the user has been deleted meanwhile."""
+        try:
+            return row.user
+        except get_user_model().DoesNotExist:
+            return None
+
     def _user_id(self, data: dict[str, Any]) -> Any:
         """The user's primary key, or None if nobody, or a user of another model, is signed in."""
         account = self._account_of(data)
