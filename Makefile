@@ -5,7 +5,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := multisession accounts config
+SOURCES := multisession accounts config tools
 
 # The first Python that is new enough. Some are only a sign that says where the real one is.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -15,12 +15,20 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test test-ecosystem lint types format check clean
+.PHONY: help run test test-ecosystem test-sdk test-sdk-here \
+	test-postgresql test-mariadb test-mariadb-repeatable-read test-all stories matrix \
+	conformance conformance-quick lint types format check clean
 
 help:
 	@echo "make run [PORT=8000]  the demo on http://$(HOST):$(PORT)/"
 	@echo "make test [ARGS=…]    the tests, those in a browser included"
 	@echo "make test-ecosystem   the stories told with other packages: allauth, DRF, Channels, …"
+	@echo "make test-sdk         Clerk's own SDKs for Python and Node, against a running server"
+	@echo "make test-postgresql  the tests on a PostgreSQL server here; test-mariadb: on MariaDB"
+	@echo "make test-all         the tests on SQLite, and on every server that answers here"
+	@echo "make stories STEPS=n  so many steps of random stories, told to the engine and to a model"
+	@echo "make matrix           the tests on every Django, each with the Python that it is meant for"
+	@echo "make conformance      Django's own tests, run on our engine; writes docs/conformance.md"
 	@echo "make lint             ruff, rules and format"
 	@echo "make types            mypy, strict"
 	@echo "make check            all of these"
@@ -40,6 +48,42 @@ test: $(VENV)/test.stamp
 test-ecosystem: $(VENV)/ecosystem.stamp
 	$(BIN)/python -m pytest --ds=tests.ecosystem.settings tests/ecosystem $(ARGS)
 
+# Clerk's SDKs bring many packages along, so they have an environment of their own.
+test-sdk:
+	@$(MAKE) --no-print-directory VENV=$(VENV)-sdk test-sdk-here
+
+test-sdk-here: $(VENV)/clerk.stamp tests/sdk/node_modules/made
+	$(BIN)/python -m pytest -m sdk tests/sdk $(ARGS)
+
+# The browser tests are the same on every database. Where no server answers, it says so.
+test-postgresql test-mariadb: test-%: $(VENV)/databases.stamp
+	@url=$$($(BIN)/python -m tools.servers $*) && if [ -n "$$url" ]; then \
+	echo "On $$url" && export DATABASE_URL="$$url" && \
+	$(BIN)/python -m pytest -m "not browser" $(ARGS); fi
+
+# MariaDB's own default is stricter than Django's, and takes other locks.
+test-mariadb-repeatable-read: $(VENV)/databases.stamp
+	@url=$$($(BIN)/python -m tools.servers mariadb) && if [ -n "$$url" ]; then \
+	case "$$url" in *\?*) url="$$url&";; *) url="$$url?";; esac && \
+	export DATABASE_URL="$${url}isolation_level=repeatable+read" && echo "On $$DATABASE_URL" && \
+	$(BIN)/python -m pytest tests/test_concurrency.py $(ARGS); fi
+
+test-all: test test-postgresql test-mariadb test-mariadb-repeatable-read
+
+stories: STEPS ?= 10000
+stories: $(VENV)/test.stamp
+	STEPS=$(STEPS) $(BIN)/python -m pytest tests/test_state_machine.py $(ARGS)
+
+matrix: $(VENV)/matrix.stamp $(VENV)/test.stamp
+	@chromium=$$($(BIN)/python -m tests.browser.chromium --install </dev/null) && \
+	CHROMIUM="$$chromium" $(BIN)/nox --session tests -- $(ARGS)
+
+conformance: $(VENV)/made
+	@$(BIN)/python -m tools.conformance
+
+conformance-quick: $(VENV)/made
+	@$(BIN)/python -m tools.conformance --quick
+
 lint: $(VENV)/lint.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -54,17 +98,29 @@ format: $(VENV)/lint.stamp
 check: test lint types
 
 clean:
-	rm -rf $(VENV) staticfiles .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-sdk .nox .hypothesis staticfiles tests/sdk/node_modules \
+		.mypy_cache .pytest_cache .ruff_cache
 
 # A stamp is as old as the last complete installation of its requirements.
 $(VENV)/demo.stamp: requirements/demo.txt
 $(VENV)/test.stamp: requirements/test.txt requirements/demo.txt
 $(VENV)/ecosystem.stamp: requirements/ecosystem.txt requirements/test.txt requirements/demo.txt
+$(VENV)/clerk.stamp: requirements/clerk.txt requirements/test.txt requirements/demo.txt
+$(VENV)/databases.stamp: requirements/databases.txt requirements/test.txt requirements/demo.txt
+$(VENV)/databases.stamp: requirements/postgres.txt requirements/mysql.txt
+$(VENV)/matrix.stamp: requirements/matrix.txt
 $(VENV)/lint.stamp: requirements/lint.txt requirements/test.txt requirements/demo.txt
+$(VENV)/lint.stamp: requirements/matrix.txt
 $(VENV)/%.stamp: $(VENV)/made
 	@echo "Installing requirements/$*.txt …"
 	@$(BIN)/python -m pip install --quiet --requirement requirements/$*.txt
 	@touch $@
+
+# Without Node its tests are left out, and say so.
+tests/sdk/node_modules/made: tests/sdk/package.json
+	@if command -v npm >/dev/null; then \
+	echo "Installing tests/sdk/package.json …" && cd tests/sdk && \
+	npm install --loglevel=error </dev/null && touch node_modules/made; fi
 
 $(VENV)/made:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found." >&2; exit 1; }

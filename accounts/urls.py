@@ -5,6 +5,7 @@ from django.urls import path
 from accounts import views
 from multisession.guard import any_account
 from multisession.views import choose
+from multisession.where_views import sessions
 
 app_name = "accounts"
 
@@ -12,6 +13,7 @@ urlpatterns = [
     path("sign-in/", any_account(views.SignInView.as_view()), name="sign_in"),
     path("sign-up/", views.SignUpView.as_view(), name="sign_up"),
     path("choose/", choose, name="choose"),
+    path("sessions/", sessions, name="sessions"),
     path("profile/", views.ProfileView.as_view(), name="profile"),
     path("profile/password/", views.PasswordView.as_view(), name="password"),
 ]

@@ -28,10 +28,13 @@ from accounts import demo
 from accounts.forms import ProfileForm, SignInForm, SignUpForm, focus_first_error
 from accounts.models import User
 from accounts.requests import DemoRequest, SignedInRequest, wants_partial
+from multisession import passwords
 from multisession.models import Session
 
 MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 UNPROCESSABLE = 422
+#: In the query of the profile page: the password has just been changed.
+PASSWORD_CHANGED = "password-changed"  # noqa: S105
 
 
 def announce(request: HttpRequest, user: User) -> None:
@@ -156,16 +159,28 @@ class ProfileView(LoginRequiredMixin, SuccessMessageMixin, FocusFirstErrorMixin,
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         password_form = auth_views.PasswordChangeView.form_class(self.request.user)
         password_form.fields["old_password"].widget.attrs.pop("autofocus", None)
-        return super().get_context_data(**kwargs, password_form=password_form)
+        return super().get_context_data(
+            **kwargs,
+            password_form=password_form,
+            password_changed=PASSWORD_CHANGED in self.request.GET,
+        )
 
 
 class PasswordView(SuccessMessageMixin, FocusFirstErrorMixin, auth_views.PasswordChangeView):
-    """The password half of the same page. Other browsers are signed out by the change."""
+    """The password half of the same page. Afterwards it offers to sign out everywhere else."""
 
     request: SignedInRequest
     template_name = "accounts/profile.html"
     success_url = reverse_lazy("accounts:profile")
     success_message = gettext_lazy("Your password has been changed.")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        response = super().form_valid(form)
+        passwords.note(self.request)  # It was typed a moment ago: no need to ask for it again.
+        return response
+
+    def get_success_url(self) -> str:
+        return f"{super().get_success_url()}?{PASSWORD_CHANGED}"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)

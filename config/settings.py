@@ -98,6 +98,7 @@ SESSION_ENGINE = "multisession.backends.db"  # multisession
 MULTISESSION = {
     "CHOOSE_URL": "accounts:choose",
     "PROFILE_URL": "accounts:profile",
+    "SESSIONS_URL": "accounts:sessions",
 }
 
 AUTH_USER_MODEL = "accounts.User"

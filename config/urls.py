@@ -15,6 +15,7 @@ urlpatterns = [
     path("notes/<int:pk>/delete/", home.delete_note, name="delete_note"),
     path("accounts/", include("accounts.urls")),
     path("multisession/", include("multisession.urls")),  # multisession
+    path("v1/", include("multisession.api.urls")),  # multisession: the API for programs
     path("favicon.ico", views.favicon),
     path("admin/", admin.site.urls),
 ]

@@ -2,25 +2,68 @@
 
 Sessions begin by signing in and end through the one door, so nothing is added, changed or
 deleted here. Deleting a user in the admin takes their sessions along.
+
+Quick at any size: what the list may be asked is what an index answers (see ``admin_pages``).
+To look at is one permission, ``view_session``; to end another, ``revoke_session``.
 """
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
-from django.http import HttpRequest
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied, ValidationError
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, path, reverse
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+from django.utils.formats import date_format, number_format
+from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
-from . import actions
-from .models import Session, SessionQuerySet
+from . import actions, admin_pages
+from .admin_pages import BY_CLOCK, BY_KEY
+from .browsers import FAMILIES, browser_name
+from .models import Client, Session, SessionQuerySet
 
 if TYPE_CHECKING:
     SessionAdminBase = admin.ModelAdmin[Session]
 else:  # Generic for the type checker only.
     SessionAdminBase = admin.ModelAdmin
+
+BEFORE, AFTER = "before", "after"
+
+#: A search shows the sessions of no more users than this.
+MOST_USERS = 50
+
+#: How the browsers that many people have name themselves; the more special names come first.
+BROWSER_SIGNS = dict(reversed([(name, sign) for sign, name in FAMILIES]))
+
+
+def link_to_sessions(user: Any) -> str:
+    """A link to the sessions of a user: for a read-only field on that user's own admin page."""
+    if user is None or user.pk is None:
+        return "–"
+    try:
+        url = _filter_url("user", user.pk)
+    except NoReverseMatch:  # a site that has taken this list out
+        return "–"
+    return format_html('<a href="{}">{}</a>', url, _("Where this user is signed in"))
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -39,58 +82,511 @@ class StatusFilter(admin.SimpleListFilter):
         return queryset.with_current_status(value)
 
 
+class ChosenFilter(admin.SimpleListFilter):
+    """By one of very many, chosen by a link elsewhere: shown here only to be taken back."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        value = self.value()
+        return [(value, self.name_of(value))] if value else []
+
+    def name_of(self, value: str) -> str:
+        return value
+
+
+class UserFilter(ChosenFilter):
+    title = _("user")
+    parameter_name = "user"
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        key = self._key()
+        if not self.value():
+            return queryset
+        return queryset.none() if key is None else queryset.filter(user_id=key)
+
+    def name_of(self, value: str) -> str:
+        key = self._key()
+        user = None if key is None else get_user_model()._base_manager.filter(pk=key).first()
+        return str(user or value)
+
+    def _key(self) -> Any:
+        try:
+            key = get_user_model()._meta.pk.to_python(self.value())
+        except ValidationError:
+            return None
+        too_long = isinstance(key, int) and not 0 <= key < 2**63
+        return None if too_long or "\x00" in str(key) else key
+
+
+class ClientFilter(ChosenFilter):
+    title = _("client")
+    parameter_name = "client"
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        value = self.value()
+        return of_client(queryset, value) if value else queryset
+
+
+class BrowserFilter(admin.SimpleListFilter):
+    title = _("browser")
+    parameter_name = "browser"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(name, name) for name in sorted(BROWSER_SIGNS)]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        value = self.value()
+        if value not in BROWSER_SIGNS:
+            return queryset
+        signs = [sign for sign, name in FAMILIES if name == value]
+        first = next(place for place, (_sign, name) in enumerate(FAMILIES) if name == value)
+        for sign, name in FAMILIES[:first]:
+            if name != value:
+                queryset = queryset.exclude(client__user_agent__contains=sign)
+        any_sign = Q(*[("client__user_agent__contains", sign) for sign in signs], _connector="OR")
+        return queryset.filter(any_sign)
+
+
+class SignedInFilter(admin.SimpleListFilter):
+    title = _("signed in")
+    parameter_name = "since"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("1", _("Past 24 hours")),
+            ("7", _("Past 7 days")),
+            ("30", _("Past 30 days")),
+            ("365", _("Past year")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        value = self.value()
+        if value not in ("1", "7", "30", "365"):
+            return queryset
+        since = timezone.now() - datetime.timedelta(days=int(value))
+        return queryset.filter(created_at__gte=since)
+
+
+FILTERS = (StatusFilter, SignedInFilter, BrowserFilter, UserFilter, ClientFilter)
+
+
+def of_client(queryset: Any, public_id: str) -> Any:
+    """Through the client's key, so that the index on it gives the rows in their order."""
+    found = Client.objects.filter(public_id=public_id) if "\x00" not in public_id else []
+    keys = [client.pk for client in found]
+    return queryset.filter(client_id__in=keys) if keys else queryset.none()
+
+
+class SessionList(ChangeList):
+    """Django's, with pages found by a cursor in place of a number."""
+
+    page: admin_pages.Page
+    queryset: SessionQuerySet
+    root_queryset: SessionQuerySet
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        given = request.GET
+        self.before, self.after = given.get(BEFORE, ""), given.get(AFTER, "")
+        # Whatever is left over in the query, the list takes for a filter.
+        rest = given.copy()
+        rest.pop(BEFORE, None)
+        rest.pop(AFTER, None)
+        request.GET = rest  # type: ignore[assignment]
+        try:
+            super().__init__(request, *args, **kwargs)
+        finally:
+            request.GET = given
+
+    def get_results(self, request: HttpRequest) -> None:
+        self.page = admin_pages.page_of(
+            self.queryset,
+            self.list_per_page,
+            order=self.order,
+            before=self.before,
+            after=self.after,
+        )
+        rows = self.page.rows
+        self.result_list = rows
+        # Only what is on this page can be selected in it.
+        self.result_count = self.full_result_count = len(rows)
+        self.show_full_result_count = False
+        self.show_admin_actions = bool(rows)
+        self.can_show_all = self.multi_page = False
+        # Nothing asks it for a page, but the list has to have one.
+        self.paginator = Paginator(rows, self.list_per_page)
+
+    @property
+    def order(self) -> admin_pages.Order:
+        if self.query or self.params.get("user") or self.params.get("client"):
+            return BY_KEY  # Few rows, and an index that has them in this order.
+        return BY_CLOCK.get(self.params.get("status", ""), BY_KEY)
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.query or self.get_filters_params())
+
+    def total(self) -> str:
+        """How many sessions there are, as far as that is known for nothing."""
+        if self.page.is_all:
+            total = admin_pages.Total(len(self.page.rows))
+        elif self.is_narrowed:
+            total = admin_pages.Total(self.list_per_page, is_more=True)
+        else:
+            total = admin_pages.total_of(self.root_queryset)
+        text = ngettext("%(count)s session", "%(count)s sessions", total.number)
+        if total.is_about:
+            text = gettext("about %(count)s sessions")
+        if total.is_more:
+            text = gettext("more than %(count)s sessions")
+        return text % {"count": number_format(total.number, force_grouping=True)}
+
+    def newer_link(self) -> str:
+        return self._link(AFTER, self.page.newer)
+
+    def older_link(self) -> str:
+        return self._link(BEFORE, self.page.older)
+
+    def query_string(self) -> str:
+        """The filters and the search, for a page that works on the same sessions."""
+        return self.get_query_string()
+
+    def _link(self, name: str, cursor: str) -> str:
+        return self.get_query_string({name: cursor}) if cursor else ""
+
+
 @admin.register(Session)
 class SessionAdmin(SessionAdminBase):
-    list_display = ("user", "browser", "status_now", "last_active_at", "expire_at", "public_id")
+    #: Whether staff who are no superusers see, and may revoke, the sessions of superusers.
+    shows_superusers = False
+    #: The fields of the user that a search looks into, from their beginning. None: the username
+    #: and the e-mail address, as far as they are indexed.
+    user_search_fields: tuple[str, ...] | None = None
+
+    list_display = ("of_user", "browser", "status_now", "last_active_at", "expire_at", "public_id")
     list_display_links = ("public_id",)
-    list_filter = (StatusFilter, "last_active_at", "created_at")
+    list_filter = FILTERS
     list_select_related = ("user", "client")
     list_per_page = 50
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # They would count every row, for every choice.
+    sortable_by = ()
     ordering = ("-pk",)
+    search_fields = ("public_id",)  # See get_search_results().
     actions = ("revoke_selected",)
+    change_list_template = "multisession/admin/change_list.html"
+    change_form_template = "multisession/admin/change_form.html"
     fields = (
         "public_id",
-        "user",
+        "of_user",
         "status_now",
-        "client_id_shown",
+        "of_client",
         "browser",
+        "user_agent",
         "ip_address",
         "created_at",
         "last_active_at",
         "updated_at",
         "expire_at",
         "abandon_at",
+        "story",
     )
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> SessionQuerySet:
-        return Session.objects.accounts().order_by("-pk")
+        """What this person may see and revoke: narrow it, for tenants, in a subclass."""
+        # Nothing here shows the data of a session, so nothing here reads it.
+        found = Session.objects.accounts().defer("session_data").order_by("-pk")
+        person: Any = request.user
+        if self.shows_superusers or not _has_field("is_superuser") or person.is_superuser:
+            return found
+        return found.filter(user__is_superuser=False)
 
-    def get_search_fields(self, request: HttpRequest) -> list[str]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return SessionList
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        # Django would allow every field: also to guess at the data, letter by letter.
+        return lookup in {chosen.parameter_name for chosen in FILTERS}
+
+    # Searching
+
+    def get_user_search_fields(self) -> list[str]:
+        if self.user_search_fields is not None:
+            return list(self.user_search_fields)
         user_model = get_user_model()
-        names = {user_model.USERNAME_FIELD, user_model.get_email_field_name()}
-        existing = {field.name for field in user_model._meta.get_fields()}
-        users = [f"user__{name}" for name in sorted(names & existing)]
-        return [*users, "=public_id", "=client__public_id"]
+        email = getattr(user_model, "get_email_field_name", lambda: "email")()
+        names = dict.fromkeys([user_model.USERNAME_FIELD, email])
+        return [name for name in names if _has_field(name) and _is_indexed(name)]
 
-    @admin.display(description=_("status"), ordering="status")
+    @property
+    def search_help_text(self) -> str:  # type: ignore[override]
+        fields = [get_user_model()._meta.get_field(name) for name in self.get_user_search_fields()]
+        names = ", ".join(str(getattr(field, "verbose_name", field.name)) for field in fields)
+        return gettext(
+            "The beginning of: %(fields)s. Or all of: a session's id (sess_…), a client's id "
+            "(client_…), an IP address."
+        ) % {"fields": names}
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        """What the term looks like says which index to ask."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if "\x00" in term:
+            return queryset.none(), False
+        if term.startswith("sess_"):
+            return queryset.filter(public_id=term), False
+        if term.startswith("client_"):
+            return of_client(queryset, term), False
+        try:
+            return queryset.filter(ip_address=str(ipaddress.ip_address(term))), False
+        except ValueError:
+            users = self._users_called(request, term)
+        return queryset.filter(user_id__in=users) if users else queryset.none(), False
+
+    def _users_called(self, request: HttpRequest, term: str) -> list[Any]:
+        """The keys of the users whose name or address begins so."""
+        wanted = Q()
+        for name in self.get_user_search_fields():
+            # An index is sorted by capitals too; addresses are mostly kept without.
+            wanted |= Q(**{f"{name}__startswith": term})
+            wanted |= Q(**{f"{name}__startswith": term.lower()})
+        if not wanted:
+            return []
+        found = get_user_model()._base_manager.filter(wanted).order_by()
+        keys = list(found.values_list("pk", flat=True)[: MOST_USERS + 1])
+        if len(keys) > MOST_USERS:
+            text = _("More than %(count)d users match: these are not all. Type more of the name.")
+            messages.warning(request, text % {"count": MOST_USERS}, fail_silently=True)
+        return keys[:MOST_USERS]
+
+    # What is shown
+
+    @admin.display(description=_("status"))
     def status_now(self, session: Session) -> str:
         return str(session.current_status.label)
 
     @admin.display(description=_("browser"))
     def browser(self, session: Session) -> str:
+        return browser_name(session.client.user_agent)
+
+    @admin.display(description=_("user agent"))
+    def user_agent(self, session: Session) -> str:
         return session.client.user_agent or "–"
 
+    @admin.display(description=_("user"))
+    def of_user(self, session: Session) -> str:
+        return _filter_link("user", session.user_id, session.user)
+
     @admin.display(description=_("client"))
-    def client_id_shown(self, session: Session) -> str:
-        return session.client.public_id
+    def of_client(self, session: Session) -> str:
+        return _filter_link("client", session.client.public_id, session.client.public_id)
+
+    @admin.display(description=_("story"))
+    def story(self, session: Session) -> str:
+        """What happened, in order."""
+        events = sorted(self.events_of(session), key=lambda event: event[0])
+        return format_html_join(
+            "",
+            '<div><time datetime="{}">{}</time> {}</div>',
+            (
+                (
+                    moment.isoformat(),
+                    date_format(timezone.localtime(moment), "DATETIME_FORMAT"),
+                    text,
+                )
+                for moment, text in events
+            ),
+        )
+
+    def events_of(self, session: Session) -> Iterator[tuple[datetime.datetime, str]]:
+        """The parts of the story: when, and what. Another record of events adds its own here."""
+        place = {"browser": browser_name(session.client.user_agent)}
+        yield session.created_at, gettext("Signed in: %(browser)s") % place
+        if session.last_active_at > session.created_at:
+            place = {"address": session.ip_address or gettext("an unknown address")}
+            yield session.last_active_at, gettext("Last active, from %(address)s") % place
+        status = session.current_status
+        over = {Session.Status.EXPIRED, Session.Status.ABANDONED}
+        if status in over:
+            yield session.expire_at, gettext("Expired")
+            if status == Session.Status.ABANDONED:
+                yield session.abandon_at, gettext("Abandoned")
+        elif status != Session.Status.ACTIVE:
+            yield session.updated_at, gettext("Ended: %(status)s") % {"status": status.label}
+        entries = LogEntry.objects.filter(
+            content_type=ContentType.objects.get_for_model(Session), object_id=str(session.pk)
+        )
+        for entry in entries.select_related("user").order_by("action_time")[:100]:
+            said = {"what": entry.get_change_message(), "who": entry.user}
+            yield entry.action_time, gettext("%(what)s (%(who)s)") % said
+
+    # Revoking
 
     @admin.action(description=_("Revoke selected sessions"), permissions=["revoke"])
-    def revoke_selected(self, request: HttpRequest, queryset: Any) -> None:
-        count = actions.revoke_all(queryset, by=request.user)  # type: ignore[arg-type]
+    def revoke_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        if request.POST.get("select_across") == "1":
+            query = request.META.get("QUERY_STRING", "")
+            return redirect(f"{_url('revoke')}?{query}")
+        live = list(queryset.live())
+        count = actions.revoke_all(live, by=request.user)  # type: ignore[arg-type]
+        self._note(request, live)
+        self._say_how_many(request, count)
+        return None
+
+    def revoke_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask first, then end one session."""
+        self._require(self.has_revoke_permission(request))
+        session = self.get_object(request, object_id)
+        if session is None:
+            raise Http404
+        if request.method == "POST":
+            ended = actions.revoke(session, by=request.user)  # type: ignore[arg-type]
+            if ended:
+                self._note(request, [session])
+            self._say_how_many(request, int(ended))
+            return redirect(_url("change", session.pk))
+        count = int(session.is_live)
+        return self._confirm(
+            request, count=count, up_to=session.pk, back=_url("change", session.pk)
+        )
+
+    def revoke_matching(self, request: HttpRequest) -> HttpResponse:
+        """Say how many sessions the filters leave, then end those and no others."""
+        self._require(self.has_view_permission(request) and self.has_revoke_permission(request))
+        try:
+            shown = self._list(request)
+        except IncorrectLookupParameters:
+            return redirect(_url("changelist"))
+        found = shown.queryset.live()
+        own = getattr(getattr(request, "multisession", None), "session", None)
+        if own is not None:
+            found = found.exclude(pk=own.pk)
+        back = _url("changelist") + shown.query_string()
+        if request.method == "POST":
+            count = 0
+            for ended in admin_pages.revoke_in_batches(
+                found, by=request.user, up_to=_number(request.POST.get("up_to"))
+            ):
+                self._note(request, ended)
+                count += len(ended)
+            self._say_how_many(request, count)
+            return redirect(back)
+        newest = found.order_by("-pk").values_list("pk", flat=True).first() or 0
+        return self._confirm(
+            request, count=found.count(), up_to=newest, back=back, keeps_own=own is not None
+        )
+
+    def _list(self, request: HttpRequest) -> SessionList:
+        shown = self.get_changelist_instance(request)
+        assert isinstance(shown, SessionList)  # noqa: S101 - for the type checker
+        return shown
+
+    def _confirm(
+        self, request: HttpRequest, *, count: int, up_to: int, back: str, keeps_own: bool = False
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Revoke sessions"),
+            "opts": self.opts,
+            "count": count,
+            "up_to": up_to,
+            "back": back,
+            "keeps_own": keeps_own,
+        }
+        return TemplateResponse(request, "multisession/admin/revoke.html", context)
+
+    def _note(self, request: HttpRequest, ended: Iterable[Session]) -> None:
+        """Into the admin's own log: who did it."""
+        person: Any = request.user
+        if rows := list(ended):
+            entries = [
+                LogEntry(
+                    user_id=person.pk,
+                    content_type_id=ContentType.objects.get_for_model(Session).pk,
+                    object_id=str(session.pk),
+                    object_repr=str(session),
+                    action_flag=CHANGE,
+                    change_message=gettext("Revoked"),
+                )
+                for session in rows
+            ]
+            LogEntry.objects.bulk_create(entries)
+
+    def _say_how_many(self, request: HttpRequest, count: int) -> None:
         text = ngettext("%(count)d session revoked.", "%(count)d sessions revoked.", count)
         messages.success(request, text % {"count": count})
+
+    def _require(self, is_allowed: bool) -> None:
+        if not is_allowed:
+            raise PermissionDenied
+
+    # Files
+
+    def export_csv(self, request: HttpRequest) -> HttpResponseBase:
+        return self._export(request, admin_pages.as_csv, "text/csv; charset=utf-8", "csv")
+
+    def export_json(self, request: HttpRequest) -> HttpResponseBase:
+        return self._export(request, admin_pages.as_json, "application/json", "json")
+
+    def _export(
+        self,
+        request: HttpRequest,
+        write: Callable[[SessionQuerySet], Iterator[str]],
+        content_type: str,
+        ending: str,
+    ) -> HttpResponseBase:
+        self._require(self.has_view_permission(request))
+        try:
+            shown = self._list(request)
+        except IncorrectLookupParameters:
+            return redirect(_url("changelist"))
+        found = shown.queryset.select_related("user", "client")
+        name = f"sessions-{timezone.localdate().isoformat()}.{ending}"
+        response = StreamingHttpResponse(
+            write(found),
+            content_type=content_type,
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+        add_never_cache_headers(response)
+        return response
+
+    # Django's hooks
+
+    def get_urls(self) -> list[Any]:
+        protected = self.admin_site.admin_view
+        own: list[tuple[str, Any, str]] = [
+            ("export.csv", self.export_csv, "export_csv"),
+            ("export.json", self.export_json, "export_json"),
+            ("revoke/", self.revoke_matching, "revoke"),
+            ("<path:object_id>/revoke/", self.revoke_one, "revoke_one"),
+        ]
+        urls: list[Any] = [
+            path(route, protected(view), name=f"multisession_session_{name}")
+            for route, view, name in own
+        ]
+        return urls + super().get_urls()
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().changelist_view(request, self._with_permission(request, extra_context))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        context = self._with_permission(request, extra_context)
+        return super().change_view(request, object_id, form_url, context)
+
+    def _with_permission(
+        self, request: HttpRequest, context: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        return {**(context or {}), "may_revoke": self.has_revoke_permission(request)}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -106,3 +602,34 @@ class SessionAdmin(SessionAdminBase):
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("multisession.revoke_session")
+
+
+def _url(name: str, *args: Any) -> str:
+    return reverse(f"admin:multisession_session_{name}", args=args)
+
+
+def _filter_link(name: str, value: Any, text: Any) -> str:
+    return format_html('<a href="{}">{}</a>', _filter_url(name, value), text)
+
+
+def _filter_url(name: str, value: Any) -> str:
+    return f"{_url('changelist')}?{urlencode({name: value})}"
+
+
+def _number(given: str | None) -> int:
+    """A primary key from a form; 0, which is none, for anything else."""
+    text = given or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+def _has_field(name: str) -> bool:
+    try:
+        get_user_model()._meta.get_field(name)
+    except FieldDoesNotExist:
+        return False
+    return True
+
+
+def _is_indexed(name: str) -> bool:
+    field: Any = get_user_model()._meta.get_field(name)
+    return bool(field.unique or field.db_index)

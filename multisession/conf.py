@@ -123,6 +123,11 @@ class Settings:
         return self._text("CHOOSE_URL", "multisession:choose")
 
     @property
+    def SESSIONS_URL(self) -> str:
+        """URL or URL name of the page on which one sees where one is signed in."""
+        return self._text("SESSIONS_URL", "multisession:sessions")
+
+    @property
     def SIGN_IN_URL(self) -> str:
         """URL or URL name of the project's sign-in page (default ``LOGIN_URL``)."""
         return self._text("SIGN_IN_URL", str(django_settings.LOGIN_URL))

@@ -285,7 +285,10 @@ class Session(models.Model):
         indexes = [
             models.Index(fields=["client", "-id"], name="multisession_of_client"),
             models.Index(fields=["user", "-id"], name="multisession_of_user"),
+            models.Index(fields=["user", "status", "expire_at"], name="multisession_live_of_user"),
             models.Index(fields=["status", "expire_at"], name="multisession_by_expiry"),
+            models.Index(fields=["status", "abandon_at"], name="multisession_by_abandon"),
+            models.Index(fields=["ip_address", "-id"], name="multisession_by_address"),
         ]
         permissions = [("revoke_session", "Can revoke session")]
 
@@ -616,6 +619,7 @@ class ApiKey(models.Model):
     class Meta:
         verbose_name = _("API key")
         verbose_name_plural = _("API keys")
+        default_permissions = ()  # Keys are made and revoked by the command alone.
 
     def __str__(self) -> str:
         return self.name

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import views
+from . import views, where_views
 
 app_name = "multisession"
 
@@ -15,4 +15,7 @@ urlpatterns = [
     path("send/", views.send, name="send"),
     path("sign-out-all/", views.sign_out_all, name="sign_out_all"),
     path("forget/", views.forget, name="forget"),
+    path("sessions/", where_views.sessions, name="sessions"),
+    path("sessions/sign-out/", where_views.sign_out, name="sign_out_session"),
+    path("sessions/sign-out-others/", where_views.sign_out_others, name="sign_out_others"),
 ]

@@ -12,6 +12,7 @@ from functools import wraps
 
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.translation import gettext as _
@@ -37,8 +38,11 @@ from .request import MultiSessionRequest
 
 
 def personal(view: Callable[[MultiSessionRequest], HttpResponse]) -> Callable[..., HttpResponse]:
-    """The answer depends on the account: no cache may keep it, nor mix page and fragment."""
-    return never_cache(vary_on_headers("Cookie", "HX-Request")(view))
+    """The answer depends on the account: no cache may keep it, nor mix page and fragment.
+
+    Nobody need be signed in, whatever LoginRequiredMiddleware asks of the project's own pages.
+    """
+    return login_not_required(never_cache(vary_on_headers("Cookie", "HX-Request")(view)))
 
 
 def account_of_page(request: MultiSessionRequest) -> Session:
@@ -84,6 +88,7 @@ def choose(request: MultiSessionRequest) -> HttpResponse:
     next_url = requested_next(request)
     context = account_list_context(request, next_url)
     context["add_account_url"] = sign_in_link(None, next=next_url)
+    context["sessions_url"] = resolve_url(settings.SESSIONS_URL)
     return render(request, "multisession/choose.html", context)
 
 

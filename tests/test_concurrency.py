@@ -37,7 +37,7 @@ pytestmark = [
 ]
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
-ROUNDS = int(os.environ.get("ROUNDS", "3"))
+ROUNDS = int(os.environ.get("ROUNDS", "1"))
 PATIENCE = 60  # Seconds until a deadlock that no database noticed counts as one.
 CONFLICT = 409
 
@@ -158,7 +158,7 @@ def in_threads(*jobs: Watch) -> list[Any]:
 class Meeting:
     """A browser with some accounts, and what it does at once."""
 
-    #: "arriving": the barrier is before the request; "loaded": in its middle.
+    #: "arriving", "atomic": the barrier is before the request; "loaded": in its middle.
     moment: str
     cookie: str | None = None
     cookies: set[str] = field(default_factory=set)
@@ -186,7 +186,7 @@ class Meeting:
         def request(job: Job) -> Watch:
             def run() -> Answer:
                 connection.ensure_connection()
-                if self.moment == "loaded":
+                if self.moment == "loaded":  # or else "arriving" or "atomic"
                     return ask(self.cookie, job, meet=barrier.wait)
                 barrier.wait()
                 return ask(self.cookie, job)
@@ -244,8 +244,11 @@ def token_of(cookie: str | None) -> Token:
     return token
 
 
-@pytest.fixture(params=["arriving", "loaded"])
-def meeting(request: pytest.FixtureRequest) -> Meeting:
+@pytest.fixture(params=["arriving", "loaded", "atomic"])
+def meeting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Meeting:
+    """ "atomic": each view in a transaction of its own. (A barrier in it would hold up SQLite.)"""
+    if request.param == "atomic":
+        monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
     return Meeting(request.param)
 
 
@@ -451,6 +454,94 @@ class TestChanging:
         )
         assert statuses(answers) <= {200, 400, 409}
         assert Session.objects.live().filter(pk__in=[s.pk for s in sessions]).count() == 3
+
+
+class TestTheMomentInWhichLoginMakesRoom:
+    """login() as another user first flushes the session, and knows only then that it stays."""
+
+    @pytest.fixture
+    def in_between(self, monkeypatch):
+        """Do this, from elsewhere, between login()'s flush and the new account."""
+        waiting: list[Watch] = []
+        flush = SessionStore.flush
+
+        def then(self: SessionStore) -> None:
+            flush(self)
+            if waiting:
+                in_threads(waiting.pop())
+
+        monkeypatch.setattr(SessionStore, "flush", then)
+        return waiting.append
+
+    @pytest.fixture
+    def meeting(self) -> Meeting:
+        return Meeting("arriving")
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            lambda meeting, first: actions.revoke(first),
+            lambda meeting, first: actions.revoke_all([first]),
+            lambda meeting, first: first.end(),
+            lambda meeting, first: first.remove(),
+            lambda meeting, first: ask(meeting.cookie, sign_out_all),
+            lambda meeting, first: SessionStore().delete(meeting.cookie),
+            lambda meeting, first: Session.objects.filter(user=first.user).close("revoked"),
+        ],
+        ids=["revoke", "revoke_all", "end", "remove", "sign_out_all", "delete", "close"],
+    )
+    def test_an_end_in_between_is_an_end(self, meeting, users, in_between, end):
+        (first,) = meeting.sign_in(users[0])
+        in_between(lambda: end(meeting, first))
+        answer = ask(meeting.cookie, add(users[1]))
+        assert answer.status in {200, 400}
+        first.refresh_from_db()
+        assert not first.is_live
+        assert not first.session_data
+
+    def test_another_sign_in_in_between_ends_nobody(self, meeting, users, in_between):
+        (first,) = meeting.sign_in(users[0])
+        in_between(lambda: ask(meeting.cookie, add(users[2])))
+        answer = ask(meeting.cookie, add(users[1]))
+        assert meeting.user_of(answer.cookie) == str(users[1].pk)
+        first.refresh_from_db()
+        assert first.is_live
+        assert Session.objects.live().filter(user=users[2]).count() == 1
+
+    def test_the_same_account_in_between_is_not_there_twice(self, meeting, users, in_between):
+        meeting.sign_in(users[0])
+        in_between(lambda: ask(meeting.cookie, add(users[0])))
+        answer = ask(meeting.cookie, add(users[1]))
+        meeting.cookies |= {answer.cookie} - {None}
+        meeting.check()
+
+
+class TestTheNextAccount:
+    """With AFTER_SIGN_OUT = "next" a mere page changes the active account."""
+
+    @pytest.fixture(autouse=True)
+    def _next(self, settings):
+        settings.MULTISESSION = {"AFTER_SIGN_OUT": "next"}
+
+    def test_many_pages_after_the_active_account_was_revoked(self, meeting, users):
+        sessions = meeting.sign_in(*users[:3])
+        actions.revoke(sessions[-1])
+        answers = meeting.at_once(look, look, look, look, switch(sessions[0]))
+        assert statuses(answers) <= {200, CONFLICT}
+        assert Session.objects.live().filter(pk__in=[s.pk for s in sessions]).count() == 2
+        for answer in answers:
+            if answer.cookie:
+                # (The browser's next page has chosen one of these cookies; the others are over.)
+                assert meeting.user_of(answer.cookie) in {None, *(str(u.pk) for u in users[:2])}
+
+    def test_many_pages_while_the_active_account_signs_out(self, meeting, users):
+        sessions = meeting.sign_in(*users[:3])
+        answers = meeting.at_once(django_logout, look, look, save("note"), add(users[3]))
+        assert statuses(answers) <= {200, 400}
+        for session in sessions:
+            session.refresh_from_db()
+        assert not sessions[2].is_live or meeting.moment != "loaded"
+        assert not [key for s in sessions[:2] for key in s.get_decoded() if key == "note"]
 
 
 # --- Writing ------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ from tests.conftest import PASSWORD
 
 PACKAGE = Path(multisession.__file__).parent
 STATIC = PACKAGE / "static" / "multisession"
-TEMPLATES = sorted((PACKAGE / "templates").rglob("*.html"))
+#: Those of the pages for administrators are in the admin's own clothes.
+TEMPLATES = sorted((PACKAGE / "templates" / "multisession").glob("*.html"))
 
 
 def bare(request: HttpRequest) -> HttpResponse:

@@ -273,7 +273,7 @@ class TestTheMenu:
         assert names == ["Choose an account"]
 
     def test_isolates_names_from_the_text_around_them(self, browser, ada):
-        User.objects.filter(pk=ada.pk).update(name="<b>\u202eAda</b>\x00\n")
+        User.objects.filter(pk=ada.pk).update(name="<b>\u202eAda</b>\n")
         menu = browser.get("/multisession/menu/")
         assert '<bdi class="ms-name">&lt;b&gt;\u202eAda&lt;/b&gt;</bdi>' in menu.text
         assert "<b>" not in menu.text

@@ -32,14 +32,9 @@ def mariadb() -> str | None:
     return "mysql://root@127.0.0.1:3306/multisession" if answers(3306) else None
 
 
-def redis() -> str | None:
-    return "redis://127.0.0.1:6379/15" if answers(6379) else None
-
-
 SERVERS = {
     "postgresql": (postgresql, "TEST_POSTGRESQL_URL"),
     "mariadb": (mariadb, "TEST_MARIADB_URL"),
-    "redis": (redis, "TEST_REDIS_URL"),
 }
 
 

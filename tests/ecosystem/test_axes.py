@@ -26,8 +26,6 @@ def sign_in():
     return through_the_project
 
 
-
-
 def test_a_second_sign_in_adds_an_account(browser, ada, grace, sign_in):
     sign_in(browser, ada)
     sign_in(browser, grace)

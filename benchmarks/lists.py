@@ -1,0 +1,269 @@
+"""What the lists cost on PostgreSQL while the table grows: ``python benchmarks/lists.py``.
+
+Makes a database of its own on the server that DATABASE_URL names (by default the local one),
+fills it, asks what administrators and people ask, and drops it again. For each list: statements,
+the blocks that they touch (EXPLAIN, not counting the planner's own), and the time of the whole
+list. At the end, how much dearer the largest table is than the smallest.
+
+``--largest 10000000`` adds a third size. The table is that of a site that has run for 90 days:
+sessions expire after 7 and are abandoned after 30; three of a hundred were revoked. It has as many
+users at each size, so what grows is the sessions alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZES = [10_000, 1_000_000]
+TARGET = 1.5
+PER_USER = 20
+REPEATS = 7
+#: Rows on a page: so few that the smallest table fills it at 90 % depth, whatever the filter.
+PAGE = 25
+NO_PASSWORD = "!"  # noqa: S105
+
+#: Sessions from the oldest to the newest, spread over 90 days. ``n`` counts from 1 to ``size``.
+FILL = """
+INSERT INTO multisession_client (public_id, user_agent, created_at, updated_at)
+SELECT 'client_' || lpad(n::text, 27, '0'),
+       (ARRAY['Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36',
+              'Mozilla/5.0 (Windows NT 10.0; rv:131.0) Gecko/20100101 Firefox/131.0',
+              'Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/130.0 Safari/537.36 Edg/130',
+              'Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Safari/604.1'
+        ])[1 + n %% 4],
+       now(), now()
+FROM generate_series(1, %(size)s) n;
+
+INSERT INTO multisession_session (
+    public_id, client_id, user_id, status, forgotten, session_data, ip_address, created_at,
+    updated_at, last_active_at, expire_at, abandon_at, expire_at_browser_close)
+SELECT 'sess_' || lpad(n::text, 27, '0'), n,
+       1 + (n * 7919::bigint) %% (%(size)s / %(per_user)s) * (%(users)s * %(per_user)s / %(size)s),
+       CASE WHEN dice < 3 THEN 'revoked' WHEN dice < 20 THEN 'ended' ELSE 'active' END,
+       false, %(data)s, '10.0.0.0'::inet + n / %(per_user)s,
+       at, at, at + interval '1 day', at + interval '7 days', at + interval '30 days', false
+FROM (
+    SELECT n, abs(hashint8(n)::bigint) %% 100 AS dice,
+           now() - interval '90 days' * (1 - n::float / %(size)s) AS at
+    FROM generate_series(1, %(size)s) n
+) rows ORDER BY n;
+"""
+USERS = """
+INSERT INTO accounts_user (email, name, password, is_staff, is_active, is_superuser, date_joined)
+SELECT 'person' || n || '@example.com', '', '!', false, true, false, now()
+FROM generate_series(1, %(users)s) n
+"""
+
+
+@contextmanager
+def scratch_database() -> Iterator[None]:
+    """A database that nobody else uses, for as long as this runs."""
+    import psycopg
+    from psycopg import sql
+
+    given = os.environ.get("DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+    name = f"multisession_lists_{os.getpid()}"
+    parts = urlsplit(given)
+    with psycopg.connect(given.replace("postgres://", "postgresql://", 1), autocommit=True) as db:
+        db.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            os.environ["DATABASE_URL"] = parts._replace(path=f"/{name}").geturl()
+            yield
+        finally:
+            from django.db import connections
+
+            connections.close_all()
+            db.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def start_django() -> None:
+    os.environ.setdefault("SECRET_KEY", "for-the-benchmark-only")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    sys.path.insert(0, str(ROOT))
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+
+
+def fill(size: int, *, users: int) -> None:
+    from django.db import connection
+
+    with connection.cursor() as db:
+        db.execute(
+            "TRUNCATE multisession_token, multisession_session, multisession_client,"
+            " accounts_user RESTART IDENTITY CASCADE"
+        )
+        db.execute(USERS, {"users": users})
+        for statement in FILL.split(";\n"):
+            if statement.strip():
+                given = {"size": size, "per_user": PER_USER, "users": users, "data": data()}
+                db.execute(statement, given)
+        db.execute("VACUUM ANALYZE")
+
+
+def data() -> str:
+    """The data of an account's session: all users have the same password, which is none."""
+    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, get_user_model
+
+    from multisession import serialization
+
+    kept = {BACKEND_SESSION_KEY: "django.contrib.auth.backends.ModelBackend"}
+    kept[HASH_SESSION_KEY] = get_user_model()(password=NO_PASSWORD).get_session_auth_hash()
+    return serialization.dumps(kept | {"padding": "x" * 200})
+
+
+def questions(size: int) -> dict[str, Callable[[], list[Any]]]:
+    """The lists, by name. Each is read as its page reads it."""
+    from django.contrib import admin
+    from django.contrib.auth import get_user_model
+    from django.db.models import Count, Q
+    from django.test import RequestFactory
+    from django.utils import timezone
+
+    from multisession import where
+    from multisession.admin import SessionAdmin
+    from multisession.models import Session
+
+    model_admin = SessionAdmin(Session, admin.site)
+    staff = get_user_model()(pk=0, is_staff=True, is_active=True)
+    model_admin.list_per_page = PAGE
+    # Somebody in the middle who is signed in on two browsers, whatever the size.
+    users = Session.objects.filter(user_id__gte=size // PER_USER // 2).values("user_id")
+    live = Count("pk", filter=Q(status="active", expire_at__gt=timezone.now()))
+    revoked = Count("pk", filter=Q(status="revoked"))
+    counted = users.annotate(live=live, revoked=revoked).filter(live=2, revoked=1)
+    key = counted.order_by("user_id")[0]["user_id"]
+    someone = Session.objects.live().filter(user_id=key).latest("pk")
+
+    def page(**query: Any) -> Callable[[], list[Any]]:
+        def read() -> list[Any]:
+            request = RequestFactory().get("/admin/multisession/session/", query)
+            request.user = staff
+            shown: Any = model_admin.get_changelist_instance(request)
+            shown.total()
+            return list(shown.result_list)
+
+        return read
+
+    def deep(status: str, field: str) -> str:
+        """The cursor at nine tenths of those of this status."""
+        found = Session.objects.with_current_status(status).order_by(f"-{field}", "-pk")
+        row = found[int(found.count() * 0.9)]
+        return f"{row.pk}~{getattr(row, field).isoformat()}"
+
+    return {
+        "first page": page(),
+        "page at 90 % depth": page(before=size // 10),
+        "revoked, first page": page(status="revoked"),
+        "revoked, 90 % depth": page(status="revoked", before=size // 10),
+        "active, first page": page(status="active"),
+        "expired, first page": page(status="expired"),
+        "expired, 90 % depth": page(status="expired", before=deep("expired", "expire_at")),
+        "abandoned, first page": page(status="abandoned"),
+        "abandoned, 90 % depth": page(status="abandoned", before=deep("abandoned", "abandon_at")),
+        "with Edge": page(browser="Edge"),
+        "signed in since yesterday": page(since="1"),
+        "one user's, for admins": page(user=someone.user_id),
+        "one user's revoked": page(user=someone.user_id, status="revoked"),
+        "search: e-mail": page(q=someone.user.email),
+        "search: session": page(q=someone.public_id),
+        "search: client": page(q=someone.client.public_id),
+        "search: IP address": page(q=someone.ip_address),
+        "one user's, for people": lambda: list(where.elsewhere(someone)),
+    }
+
+
+def measure(read: Callable[[], list[Any]]) -> tuple[int, int, float, int]:
+    """Statements, blocks, milliseconds (the best of some), rows."""
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    read()
+    with CaptureQueriesContext(connection) as captured:
+        rows = len(read())
+    statements = [query["sql"] for query in captured]
+    blocks = sum(blocks_of(statement) for statement in statements)
+    best = float("inf")
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        read()
+        best = min(best, time.perf_counter() - began)
+    return len(statements), blocks, best * 1000, rows
+
+
+def blocks_of(statement: str) -> int:
+    from django.db import connection
+
+    with connection.cursor() as db:
+        db.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}")
+        plan = db.fetchone()[0][0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+def explain(statement: str) -> str:
+    from django.db import connection
+
+    with connection.cursor() as db:
+        db.execute(f"EXPLAIN (ANALYZE, BUFFERS) {statement}")
+        return "\n".join(row[0] for row in db.fetchall())
+
+
+def show_plans(name: str, read: Callable[[], list[Any]]) -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    with CaptureQueriesContext(connection) as captured:
+        read()
+    for query in captured:
+        say(f"\n-- {name}\n{query['sql'][:1500]}\n{explain(query['sql'])}")
+
+
+def say(text: str = "") -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--largest", type=int, help="one more size, such as 10000000")
+    parser.add_argument("--plans", metavar="NAME", help="explain the lists with this in their name")
+    chosen = parser.parse_args()
+    sizes = sorted({*chosen.sizes, *([chosen.largest] if chosen.largest else [])})
+    found: dict[str, dict[int, tuple[int, int, float, int]]] = {}
+    with scratch_database():
+        start_django()
+        for size in sizes:
+            fill(size, users=sizes[-1] // PER_USER)
+            say(f"\n{size:,} sessions")
+            say(f"{'':28}{'statements':>11}{'blocks':>9}{'ms':>9}{'rows':>6}")
+            for name, read in questions(size).items():
+                figures = measure(read)
+                found.setdefault(name, {})[size] = figures
+                say("{:28}{:>11}{:>9}{:>9.1f}{:>6}".format(name, *figures))
+                if chosen.plans and chosen.plans in name:
+                    show_plans(name, read)
+    say(f"\nBlocks, {sizes[-1]:,} sessions against {sizes[0]:,} (at most {TARGET})")
+    too_much = []
+    for name, by_size in found.items():
+        growth = by_size[sizes[-1]][1] / max(by_size[sizes[0]][1], 1)
+        if growth > TARGET:
+            too_much.append(name)
+        say(f"{name:28}{growth:>11.2f}{'  <-- too much' if growth > TARGET else ''}")
+    return 1 if too_much else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

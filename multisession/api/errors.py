@@ -1,0 +1,102 @@
+"""What the API refuses, each with the status, the code and the words of Clerk's."""
+
+from __future__ import annotations
+
+from multisession.lists import InvalidParameter, MissingParameter
+
+MAX_SHOWN = 100
+
+
+class ApiError(Exception):
+    """An answer other than the one that was asked for. ``parameter``: the one at fault."""
+
+    def __init__(
+        self, status: int, code: str, message: str, long_message: str, *, parameter: str = ""
+    ) -> None:
+        super().__init__(long_message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.long_message = long_message
+        self.parameter = parameter
+
+
+def header_invalid() -> ApiError:
+    return ApiError(
+        401,
+        "authorization_header_format_invalid",
+        "Invalid Authorization header format",
+        "Invalid Authorization header format. Must be 'Bearer <YOUR_API_KEY>'.",
+    )
+
+
+def key_invalid() -> ApiError:
+    """An unknown key and a revoked one alike."""
+    return ApiError(
+        401,
+        "clerk_key_invalid",
+        "The provided secret key is invalid",
+        "The provided secret key is invalid. Make sure that it is correct and was not revoked.",
+    )
+
+
+def not_found(what: str, public_id: str) -> ApiError:
+    """``what``: "Session" or "Client"."""
+    return ApiError(
+        404,
+        "resource_not_found",
+        f"{what} not found",
+        f"No {what.lower()} was found with id {_cut(public_id)}",
+    )
+
+
+def no_such_endpoint() -> ApiError:
+    return ApiError(404, "resource_not_found", "Not found", "There is no such endpoint.")
+
+
+def method_not_allowed(allowed: str) -> ApiError:
+    text = f"This endpoint takes {allowed} only."
+    return ApiError(405, "method_not_allowed", "Method not allowed", text)
+
+
+def malformed() -> ApiError:
+    return ApiError(
+        400,
+        "malformed_request_parameters",
+        "Malformed request parameters",
+        "The parameters of the request could not be read.",
+    )
+
+
+def wrong_type(parameter: str, type_: str) -> ApiError:
+    return ApiError(
+        422,
+        "form_param_type_invalid",
+        "is invalid",
+        f"{parameter} must be a {type_}.",
+        parameter=parameter,
+    )
+
+
+def wrong_parameter(error: InvalidParameter) -> ApiError:
+    """What ``get_session_list()`` says, said to the API's client."""
+    if isinstance(error, MissingParameter):
+        return ApiError(
+            400,
+            "missing_query_parameter",
+            "Missing query parameter",
+            "Either of the following query parameters must be provided: client_id, user_id.",
+        )
+    name = error.parameter
+    if name == "status":
+        code = "form_param_value_invalid"
+        text = f"{_cut(error.value)} does not match one of the allowed values for parameter {name}"
+        text = f"{text}. It must be {error.valid}."
+    else:
+        code, text = "form_param_format_invalid", str(error)
+    return ApiError(422, code, "is invalid", text, parameter=name)
+
+
+def _cut(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

@@ -1,0 +1,86 @@
+"""What the API answers with, as plain dictionaries in the shapes of Clerk's Backend API."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+from multisession import browsers, lists
+from multisession.models import Client, Session
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+def session_resource(session: Session) -> dict[str, Any]:
+    """A session, with its status at this moment."""
+    return {
+        "object": "session",
+        "id": session.public_id,
+        "client_id": session.client.public_id,
+        "user_id": lists.user_id_of(session),
+        "actor": None,
+        "status": session.current_status.value,
+        "last_active_organization_id": None,
+        "last_active_at": milliseconds(session.last_active_at),
+        "latest_activity": activity_resource(session),
+        "expire_at": milliseconds(session.expire_at),
+        "abandon_at": milliseconds(session.abandon_at),
+        "created_at": milliseconds(session.created_at),
+        "updated_at": milliseconds(session.updated_at),
+        "tasks": None,
+    }
+
+
+def activity_resource(session: Session) -> dict[str, Any]:
+    """On what, and from where, the account was used last, as far as the browser tells."""
+    user_agent = session.client.user_agent
+    family, system = browsers.family_and_system(user_agent)
+    return {
+        "object": "session_activity",
+        "id": session.public_id.replace("sess_", "sess_activity_", 1),
+        "is_mobile": "Mobi" in user_agent,
+        "device_type": system or None,
+        "browser_name": family or None,
+        "browser_version": None,
+        "ip_address": session.ip_address,
+        "city": None,
+        "country": None,
+    }
+
+
+def client_resource(client: Client, sessions: Sequence[Session]) -> dict[str, Any]:
+    """A client with the accounts that it remembers; ``sessions`` are these, newest first."""
+    token = client.presented_token
+    active = token.session if token is not None else None
+    if active is not None and (active.client_id != client.pk or not active.is_live):
+        active = None
+    return {
+        "object": "client",
+        "id": client.public_id,
+        "session_ids": [session.public_id for session in sessions],
+        "sessions": [session_resource(session) for session in sessions],
+        "sign_in_id": None,
+        "sign_up_id": None,
+        "last_active_session_id": active.public_id if active and active.user_id else None,
+        "last_authentication_strategy": None,
+        "created_at": milliseconds(client.created_at),
+        "updated_at": milliseconds(client.updated_at),
+    }
+
+
+def page_resource(data: list[dict[str, Any]], total_count: int) -> dict[str, Any]:
+    """A list together with the number of all there are."""
+    return {"data": data, "total_count": total_count}
+
+
+def error_resource(code: str, message: str, long_message: str, parameter: str) -> dict[str, Any]:
+    """Why not. Clerk has two names for the parameter that is at fault; here are both."""
+    meta = {"name": parameter, "param_name": parameter} if parameter else {}
+    error = {"message": message, "long_message": long_message, "code": code, "meta": meta}
+    return {"errors": [error]}
+
+
+def milliseconds(moment: datetime.datetime) -> int:
+    """Since 1970, in whole numbers."""
+    return (moment - _EPOCH) // datetime.timedelta(milliseconds=1)

@@ -1,0 +1,105 @@
+"""What to call a browser: "Firefox on Linux" for what it says about itself.
+
+The text is the visitor's: it may say anything, so it is shortened before anybody looks at it, and
+whatever comes out is shown as text, never believed. It is read when a page shows it, not when it
+arrives. ua-parser (``django-multisession[browsers]``) knows every browser there is; without it
+the ones that most people have are told apart.
+"""
+
+import functools
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+#: More than this of a user agent tells nothing new. As long as the column that it is kept in.
+LONGEST_USER_AGENT = 256
+LONGEST_NAME = 40
+
+# The first that occurs wins: nearly all claim to be Chrome or Safari as well.
+FAMILIES = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Opera", "Opera"),
+    ("Vivaldi", "Vivaldi"),
+    ("SamsungBrowser", "Samsung Internet"),
+    ("FxiOS", "Firefox"),
+    ("Firefox", "Firefox"),
+    ("CriOS", "Chrome"),
+    ("Chromium", "Chromium"),
+    ("Chrome", "Chrome"),
+    ("Safari", "Safari"),
+)
+SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iOS"),
+    ("iPad", "iPadOS"),
+    ("Windows", "Windows"),
+    ("CrOS", "ChromeOS"),
+    ("Mac OS X", "macOS"),
+    ("Macintosh", "macOS"),
+    ("Linux", "Linux"),
+)
+# How ua-parser tells apart what people call by one name.
+PLAIN_WORDS = {"Mobile", "iOS", "WebView", "UI/WKWebView"}
+PLAIN_SYSTEMS = {"Mac OS X": "macOS", "Chrome OS": "ChromeOS", "Other": ""}
+
+
+def browser_name(user_agent: str) -> str:
+    """A name that people recognise; never empty."""
+    family, system = family_and_system(user_agent)
+    if family and system:
+        return _("%(browser)s on %(system)s") % {"browser": family, "system": system}
+    if system:
+        return _("Browser on %(system)s") % {"system": system}
+    return family or _("Unknown browser")
+
+
+def family_and_system(user_agent: str) -> tuple[str, str]:
+    """The two halves of the name; empty where nothing can be told."""
+    return _read(user_agent[:LONGEST_USER_AGENT])
+
+
+@functools.lru_cache(maxsize=1024)
+def _read(user_agent: str) -> tuple[str, str]:
+    family, system = _parsed(user_agent)
+    family = family or _first_of(FAMILIES, user_agent) or _product(user_agent)
+    return _tidy(family), _tidy(system or _first_of(SYSTEMS, user_agent))
+
+
+def _parsed(user_agent: str) -> tuple[str, str]:
+    """What ua-parser makes of it, if it is installed."""
+    parse = _parser()
+    if parse is None:
+        return "", ""
+    found = parse(user_agent)
+    family = found.user_agent.family if found.user_agent else ""
+    system = found.os.family if found.os else ""
+    words = [word for word in family.split() if word not in PLAIN_WORDS]
+    return " ".join(words).replace("Other", ""), PLAIN_SYSTEMS.get(system, system)
+
+
+@functools.cache
+def _parser() -> Callable[[str], Any] | None:
+    # When first needed: reading its list of browsers takes a while.
+    try:
+        from ua_parser import parse
+    except ImportError:
+        return None
+    return parse
+
+
+def _first_of(known: tuple[tuple[str, str], ...], user_agent: str) -> str:
+    return next((name for sign, name in known if sign in user_agent), "")
+
+
+def _product(user_agent: str) -> str:
+    """The program, as in "curl/8.5.0"."""
+    product = user_agent.partition("/")[0].strip()
+    return product if product.isascii() and product.replace("-", "").isalnum() else ""
+
+
+def _tidy(name: str) -> str:
+    printable = "".join(c for c in name if unicodedata.category(c)[0] not in "CZ" or c == " ")
+    return printable[:LONGEST_NAME].strip()

@@ -1,0 +1,183 @@
+"""Lists of sessions for programs, the same for all of them: Python, the HTTP API, the terminal.
+
+Every value is checked before the database hears of it. A value that can't be right raises
+``InvalidParameter``, which names the valid ones; an id that is well-formed and belongs to nobody
+is a question with an empty answer.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+
+from .models import Client, Session, SessionQuerySet
+
+MAX_LIMIT = 500
+#: As far as a database counts.
+MAX_OFFSET = 2**63 - 1
+USER_PREFIX = "user_"
+
+# What the columns hold. An id of another shape is nobody's.
+_CLIENT_ID = re.compile(r"client_[0-9A-Za-z]{1,33}", re.ASCII)
+_SESSION_ID = re.compile(r"sess_[0-9A-Za-z]{1,35}", re.ASCII)
+
+
+class InvalidParameter(ValueError):
+    """A value with which no list can be made. ``parameter`` is its name, ``valid`` what is."""
+
+    def __init__(self, parameter: str, value: object, valid: str) -> None:
+        super().__init__(f"{parameter} is {_shown(value)}; it must be {valid}.")
+        self.parameter = parameter
+        self.value = value
+        self.valid = valid
+
+
+class MissingParameter(InvalidParameter):
+    """Neither a client nor a user was given."""
+
+    def __init__(self) -> None:
+        ValueError.__init__(self, "Give client_id, user_id, or both.")
+        self.parameter = "client_id, user_id"
+        self.value = None
+        self.valid = "given, at least one of them"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionList:
+    """One page: ``data``, and how many sessions there are on all pages."""
+
+    data: list[Session]
+    total_count: int
+
+
+def get_session_list(
+    *,
+    client_id: Client | str | None = None,
+    user_id: object = None,
+    status: str | None = None,
+    limit: int = 10,
+    offset: int = 0,
+) -> SessionList:
+    """The sessions of a client, of a user, or of a user on a client; the newest first.
+
+    ``client_id`` is a Client or its public id; ``user_id`` a user, its primary key, or
+    ``"user_<primary key>"``. ``status`` is one of the seven, as it is at this moment. ``limit``
+    is from 1 to 500, ``offset`` counts from 0. Two statements, however many sessions there are.
+    """
+    if client_id is None and user_id is None:
+        raise MissingParameter
+    found = matching(client_id=client_id, user_id=user_id, status=status)
+    checked_number("limit", limit, 1, MAX_LIMIT)
+    checked_number("offset", offset, 0, MAX_OFFSET)
+    total = found.count()
+    if offset >= total:
+        return SessionList([], total)
+    page = found.select_related("user", "client").order_by("-created_at", "-pk")
+    return SessionList(list(page[offset : offset + limit]), total)
+
+
+aget_session_list = sync_to_async(get_session_list)
+
+
+def matching(
+    *,
+    client_id: Client | str | None = None,
+    user_id: object = None,
+    status: str | None = None,
+) -> SessionQuerySet:
+    """The sessions of accounts that all of these are true of; None says nothing."""
+    found = Session.objects.accounts()
+    if client_id is not None:
+        found = found.filter(**_client(client_id))
+    if user_id is not None:
+        found = found.filter(user_id=user_key(user_id))
+    if status is not None:
+        found = found.with_current_status(_status(status))
+    return found
+
+
+def find_session(public_id: str) -> Session | None:
+    """The account's session with this id, on whatever client."""
+    if not is_session_id(public_id):
+        return None
+    known = Session.objects.accounts().select_related("user", "client")
+    return known.filter(public_id=public_id).first()
+
+
+def is_session_id(value: object) -> bool:
+    """Whether this could be the id of a session."""
+    return isinstance(value, str) and _SESSION_ID.fullmatch(value) is not None
+
+
+def is_client_id(value: object) -> bool:
+    """Whether this could be the id of a client."""
+    return isinstance(value, str) and _CLIENT_ID.fullmatch(value) is not None
+
+
+def user_id_of(session: Session) -> str:
+    """How the lists name the user: ``user_<primary key>``, also if the user is gone."""
+    return f"{USER_PREFIX}{session.user_id}"
+
+
+def user_key(value: object) -> Any:
+    """The primary key that ``value`` names: a user, a primary key, or ``"user_<primary key>"``.
+
+    Only as ``str()`` writes it: other spellings of a number are other values. The key fits its
+    column, so a database accepts it. Raises InvalidParameter.
+    """
+    valid = f"a user, or an id such as '{USER_PREFIX}1'"
+    user_model = get_user_model()
+    given = value.pk if isinstance(value, user_model) else value
+    if isinstance(given, str):
+        given = given.removeprefix(USER_PREFIX)
+    field: Any = user_model._meta.pk
+    while field.remote_field is not None:
+        field = field.target_field
+    try:
+        text = str(given)
+        text.encode()  # no half of a surrogate pair
+        key = field.to_python(text)
+        field.run_validators(key)
+        known = str(key) == text and "\0" not in text and text != ""
+        fits = not isinstance(key, int) or abs(key) <= MAX_OFFSET
+    except (ValidationError, ValueError, TypeError, OverflowError):
+        known = fits = False
+    if given is None or isinstance(given, bool) or not (known and fits):
+        raise InvalidParameter("user_id", value, valid)
+    return key
+
+
+def checked_number(parameter: str, value: object, least: int, most: int) -> int:
+    """``value``, if it is a whole number in this range. Raises InvalidParameter."""
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    raise InvalidParameter(parameter, value, f"a whole number from {least} to {most}")
+
+
+def _client(value: object) -> dict[str, Any]:
+    if isinstance(value, Client) and value.pk is not None:
+        return {"client_id": value.pk}
+    if is_client_id(value):
+        return {"client__public_id": value}
+    raise InvalidParameter("client_id", value, "a client, or an id such as 'client_2NxV…'")
+
+
+def _status(value: object) -> str:
+    if isinstance(value, str) and value in Session.Status.values:
+        return str(value)
+    names = ", ".join(repr(name) for name in sorted(Session.Status.values))
+    raise InvalidParameter("status", value, f"one of {names}")
+
+
+def _shown(value: object) -> str:
+    """The value as in a program, cut off where it gets long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write out a number of thousands of digits.
+        return "a very long number"
+    return text if len(text) <= 80 else f"{text[:80]}…"

@@ -1,0 +1,119 @@
+"""`manage.py revokesessions`: end sessions from outside. Their next request is nobody's.
+
+Exit codes: 0, done, also when there was nothing to do; 1, the answer was no; 2, wrong arguments.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from multisession import actions, lists
+from multisession.models import SessionQuerySet
+
+#: Sessions that one transaction ends.
+BATCH = 1000
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_AGE = re.compile(r"([0-9]{1,6})([mhdw])", re.ASCII)
+
+
+class Command(BaseCommand):
+    help = "Revoke the live sessions that all of the given options are true of."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--user", metavar="ID", help="primary key, or user_<primary key>")
+        parser.add_argument("--client", metavar="ID", help="client_…")
+        parser.add_argument(
+            "--session", metavar="ID", action="append", help="sess_…; may be repeated"
+        )
+        parser.add_argument(
+            "--older-than", metavar="AGE", help="signed in longer ago than 90m, 12h, 30d or 4w"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="only count them")
+        parser.add_argument(
+            "--noinput", "--no-input", action="store_false", dest="interactive", help="do not ask"
+        )
+
+    def handle(self, *args: Any, dry_run: bool, interactive: bool, **options: Any) -> None:
+        found = self.chosen(**options)
+        # Who signs in while somebody thinks about the question is not meant.
+        newest = found.order_by("-pk").values_list("pk", flat=True).first() or 0
+        found = found.filter(pk__lte=newest)
+        count = found.count()
+        what = "1 live session" if count == 1 else f"{count} live sessions"
+        if dry_run:
+            self.stdout.write(f"Would be revoked: {what}.")
+            return
+        if count == 0:
+            self.stdout.write("No live session matches.")
+            return
+        if interactive and not self.confirmed(f"Revoke {what}? [y/N] "):
+            raise CommandError("Nothing was revoked.", returncode=1)
+        self.stdout.write(f"Revoked: {self.revoke(found)}.")
+
+    def chosen(
+        self,
+        *,
+        user: str | None,
+        client: str | None,
+        session: list[str] | None,
+        older_than: str | None,
+        **options: Any,
+    ) -> SessionQuerySet:
+        """The live sessions that the options name. Raises CommandError."""
+        if user is None and client is None and session is None and older_than is None:
+            text = "Say which: --user, --client, --session, --older-than, or several of them."
+            raise CommandError(text, returncode=2)
+        try:
+            found = lists.matching(user_id=user, client_id=client).live()
+        except lists.InvalidParameter as error:
+            option = error.parameter.removesuffix("_id")
+            text = str(error).removeprefix(error.parameter)
+            raise CommandError(f"--{option}{text}", returncode=2) from None
+        if session is not None:
+            for public_id in session:
+                if not lists.is_session_id(public_id):
+                    text = (
+                        f"--session is {public_id[:80]!r}; it must be an id such as 'sess_2NxV…'."
+                    )
+                    raise CommandError(text, returncode=2)
+            found = found.filter(public_id__in=session)
+        if older_than is not None:
+            found = found.filter(created_at__lt=_moment(older_than))
+        return found
+
+    def confirmed(self, question: str) -> bool:
+        try:
+            return input(question).strip().lower() in ("y", "yes")
+        except EOFError:
+            text = "Nobody was there to ask; --noinput goes ahead without asking."
+            raise CommandError(text, returncode=1) from None
+
+    def revoke(self, found: SessionQuerySet) -> int:
+        """In batches, each a transaction of its own. Returns how many were still live."""
+        revoked, last = 0, 0
+        while True:
+            rows = found.filter(pk__gt=last).order_by("pk").only("pk")
+            batch = list(rows[:BATCH])
+            if not batch:
+                return revoked
+            revoked += actions.revoke_all(batch)
+            last = batch[-1].pk
+
+
+def _moment(age: str) -> datetime.datetime:
+    """That long ago. Raises CommandError."""
+    found = _AGE.fullmatch(age)
+    if found is not None and int(found[1]) > 0:
+        try:
+            return timezone.now() - datetime.timedelta(**{UNITS[found[2]]: int(found[1])})
+        except OverflowError:  # before the year 1
+            pass
+    text = f"--older-than is {age[:80]!r}; it must be a number and a unit, such as 12h or 30d."
+    raise CommandError(text, returncode=2)

@@ -1,0 +1,80 @@
+"""The tests under several versions of Django and Python: ``make matrix``.
+
+Each version of Django runs on the oldest Python that this project means it for. An interpreter
+that this machine has not got is named, and its tests are left out; on a CI server the oldest and
+the newest pair have to be there.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import nox
+
+# Django's release -> Python.
+PAIRS = {"5.2.19": "3.11", "6.0.10": "3.12", "6.1.3": "3.13"}
+REQUIRED = ("5.2.19", "6.1.3")
+
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
+# Set by CI=true too: whether one may be missing is decided below.
+nox.options.error_on_missing_interpreters = False
+
+
+def candidates(version: str) -> Iterator[Path]:
+    """Where an interpreter may be: on PATH, or under pyenv without a shim that works here."""
+    if found := shutil.which(f"python{version}"):
+        yield Path(found)
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    yield from sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"), reverse=True)
+
+
+def runs(python: Path) -> bool:
+    """A name alone is not enough: a shim may only say that the version is not switched on."""
+    try:
+        done = subprocess.run([python, "-c", "import venv, ensurepip"], capture_output=True)  # noqa: S603
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+def interpreter(version: str) -> str | None:
+    """The path of a Python of this version that starts."""
+    return next((str(python) for python in candidates(version) if runs(python)), None)
+
+
+@nox.session(python=False)
+@nox.parametrize("django", list(PAIRS))
+def tests(session: nox.Session, django: str) -> None:
+    """The whole of the project's tests; what follows ``--`` goes to pytest."""
+    version = PAIRS[django]
+    python = interpreter(version)
+    if python is None:
+        missing = f"Django {django} was not tested: there is no Python {version} here."
+        if django in REQUIRED and os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+            session.error(missing)
+        session.skip(missing)
+    own = environment(session, python, django)
+    env = {"DJANGO_UNDER_TEST": django}
+    session.run(own, "-m", "pytest", *session.posargs, external=True, env=env)
+
+
+def environment(session: nox.Session, python: str, django: str) -> str:
+    """A virtual environment with this Django, made anew when the requirements change."""
+    place = Path(".nox", f"django-{django}")
+    own = str(place / "bin" / "python")
+    wanted = "".join(
+        path.read_text(encoding="utf-8") for path in sorted(Path("requirements").glob("*.txt"))
+    )
+    stamp = place / "installed.txt"
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted and runs(Path(own)):
+        return own
+    session.run(python, "-m", "venv", "--clear", str(place), external=True)
+    install = (own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    session.run(*install, "--requirement", "requirements/databases.txt", external=True)
+    # Last: requirements/demo.txt pins the Django that the demo runs on.
+    session.run(*install, f"Django=={django}", external=True)
+    stamp.write_text(wanted, encoding="utf-8")
+    return own

@@ -1,0 +1,471 @@
+"""The administrators' list: pages, filters, search, revoking many, and files."""
+
+import csv
+import datetime
+import io
+import json
+import re
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import User
+from multisession import admin_pages
+from multisession.admin import SessionAdmin
+from multisession.models import Client, Session
+from tests.stories import NOBODY, Browser, session_of, signed_in, statuses, with_engine_urls
+
+pytestmark = with_engine_urls
+
+LIST = "/admin/multisession/session/"
+REVOKE = f"{LIST}revoke/"
+
+
+@pytest.fixture
+def staff(db) -> User:
+    user = User.objects.create_user("staff@example.com", is_staff=True)
+    grant(user, "view_session", "revoke_session")
+    return user
+
+
+@pytest.fixture
+def office(staff) -> Browser:
+    return signed_in(staff)
+
+
+@pytest.fixture
+def small_pages(monkeypatch) -> None:
+    monkeypatch.setattr(SessionAdmin, "list_per_page", 3)
+
+
+def grant(user: User, *codenames: str) -> None:
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+
+
+def many(user: User, count: int, **fields) -> list[Session]:
+    """Sessions of one user on as many clients; made directly, for their number."""
+    now = timezone.now()
+    times = {"expire_at": now + datetime.timedelta(days=7)}
+    times["abandon_at"] = now + datetime.timedelta(days=30)
+    clients = Client.objects.bulk_create(
+        Client(user_agent=fields.pop("user_agent", "")) for _ in range(count)
+    )
+    made = [Session(user=user, client=client, **(times | fields)) for client in clients]
+    Session.objects.bulk_create(made)
+    return list(Session.objects.filter(client__in=clients).order_by("-pk"))
+
+
+def shown(browser: Browser, path: str = LIST, /, **query: str) -> list[str]:
+    """The ids on one page of the list."""
+    rows = browser.get(path, query).context["cl"].result_list
+    return [session.public_id for session in rows]
+
+
+def page(browser: Browser, path: str = LIST, /, **query: str) -> str:
+    response = browser.get(path, query)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def link(text: str, rel: str) -> str:
+    found = re.search(f'href="([^"]+)" rel="{rel}"', text)
+    return LIST + found[1].replace("&amp;", "&") if found else ""
+
+
+def walk(browser: Browser, rel: str, start: str = LIST) -> list[list[str]]:
+    """Every page from here on, by the links."""
+    pages = []
+    while start:
+        pages.append(shown(browser, start))
+        start = link(page(browser, start), rel)
+    return pages
+
+
+def exported(browser: Browser, ending: str = "csv", /, **query: str) -> str:
+    response = browser.get(f"{LIST}export.{ending}", query)
+    assert response.status_code == 200
+    assert response.streaming
+    return b"".join(response.streaming_content).decode()
+
+
+@pytest.mark.usefixtures("small_pages")
+class TestPages:
+    def test_older_and_newer_lead_through_everything_once(self, office, ada):
+        ids = [session.public_id for session in many(ada, 7)]
+        office_id = session_of(User.objects.get(email="staff@example.com")).public_id
+        older = walk(office, "next")
+        assert [name for part in older for name in part] == [*ids, office_id]
+        assert [len(part) for part in older] == [3, 3, 2]
+        last = [session.pk for session in Session.objects.order_by("-pk")][5]
+        newer = walk(office, "prev", f"{LIST}?before={last}")
+        assert newer[0] == older[2]
+        assert newer[-1] == older[0]
+
+    @pytest.mark.parametrize("status", ["expired", "abandoned"])
+    def test_also_where_the_clock_decides_the_status(self, office, ada, status):
+        now = timezone.now()
+        made = many(ada, 8)
+        for days, session in enumerate(made):
+            over = now - datetime.timedelta(days=1 + days // 2)  # in pairs, to tie
+            Session.objects.filter(pk=session.pk).update(
+                status="active" if days % 2 else "expired",
+                expire_at=over,
+                abandon_at=over if status == "abandoned" else now + datetime.timedelta(days=9),
+            )
+        pages = walk(office, "next", f"{LIST}?status={status}")
+        assert [len(part) for part in pages] == [3, 3, 2]
+        everything = [name for part in pages for name in part]
+        assert sorted(everything) == sorted(session.public_id for session in made)
+        back = walk(office, "prev", link(page(office, f"{LIST}?status={status}"), "next"))
+        assert back == [pages[1], pages[0]]
+
+    def test_a_page_that_has_grown_thin_is_the_first_one_full(self, office, ada):
+        made = many(ada, 5)
+        assert shown(office, after=str(made[2].pk)) == shown(office)
+
+    @pytest.mark.parametrize(
+        "cursor", ["x", "-1", "0", "9" * 400, "٣", "1~", "1~x", "1~2026-99-99T00:00", "\x00"]
+    )
+    @pytest.mark.parametrize("status", ["", "expired"])
+    def test_a_cursor_that_makes_no_sense_breaks_nothing(self, office, ada, cursor, status):
+        many(ada, 5, expire_at=timezone.now() - datetime.timedelta(days=1))
+        for name in ("before", "after"):
+            assert office.get(LIST, {name: cursor, "status": status}).status_code == 200
+
+    def test_the_filter_stays_from_page_to_page_and_a_new_one_begins_at_the_first(
+        self, office, ada
+    ):
+        many(ada, 5, status="revoked")
+        text = page(office, link(page(office, status="revoked"), "next"))
+        assert "status=revoked" in link(text, "prev")
+        assert "before=" not in text.partition("changelist-filter")[2].partition("</nav>")[0]
+
+    def test_no_page_counts_or_skips(self, office, ada):
+        many(ada, 9)
+        for query in ({}, {"before": "9"}, {"status": "active"}, {"q": "ada"}):
+            with CaptureQueriesContext(connection) as queries:
+                shown(office, **query)
+            lists = [q["sql"] for q in queries if "multisession_session" in q["sql"]]
+            assert not [sql for sql in lists if "OFFSET" in sql]
+            counts = [sql for sql in lists if "COUNT(" in sql]
+            assert all("LIMIT" in sql for sql in counts)
+            assert len(counts) == (0 if query.keys() - {"before"} else 1)
+
+    def test_it_says_how_many_as_far_as_that_is_known(self, office, ada, monkeypatch):
+        many(ada, 5, status="revoked")
+        assert "6 sessions" in page(office)
+        assert "more than 3 sessions" in page(office, status="revoked")
+        assert "1 session" in page(office, status="active")
+        monkeypatch.setattr(admin_pages, "MOST_COUNTED", 4)
+        assert "more than 4 sessions" in page(office)
+        monkeypatch.setattr(admin_pages, "_believed_rows", lambda alias: 1234567)
+        assert "about 1,234,567 sessions" in page(office)
+
+    def test_the_order_is_the_list_s_own(self, office, ada):
+        many(ada, 5)
+        assert shown(office, o="-4.1") == shown(office)
+
+
+class TestFilters:
+    def test_by_user(self, office, ada, grace):
+        many(ada, 2)
+        [hers] = many(grace, 1)
+        assert shown(office, user=str(grace.pk)) == [hers.public_id]
+        assert "grace@example.com" in page(office, user=str(grace.pk))
+        for wrong in ("x", "", "-1", "9" * 30, "\x00", "1.5"):
+            response = office.get(LIST, {"user": wrong})
+            assert response.status_code == 200
+            assert len(response.context["cl"].result_list) == (0 if wrong else 4)
+
+    def test_by_client(self, office, ada, grace):
+        signed_in(ada, grace)
+        many(ada, 2)
+        client = session_of(grace).client.public_id
+        assert len(shown(office, client=client)) == 2
+        assert shown(office, client=client[:-1]) == []
+        assert shown(office, client="\x00") == []
+
+    def test_by_browser(self, office, ada):
+        edge = "Mozilla/5.0 (Windows) AppleWebKit/537.36 Chrome/130.0 Safari/537.36 Edg/130.0"
+        chrome = edge.partition(" Edg")[0]
+        [with_edge] = many(ada, 1, user_agent=edge)
+        [with_chrome] = many(ada, 1, user_agent=chrome)
+        assert shown(office, browser="Edge") == [with_edge.public_id]
+        assert shown(office, browser="Chrome") == [with_chrome.public_id]
+        assert shown(office, browser="Safari") == []
+        assert len(shown(office, browser="Mosaic")) == 3
+
+    def test_by_when(self, office, ada):
+        [old] = many(ada, 1, created_at=timezone.now() - datetime.timedelta(days=20))
+        assert old.public_id not in shown(office, since="7")
+        assert old.public_id in shown(office, since="30")
+
+    @pytest.mark.parametrize(
+        "guess",
+        [
+            "session_data__contains",
+            "session_data__startswith",
+            "user__password__startswith",
+            "client__tokens__digest__startswith",
+            "created_at__gte",
+        ],
+    )
+    def test_no_other_field_can_be_asked_for_letter_by_letter(self, office, guess):
+        assert office.get(LIST, {guess: "a"}).status_code == 400
+
+
+class TestSearch:
+    def test_an_ip_address_is_found_whole(self, office, ada):
+        [four] = many(ada, 1, ip_address="203.0.113.9")
+        [six] = many(ada, 1, ip_address="2001:db8::9")
+        assert shown(office, q="203.0.113.9") == [four.public_id]
+        assert shown(office, q="2001:0db8:0::9") == [six.public_id]
+        assert shown(office, q="203.0.113") == []
+
+    def test_a_name_by_its_beginning_only(self, office, ada):
+        many(ada, 2)
+        assert len(shown(office, q="ada@ex")) == 2
+        assert shown(office, q="example.com") == []
+        assert shown(office, q="%") == []
+
+    def test_too_many_users_are_named_as_such(self, office):
+        User.objects.bulk_create(User(email=f"many{n}@example.com") for n in range(51))
+        assert "More than 50 users match" in page(office, q="many")
+
+    @pytest.mark.parametrize("term", ["\x00", "' OR 1=1", "sess_" + "a" * 10_000, "client_\x00"])
+    def test_nonsense_finds_nothing(self, office, ada, term):
+        many(ada, 2)
+        response = office.get(LIST, {"q": term})
+        assert response.status_code == 200
+        found = response.context["cl"].result_list
+        # Django's own form leaves out a search that holds a NUL, and says so.
+        assert len(found) == (3 if "\x00" in term else 0)
+
+
+class TestRevokeAllThatMatch:
+    def test_the_number_is_shown_and_nothing_done_until_it_is_confirmed(self, office, ada, grace):
+        many(ada, 3)
+        many(grace, 2)
+        text = page(office, f"{REVOKE}?user={ada.pk}")
+        assert "Revoke 3 sessions" in text
+        assert set(statuses(ada)) == {"active"}
+        confirm(office, f"{REVOKE}?user={ada.pk}")
+        assert set(statuses(ada)) == {"revoked"}
+        assert set(statuses(grace)) == {"active"}
+        assert "3 sessions revoked." in page(office)
+
+    def test_what_has_ended_stays_as_it_is_and_is_not_counted(self, office, ada):
+        many(ada, 2, status="ended")
+        many(ada, 1)
+        assert "Revoke 1 session" in page(office, f"{REVOKE}?user={ada.pk}")
+        confirm(office, f"{REVOKE}?user={ada.pk}")
+        assert sorted(statuses(ada)) == ["ended", "ended", "revoked"]
+
+    def test_what_began_after_the_number_was_shown_is_left_alone(self, office, ada):
+        many(ada, 2)
+        form = {"up_to": up_to(page(office, REVOKE))}
+        many(ada, 1)
+        office.post(REVOKE, form)
+        assert sorted(statuses(ada)) == ["active", "revoked", "revoked"]
+
+    def test_one_s_own_session_is_left_alone(self, office, staff, ada):
+        many(ada, 1)
+        many(staff, 1)
+        assert "is not among them" in page(office, REVOKE)
+        confirm(office, REVOKE)
+        assert office.who() == "staff"
+        assert sorted(statuses(staff)) == ["active", "revoked"]
+
+    def test_hundreds_go_in_batches(self, office, ada):
+        many(ada, 1100)
+        with CaptureQueriesContext(connection) as queries:
+            confirm(office, f"{REVOKE}?user={ada.pk}")
+        assert set(statuses(ada)) == {"revoked"}
+        assert len(queries) < 60
+
+    @pytest.mark.parametrize("up_to", ["", "x", "-1", "9" * 30, "٣"])
+    def test_a_number_that_was_made_up_revokes_nothing(self, office, ada, up_to):
+        many(ada, 1)
+        office.post(REVOKE, {"up_to": up_to})
+        assert statuses(ada) == ["active"]
+
+    def test_all_of_the_pages_selected_leads_to_the_same_question(self, office, ada):
+        [one, *_rest] = many(ada, 2)
+        form = {"action": "revoke_selected", "select_across": "1", "_selected_action": [one.pk]}
+        response = office.post(f"{LIST}?user={ada.pk}", form)
+        assert response["Location"] == f"{REVOKE}?user={ada.pk}"
+        assert set(statuses(ada)) == {"active"}
+
+    def test_nothing_to_revoke_is_said(self, office, ada):
+        many(ada, 1, status="ended")
+        text = page(office, f"{REVOKE}?user={ada.pk}")
+        assert "None of these sessions is signed in now." in text
+
+
+class TestSession:
+    def test_its_story_is_told(self, office, ada):
+        firefox = signed_in(ada, headers={"user-agent": "Firefox on Linux"})
+        path = f"{LIST}{session_of(ada).pk}"
+        assert "Signed in: Firefox on Linux" in page(office, f"{path}/change/")
+        confirm(office, f"{path}/revoke/")
+        assert firefox.who() == NOBODY
+        text = page(office, f"{path}/change/")
+        assert text.index("Signed in: ") < text.index("Ended: revoked")
+        assert "Revoked (staff@example.com)" in text
+        assert "Revoke…" not in text
+
+    @pytest.mark.parametrize(("days", "word"), [(10, "Expired"), (40, "Abandoned")])
+    def test_the_clock_s_part_of_it(self, office, ada, days, word):
+        then = timezone.now() - datetime.timedelta(days=days)
+        [session] = many(
+            ada,
+            1,
+            created_at=then,
+            last_active_at=then,
+            expire_at=then + datetime.timedelta(days=7),
+            abandon_at=then + datetime.timedelta(days=30),
+        )
+        assert word in page(office, f"{LIST}{session.pk}/change/")
+
+    def test_it_leads_to_all_of_the_user_s(self, office, ada):
+        [session] = many(ada, 1)
+        text = page(office, f"{LIST}{session.pk}/change/")
+        assert f'href="{LIST}?user={ada.pk}"' in text
+        assert f'href="{REVOKE}?user={ada.pk}"' in text
+
+    def test_so_does_the_user_s_own_page(self, office, staff, ada):
+        grant(staff, "view_session", "view_user")
+        assert f'href="{LIST}?user={ada.pk}"' in page(
+            office, f"/admin/accounts/user/{ada.pk}/change/"
+        )
+
+    def test_reading_revokes_nothing(self, office, ada):
+        [session] = many(ada, 1)
+        page(office, f"{LIST}{session.pk}/revoke/")
+        assert statuses(ada) == ["active"]
+
+    @pytest.mark.parametrize("key", ["0", "x", "9" * 30])
+    def test_one_that_does_not_exist(self, office, key):
+        assert office.get(f"{LIST}{key}/revoke/").status_code == 404
+
+
+class TestFiles:
+    def test_csv_has_what_is_filtered(self, office, ada, grace):
+        made = many(ada, 2, ip_address="203.0.113.9")
+        many(grace, 1)
+        rows = list(csv.DictReader(io.StringIO(exported(office, user=str(ada.pk)))))
+        assert [row["id"] for row in rows] == [session.public_id for session in made]
+        assert tuple(rows[0]) == admin_pages.COLUMNS
+        assert rows[0]["account"] == "ada@example.com"
+        assert (rows[0]["status"], rows[0]["ip_address"]) == ("active", "203.0.113.9")
+        assert datetime.datetime.fromisoformat(rows[0]["created_at"]) == made[0].created_at
+
+    def test_json_has_the_same(self, office, ada):
+        many(ada, 2, expire_at=timezone.now())
+        query = {"status": "expired"}
+        rows = json.loads(exported(office, "json", **query))
+        as_text = [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
+        assert as_text == list(csv.DictReader(io.StringIO(exported(office, **query))))
+        assert [row["status"] for row in rows] == ["expired"] * 2
+
+    def test_none_is_a_file_too(self, office):
+        assert json.loads(exported(office, "json", q="nobody@")) == []
+
+    def test_it_goes_on_where_a_chunk_ends(self, office, ada, monkeypatch):
+        monkeypatch.setattr(admin_pages, "CHUNK", 2)
+        many(ada, 6)
+        assert len(json.loads(exported(office, "json"))) == 7
+
+    def test_it_is_a_download_that_nobody_keeps(self, office):
+        response = office.get(f"{LIST}export.csv")
+        assert re.fullmatch(
+            r'attachment; filename="sessions-[\d-]{10}.csv"', response["Content-Disposition"]
+        )
+        assert "no-store" in response["Cache-Control"]
+
+    @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t=", "\r", " ="])
+    def test_no_cell_is_a_formula(self, office, ada, sign):
+        many(ada, 1, user_agent=f'{sign}cmd|" /C calc"!A0')
+        User.objects.filter(pk=ada.pk).update(email=f"{sign.strip()}1@example.com")
+        for row in csv.DictReader(io.StringIO(exported(office), newline="")):
+            for cell in row.values():
+                assert not cell.lstrip(" ").startswith(admin_pages.FORMULA)
+
+    @pytest.mark.parametrize("ending", ["csv", "json"])
+    def test_no_file_holds_a_secret(self, office, ada, ending):
+        firefox = signed_in(ada)
+        Session.objects.filter(user=ada).update(session_data='{"private": "of Ada"}')
+        text = exported(office, ending)
+        for secret in (firefox.cookie, office.cookie, "of Ada", ada.password):
+            assert secret not in text
+
+
+class TestWhoMayNot:
+    PAGES = (LIST, REVOKE, f"{LIST}export.csv", f"{LIST}export.json")
+
+    def test_others_do_not_come_in(self, ada):
+        firefox = signed_in(ada)
+        for path in (*self.PAGES, f"{LIST}{session_of(ada).pk}/revoke/"):
+            assert firefox.get(path).status_code == 302
+            User.objects.filter(pk=ada.pk).update(is_staff=True)
+            assert firefox.get(path).status_code == 403
+            assert firefox.post(path).status_code == 403
+            User.objects.filter(pk=ada.pk).update(is_staff=False)
+
+    def test_to_view_is_not_to_revoke(self, office, staff, ada):
+        grant(staff, "view_session")
+        [session] = many(ada, 1)
+        for path in (LIST, f"{LIST}{session.pk}/change/"):
+            assert "/revoke/" not in page(office, path)
+        for path in (REVOKE, f"{LIST}{session.pk}/revoke/"):
+            assert office.get(path).status_code == 403
+            assert office.post(path, {"up_to": str(session.pk)}).status_code == 403
+        assert statuses(ada) == ["active"]
+
+    def test_to_revoke_is_not_to_view(self, office, staff, ada):
+        grant(staff, "revoke_session")
+        many(ada, 1)
+        for path in self.PAGES:
+            assert office.get(path).status_code == 403
+
+    def test_a_superuser_s_sessions_are_a_superuser_s_business(self, office, ada, monkeypatch):
+        User.objects.filter(pk=ada.pk).update(is_superuser=True, is_staff=True)
+        [session] = many(ada, 1)
+        path = f"{LIST}{session.pk}"
+        assert session.public_id not in shown(office)
+        assert office.get(f"{path}/change/").status_code == 302
+        assert office.post(f"{path}/revoke/").status_code == 404
+        office.post(REVOKE, {"up_to": str(session.pk)})
+        form = {"action": "revoke_selected", "_selected_action": [str(session.pk)]}
+        office.post(LIST, form)
+        assert session.public_id not in exported(office)
+        assert statuses(ada) == ["active"]
+        assert session.public_id in shown(signed_in(ada))
+        monkeypatch.setattr(SessionAdmin, "shows_superusers", True)
+        assert session.public_id in shown(office)
+
+    def test_a_page_of_another_site_revokes_nothing(self, office, ada):
+        [session] = many(ada, 1)
+        forger = Browser(office.cookie, enforce_csrf_checks=True)
+        for path in (REVOKE, f"{LIST}{session.pk}/revoke/"):
+            assert forger.post(path, {"up_to": str(session.pk)}).status_code == 403
+        assert statuses(ada) == ["active"]
+
+    def test_a_browser_that_calls_itself_markup_is_shown_as_text(self, office, ada):
+        [session] = many(ada, 1, user_agent="<script>alert(1)</script>")
+        for path in (LIST, f"{LIST}{session.pk}/change/", f"{LIST}{session.pk}/revoke/"):
+            assert "<script>alert" not in page(office, path)
+
+
+def up_to(text: str) -> str:
+    return re.search('name="up_to" value="([^"]*)"', text)[1]
+
+
+def confirm(browser: Browser, path: str):
+    """Press the button of the page that asks."""
+    response = browser.post(path, {"up_to": up_to(page(browser, path))})
+    assert response.status_code == 302
+    return response

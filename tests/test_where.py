@@ -1,0 +1,411 @@
+"""Where you are signed in: the page, its buttons, and what they must not do."""
+
+import re
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from accounts.models import User
+from multisession import browsers, passwords
+from multisession.models import Session
+from tests.conftest import PASSWORD
+from tests.stories import (
+    NOBODY,
+    Browser,
+    later,
+    session_of,
+    signed_in,
+    statuses,
+    with_engine_urls,
+)
+
+pytestmark = with_engine_urls
+
+PAGE = "/multisession/sessions/"
+SIGN_OUT = "/multisession/sessions/sign-out/"
+SIGN_OUT_OTHERS = "/multisession/sessions/sign-out-others/"
+HTMX = {"HX-Request": "true"}
+
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0.0.0 Safari/537.36"
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; rv:131.0) Gecko/20100101 Firefox/131.0"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
+)
+
+
+def on(user_agent: str, *users: User, **options) -> Browser:
+    return signed_in(*users, headers={"user-agent": user_agent}, **options)
+
+
+@pytest.fixture
+def chrome(ada) -> Browser:
+    """The browser at hand."""
+    return on(CHROME, ada)
+
+
+@pytest.fixture
+def iphone(ada) -> Browser:
+    """Ada's other browser."""
+    return on(IPHONE, ada)
+
+
+def text_of(browser: Browser, path: str = PAGE) -> str:
+    response = browser.get(path)
+    assert response.status_code == 200
+    return " ".join(re.sub(r"<[^>]*>", " ", response.content.decode()).split())
+
+
+def token_in(page: str) -> str:
+    return re.search('name="csrfmiddlewaretoken" value="([^"]+)"', page)[1]
+
+
+def without_tokens(response) -> str:
+    """The page but for what is random in it every time."""
+    return re.sub('value="[A-Za-z0-9]{64}"|ms-button-[0-9a-f]+', "", response.content.decode())
+
+
+def cost(browser: Browser, method: str, path: str) -> int:
+    with CaptureQueriesContext(connection) as queries:
+        getattr(browser, method)(path)
+    return len(queries)
+
+
+class TestPage:
+    def test_this_browser_comes_first_then_the_others_the_last_used_first(self, ada):
+        with later(hours=-30):
+            on(FIREFOX, ada)
+        with later(hours=-3):
+            on(IPHONE, ada)
+        text = text_of(on(CHROME, ada))
+        text = text.replace("\N{NO-BREAK SPACE}", " ")
+        places = ["Chrome on Linux", "This browser", "Safari on iOS", "active 3 hours ago"]
+        places += ["Firefox on Windows", "active 1 day ago"]
+        found = [text.index(place) for place in places]
+        assert found == sorted(found)
+        assert "127.0.0.1" in text
+
+    def test_the_exact_time_is_one_hover_away(self, ada, chrome):
+        with later(days=-1):
+            on(FIREFOX, ada)
+        page = chrome.get(PAGE).content.decode()
+        moment = Session.objects.filter(user=ada).earliest("last_active_at").last_active_at
+        assert f'datetime="{moment.strftime("%Y-%m-%dT%H:%M")}' in page
+        assert re.search(r'<time [^>]*title="[^"]+ UTC"', page)
+
+    def test_other_accounts_of_this_browser_are_named_but_not_their_other_browsers(
+        self, ada, grace, iphone
+    ):
+        firefox = on(FIREFOX, grace)
+        text = text_of(on(CHROME, grace, ada))
+        assert "Also signed in on this browser" in text
+        assert "Grace Hopper" in text
+        assert "Firefox" not in text
+        assert firefox.who() == "grace"
+
+    def test_alone_it_says_so_and_offers_nothing(self, chrome):
+        text = text_of(chrome)
+        assert "This account is signed in nowhere else." in text
+        assert "Sign out of all other browsers" not in text
+
+    def test_ended_and_expired_sessions_are_not_on_it(self, ada, chrome):
+        for status in ("ended", "revoked"):
+            on(FIREFOX, ada)
+            Session.objects.filter(pk=session_of(ada).pk).update(status=status)
+        on(FIREFOX, ada)
+        Session.objects.filter(pk=session_of(ada).pk).update(expire_at="2000-01-01T00:00Z")
+        assert "Firefox" not in text_of(chrome)
+
+    def test_nor_is_one_that_a_password_change_has_shut_out(self, ada, chrome, iphone):
+        chrome.post("/change-password/")
+        assert "Safari" not in text_of(chrome)
+
+    def test_nobody_active_is_asked_to_sign_in_and_comes_back(self, client):
+        response = client.get(PAGE)
+        assert response.status_code == 302
+        assert response["Location"] == "/accounts/sign-in/?next=/accounts/sessions/"
+
+    def test_it_is_nobody_else_s_to_keep(self, chrome):
+        response = chrome.get(PAGE)
+        assert "no-store" in response["Cache-Control"]
+        assert "private" in response["Cache-Control"]
+        assert {"Cookie", "HX-Request"} <= set(response["Vary"].split(", "))
+
+    def test_it_costs_the_same_for_many_browsers(self, ada, chrome):
+        on(FIREFOX, ada)
+        one = cost(chrome, "get", PAGE)
+        for _ in range(5):
+            on(FIREFOX, ada)
+        assert cost(chrome, "get", PAGE) == one <= 5
+
+    def test_the_demo_has_it_at_an_address_of_its_own_and_links_there(self, ada, client):
+        client.force_login(ada)
+        page = reverse("accounts:sessions")
+        assert page == "/accounts/sessions/"
+        assert client.get(page).status_code == 200
+        for path in ("/accounts/profile/", "/accounts/choose/"):
+            assert f'href="{page}"' in client.get(path).content.decode()
+
+
+class TestSignOutOfOne:
+    def test_of_another_browser_it_is_revoked_and_this_one_stays(self, ada, chrome, iphone):
+        response = chrome.post(SIGN_OUT, {"session": session_of(ada).public_id})
+        assert response.status_code == 302
+        assert response["Location"] == "/accounts/sessions/"
+        assert (iphone.who(), chrome.who()) == (NOBODY, "ada")
+        assert statuses(ada) == ["active", "revoked"]
+        assert "Signed out of Safari on iOS." in text_of(chrome)
+
+    def test_of_this_browser_it_is_an_ordinary_sign_out(self, ada, iphone):
+        chrome = on(CHROME, ada)
+        response = chrome.post(SIGN_OUT, {"session": session_of(ada).public_id})
+        assert response["Location"] == "/accounts/choose/"
+        assert (chrome.who(), iphone.who()) == (NOBODY, "ada")
+        assert statuses(ada) == ["active", "ended"]
+
+    def test_with_htmx_the_list_alone_comes_back(self, ada, chrome, iphone):
+        form = {"session": session_of(ada).public_id}
+        response = chrome.client.post(SIGN_OUT, form, headers=HTMX)
+        page = response.content.decode()
+        assert response.status_code == 200
+        assert "<html" not in page
+        assert 'role="status"' in page
+        assert "Signed out of Safari on iOS." in page
+
+    def test_with_htmx_one_s_own_sign_out_is_a_page_load(self, ada, chrome):
+        form = {"session": session_of(ada).public_id}
+        response = chrome.client.post(SIGN_OUT, form, headers=HTMX)
+        assert response["HX-Redirect"] == "/accounts/choose/"
+
+    def test_reading_signs_nobody_out(self, ada, chrome, iphone):
+        assert chrome.get(SIGN_OUT, {"session": session_of(ada).public_id}).status_code == 405
+        assert chrome.get(SIGN_OUT_OTHERS).status_code == 405
+        assert iphone.who() == "ada"
+
+
+class TestSignOutOfOthers:
+    def confirm(self, browser: Browser, password: str = PASSWORD, **headers):
+        form = {"password": password}
+        return browser.client.post(SIGN_OUT_OTHERS, form, headers=headers or None)
+
+    def test_it_asks_for_the_password_first(self, chrome, iphone):
+        page = chrome.post(SIGN_OUT_OTHERS).content.decode()
+        assert 'autocomplete="current-password"' in page
+        assert "ada@example.com" in page
+        assert iphone.who() == "ada"
+
+    def test_with_it_every_other_browser_goes_and_this_one_stays(self, ada, chrome, iphone):
+        firefox = on(FIREFOX, ada)
+        response = self.confirm(chrome)
+        assert response["Location"] == "/accounts/sessions/"
+        assert (firefox.who(), iphone.who(), chrome.who()) == (NOBODY, NOBODY, "ada")
+        assert sorted(statuses(ada)) == ["active", "revoked", "revoked"]
+        assert "Signed out of 2 other browsers." in text_of(chrome)
+
+    def test_other_accounts_are_left_alone_here_and_there(self, ada, grace):
+        elsewhere = on(IPHONE, ada, grace)
+        chrome = on(CHROME, grace, ada)
+        self.confirm(chrome)
+        assert elsewhere.accounts() == ["grace"]
+        assert chrome.accounts() == ["ada", "grace"]
+
+    def test_for_ten_minutes_it_does_not_ask_again(self, ada, chrome, iphone):
+        self.confirm(chrome)
+        firefox = on(FIREFOX, ada)
+        with later(minutes=9):
+            assert chrome.post(SIGN_OUT_OTHERS).status_code == 302
+            assert firefox.who() == NOBODY
+        again = on(FIREFOX, ada)
+        with later(minutes=11):
+            assert chrome.post(SIGN_OUT_OTHERS).status_code == 200
+            assert again.who() == "ada"
+
+    @pytest.mark.parametrize("password", ["", "wrong", "\x00", "x" * 5000])
+    def test_a_wrong_password_changes_nothing_and_says_so(self, chrome, iphone, password):
+        response = self.confirm(chrome, password)
+        assert response.status_code == 422
+        assert "That is not the password of this account." in response.content.decode()
+        assert iphone.who() == "ada"
+
+    def test_with_htmx_the_question_and_the_answer_take_the_list_s_place(self, chrome, iphone):
+        for password, expected in (("wrong", "not the password"), (PASSWORD, "1 other browser.")):
+            response = self.confirm(chrome, password, **HTMX)
+            page = response.content.decode()
+            assert response.status_code == 200
+            assert "<html" not in page
+            assert expected in page
+        assert iphone.who() == NOBODY
+
+    def test_who_has_no_password_is_not_asked(self, ada, chrome, iphone):
+        ada.set_unusable_password()
+        User.objects.filter(pk=ada.pk).update(password=ada.password)
+        chrome, firefox = on(CHROME, ada), on(FIREFOX, ada)
+        assert chrome.post(SIGN_OUT_OTHERS).status_code == 302
+        assert (chrome.who(), firefox.who()) == ("ada", NOBODY)
+
+    def test_it_costs_the_same_for_many_browsers(self, ada, chrome):
+        self.confirm(chrome)
+        on(FIREFOX, ada)
+        one = cost(chrome, "post", SIGN_OUT_OTHERS)
+        for _ in range(5):
+            on(FIREFOX, ada)
+        assert cost(chrome, "post", SIGN_OUT_OTHERS) == one
+
+
+class TestPasswordChange:
+    def test_the_profile_then_offers_it_without_asking_again(self, ada):
+        client = Client()
+        client.force_login(ada)
+        assert "Sign out everywhere else" not in client.get("/accounts/profile/").content.decode()
+        new = "a quite different phrase"
+        form = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+        response = client.post("/accounts/profile/password/", form, follow=True)
+        assert "Sign out everywhere else" in response.content.decode()
+        ada.refresh_from_db()
+        firefox = on(FIREFOX, ada)
+        response = client.post(SIGN_OUT_OTHERS, {"next": "/accounts/profile/"})
+        assert response["Location"] == "/accounts/profile/"
+        assert firefox.who() == NOBODY
+
+
+class TestVillain:
+    @pytest.mark.parametrize(
+        "session_id", ["", "sess_none", "sess_\x00", "' OR 1=1 --", "sess_" + "a" * 10_000, "ä"]
+    )
+    def test_guessed_ids_do_not_exist(self, ada, chrome, iphone, session_id):
+        assert chrome.post(SIGN_OUT, {"session": session_id}).status_code == 404
+        assert statuses(ada) == ["active", "active"]
+
+    def test_another_user_s_session_does_not_exist(self, chrome, grace):
+        firefox = on(FIREFOX, grace)
+        theirs = chrome.post(SIGN_OUT, {"session": session_of(grace).public_id})
+        random = chrome.post(SIGN_OUT, {"session": "sess_" + "a" * 27})
+        assert theirs.status_code == random.status_code == 404
+        assert without_tokens(theirs) == without_tokens(random)
+        assert firefox.who() == "grace"
+
+    def test_nor_does_that_of_another_account_of_this_browser(self, ada, grace):
+        chrome = on(CHROME, grace, ada)
+        assert chrome.post(SIGN_OUT, {"session": session_of(grace).public_id}).status_code == 404
+        assert chrome.accounts() == ["ada", "grace"]
+
+    def test_nor_one_that_has_ended(self, ada, chrome, iphone):
+        session_of(ada).end()
+        assert chrome.post(SIGN_OUT, {"session": session_of(ada).public_id}).status_code == 404
+        assert statuses(ada) == ["active", "ended"]
+
+    def test_with_htmx_a_stale_page_is_loaded_again(self, chrome):
+        response = chrome.client.post(SIGN_OUT, {"session": "sess_none"}, headers=HTMX)
+        assert (response.status_code, response["HX-Redirect"]) == (404, "/accounts/sessions/")
+
+    def test_a_page_of_ada_signs_grace_out_of_nothing(self, ada, grace):
+        """Another tab has switched meanwhile: what arrives is refused, not done as Grace."""
+        elsewhere = on(IPHONE, grace)
+        chrome = signed_in(grace, ada)
+        form = {"csrfmiddlewaretoken": token_in(chrome.get(PAGE).content.decode())}
+        form["password"] = PASSWORD
+        chrome.switch(grace)
+        response = chrome.post(SIGN_OUT_OTHERS, form)
+        assert response.status_code == 409
+        assert elsewhere.who() == "grace"
+        assert statuses(ada)[-1] == "active"
+
+    def test_a_page_of_another_site_does_nothing(self, ada, chrome, iphone):
+        forger = Client(enforce_csrf_checks=True)
+        forger.cookies["sessionid"] = chrome.cookie
+        for path in (SIGN_OUT, SIGN_OUT_OTHERS):
+            form = {"session": session_of(ada).public_id, "password": PASSWORD}
+            assert forger.post(path, form).status_code == 403
+        assert statuses(ada) == ["active", "active"]
+
+    def test_the_password_of_another_account_is_not_this_one_s(self, ada, grace, iphone):
+        """Whoever sits at a shared browser knows one password, not all."""
+        User.objects.filter(pk=grace.pk).update(password="!")
+        grace.set_password("only Grace knows")
+        grace.save()
+        chrome = on(CHROME, grace, ada)
+        form = {"password": "only Grace knows", "username": "grace@example.com"}
+        assert chrome.post(SIGN_OUT_OTHERS, form).status_code == 422
+        assert iphone.who() == "ada"
+
+    def test_a_password_typed_for_one_account_is_not_fresh_for_another(self, ada, grace):
+        chrome, elsewhere = on(CHROME, grace, ada), on(IPHONE, grace)
+        assert chrome.post(SIGN_OUT_OTHERS, {"password": PASSWORD}).status_code == 302
+        chrome.switch(grace)
+        assert chrome.post(SIGN_OUT_OTHERS).status_code == 200  # the question
+        assert elsewhere.who() == "grace"
+
+    def test_nor_after_a_sign_out(self, ada, chrome):
+        chrome.post(SIGN_OUT_OTHERS, {"password": PASSWORD})
+        chrome.sign_out()
+        chrome.sign_in(ada)
+        iphone = on(IPHONE, ada)
+        assert chrome.post(SIGN_OUT_OTHERS).status_code == 200
+        assert iphone.who() == "ada"
+
+    def test_a_time_in_the_future_is_not_fresh(self, rf, ada):
+        request = rf.get("/")
+        request.user, request.session = ada, {passwords.KEY: 10**12}
+        assert passwords.is_needed(request)
+
+    def test_guessing_the_password_is_throttled(self, ada, chrome, settings):
+        settings.AXES_ENABLED = True
+        client = Client()
+        client.cookies["sessionid"] = chrome.cookie
+        guesses = [client.post(SIGN_OUT_OTHERS, {"password": f"guess {n}"}) for n in range(7)]
+        assert [guess.status_code for guess in guesses][-1] == 429
+        late = client.post(SIGN_OUT_OTHERS, {"password": PASSWORD})
+        assert late.status_code == 429
+
+    def test_it_sends_nobody_to_another_site(self, chrome, iphone):
+        form = {"password": PASSWORD, "next": "https://evil.example/"}
+        assert chrome.post(SIGN_OUT_OTHERS, form)["Location"] == "/accounts/sessions/"
+
+    def test_a_browser_that_calls_itself_markup_is_shown_as_text(self, ada, chrome):
+        on("<script>alert(1)</script>/1 \u202e" + "x" * 7000, ada)
+        page = chrome.get(PAGE).content.decode()
+        assert "<script>alert" not in page
+        assert "\u202e" not in page
+
+    def test_the_page_holds_no_secret(self, ada, chrome, iphone):
+        page = chrome.get(PAGE).content.decode()
+        assert chrome.cookie not in page
+        assert iphone.cookie not in page
+        assert "client_" not in page
+
+
+class TestBrowserNames:
+    @pytest.fixture(params=["ua-parser", "fallback"], autouse=True)
+    def parser(self, request, monkeypatch):
+        if request.param == "fallback":
+            monkeypatch.setattr(browsers, "_parser", lambda: None)
+        else:
+            pytest.importorskip("ua_parser")
+        browsers._read.cache_clear()
+        yield
+        browsers._read.cache_clear()
+
+    @pytest.mark.parametrize(
+        ("user_agent", "expected"),
+        [
+            (CHROME, "Chrome on Linux"),
+            (FIREFOX, "Firefox on Windows"),
+            (IPHONE, "Safari on iOS"),
+            ("curl/8.5.0", "curl"),
+            ("", "Unknown browser"),
+            ("Firefox on Linux", "Firefox on Linux"),
+        ],
+    )
+    def test_people_recognise_them(self, user_agent, expected):
+        assert browsers.browser_name(user_agent) == expected
+
+    @pytest.mark.parametrize(
+        "user_agent", ["\x00\x1b[31m", "\u202e" * 9, "a" * 10**6, "/" * 300, "(((((", "🦊/1"]
+    )
+    def test_nonsense_is_tidied_and_short(self, user_agent):
+        name = browsers.browser_name(user_agent)
+        assert 0 < len(name) < 100
+        assert name.isprintable()
