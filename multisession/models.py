@@ -202,7 +202,9 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
         Returns those that ended.
         """
-        closed = self.live().close(Session.Status.REMOVED, by=by)
+        now = timezone.now()
+        live = Q(status=Session.Status.ACTIVE, expire_at__gt=now)
+        closed = self.filter(live | _making_room(now)).close(Session.Status.REMOVED, by=by)
         rest = self.using(self._writing_alias())
         rest.filter(status=Session.Status.ENDED).update(
             status=Session.Status.REMOVED, updated_at=timezone.now()

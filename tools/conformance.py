@@ -46,7 +46,8 @@ SETTING = {"AFTER_SIGN_OUT": "next"}
 
 RESULT = re.compile(
     r"(?P<django>\d+\.\d+) +(?P<suite>\S+) +candidate +passed (?P<passed>\d+)"
-    r" failed (?P<failed>\d+) errors (?P<errors>\d+) skipped (?P<skipped>\d+) .*baseline passed (?P<baseline>\d+)"
+    r" failed (?P<failed>\d+) errors (?P<errors>\d+) skipped (?P<skipped>\d+)"
+    r" .*baseline passed (?P<baseline>\d+)"
     r".*NEW failures (?P<new>\d+) \(accepted (?P<accepted>\d+)\)"
 )
 ACCEPTED = re.compile(r"~ (?P<test>\S+) +\[accepted: (?P<reason>.*)\]")
@@ -120,8 +121,8 @@ def report(findings: Findings) -> str:
         "Each cell: tests that passed with our engine / with stock Django. Stock Django is no",
         "measure for the probes, which are about what it does not do: there, none may fail.",
         f"The setting was `MULTISESSION = {json.dumps(SETTING)}`; the same stories for the",
-        'default, `"choose"`, are in `tests/`. The database was SQLite; the project\'s own tests run on',
-        "PostgreSQL and MariaDB as well.",
+        'default, `"choose"`, are in `tests/`. The database was SQLite; the project\'s own tests',
+        "run on PostgreSQL and MariaDB as well.",
         "",
         "## What fails, and why it may",
         "",
