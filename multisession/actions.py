@@ -120,9 +120,10 @@ def sign_out_all(request: HttpRequest) -> list[Session]:
         except SupersededToken:
             return []  # Its accounts are behind a newer cookie.
         everything = Session.objects.using(store.using).visible_to(token)
-        if store.row is None and not everything.remembered().exists():
-            return []  # A late request: the accounts it knew have gone, perhaps to a newer cookie.
+        anybody = store.row is not None or everything.remembered().exists()
         ended = everything.remove_all(by=by)
+        if not anybody:
+            return []  # A late request: the accounts it knew have gone, perhaps to a newer cookie.
         everything.visitors().delete()
     _leave_active(request, forget=True)
     return ended

@@ -34,7 +34,7 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
         signals.active_session_changing.send(
             sender=Session, request=request, leaving=leaving, entering=entering
         )
-        replaced = store.make_way(user)
+        replaced = store.make_way(user) if fits else []
     except Exception:
         store.refuse_login()
         _nobody(request)
