@@ -23,12 +23,7 @@ class Settings:
         ``"choose"`` (default): nobody, until the person chooses. ``"next"``: the most recently
         used live account, from the next safe request on.
         """
-        value = self._get("AFTER_SIGN_OUT", "choose")
-        if value not in ("choose", "next"):
-            raise ImproperlyConfigured(
-                f"MULTISESSION['AFTER_SIGN_OUT'] is {value!r}; it must be 'choose' or 'next'."
-            )
-        return cast(Literal["choose", "next"], value)
+        return cast(Literal["choose", "next"], self._one_of("AFTER_SIGN_OUT", "choose", "next"))
 
     @property
     def ACTIVITY_INTERVAL(self) -> int:
@@ -81,12 +76,7 @@ class Settings:
         ``"replace"`` (default): it signs out the account that was used least recently, and says
         so. ``"refuse"``: it is refused, with ``AccountLimitReached``.
         """
-        value = self._get("AT_LIMIT", "replace")
-        if value not in ("replace", "refuse"):
-            raise ImproperlyConfigured(
-                f"MULTISESSION['AT_LIMIT'] is {value!r}; it must be 'replace' or 'refuse'."
-            )
-        return cast(Literal["replace", "refuse"], value)
+        return cast(Literal["replace", "refuse"], self._one_of("AT_LIMIT", "replace", "refuse"))
 
     @property
     def RETENTION(self) -> int:
@@ -170,6 +160,14 @@ class Settings:
                 f"Valid keys: {', '.join(self.valid_keys())}."
             )
         return given.get(key, default)
+
+    def _one_of(self, key: str, default: str, other: str) -> str:
+        value: str = self._get(key, default)
+        if value not in (default, other):
+            raise ImproperlyConfigured(
+                f"MULTISESSION[{key!r}] is {value!r}; it must be {default!r} or {other!r}."
+            )
+        return value
 
     def _text(self, key: str, default: str) -> str:
         return str(self._get(key, default))
