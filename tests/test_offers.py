@@ -1,11 +1,11 @@
 """*This page needs another account*: whom a page is offered to, and whom it tells nothing."""
 
-import asyncio
 import datetime
 import re
 from urllib.parse import quote
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Permission
 from django.core.exceptions import PermissionDenied
 from django.db import connection
@@ -274,7 +274,6 @@ class TestPermissions:
         assert for_ada.redirect_field_name == "next"
 
 
-@pytest.mark.django_db(transaction=True)
 class TestAsync:
     def ask(self, url, *users):
         async def talk():
@@ -284,7 +283,7 @@ class TestAsync:
                 await browser.get("/whoami")
             return await browser.get(url)
 
-        return asyncio.run(talk())
+        return async_to_sync(talk)()
 
     def test_permission(self, privileged, grace):
         response = self.ask("/forbidden-async/", privileged, grace)
