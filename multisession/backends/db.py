@@ -156,7 +156,14 @@ class SessionStore(Placement):
         else:
             # get_user() found the password changed elsewhere: nobody signed it out here.
             status = row.Status.REVOKED
-        closed = self._sessions.filter(pk=row.pk).close(status, by=by, making_room=not announced)
+        with transaction.atomic(using=self.using):
+            # The client first, as everywhere: login() goes on to change it, and under
+            # ATOMIC_REQUESTS the lock on the session would still be held.
+            clients = self._models.Client.objects.using(self.using).select_for_update()
+            clients.filter(pk=row.client_id).first()
+            closed = self._sessions.filter(pk=row.pk).close(
+                status, by=by, making_room=not announced
+            )
         if closed and not announced:
             self._made_room = (closed[0], self._flushed_key)
             self._may_return = status == row.Status.REMOVED
