@@ -56,6 +56,16 @@ FROM (
            now() - interval '90 days' * (1 - n::float / %(size)s) AS at
     FROM generate_series(1, %(size)s) n
 ) rows ORDER BY n;
+
+INSERT INTO multisession_event (
+    kind, at, session_id, client_id, user_id, account, superuser,
+    actor_id, actor, ip_address, user_agent)
+SELECT kind, created_at, public_id, 'client_' || lpad(client_id::text, 27, '0'), user_id::text,
+       'person' || user_id || '@example.com', false, user_id::text, '', ip_address, ''
+FROM (
+    SELECT 'signed-in' AS kind, * FROM multisession_session
+    UNION ALL SELECT status, * FROM multisession_session WHERE status <> 'active'
+) happened ORDER BY created_at, kind DESC;
 """
 USERS = """
 INSERT INTO accounts_user (email, name, password, is_staff, is_active, is_superuser, date_joined)
@@ -102,8 +112,8 @@ def fill(size: int, *, users: int) -> None:
 
     with connection.cursor() as db:
         db.execute(
-            "TRUNCATE multisession_token, multisession_session, multisession_client,"
-            " accounts_user RESTART IDENTITY CASCADE"
+            "TRUNCATE multisession_event, multisession_token, multisession_session,"
+            " multisession_client, accounts_user RESTART IDENTITY CASCADE"
         )
         db.execute(USERS, {"users": users})
         for statement in FILL.split(";\n"):
@@ -133,12 +143,11 @@ def questions(size: int) -> dict[str, Callable[[], list[Any]]]:
     from django.utils import timezone
 
     from multisession import where
-    from multisession.admin import SessionAdmin
-    from multisession.models import Session
+    from multisession.api.views import newest_clients
+    from multisession.lists import get_session_list
+    from multisession.models import Event, Session
 
-    model_admin = SessionAdmin(Session, admin.site)
     staff = get_user_model()(pk=0, is_staff=True, is_active=True)
-    model_admin.list_per_page = PAGE
     # Somebody in the middle who is signed in on two browsers, whatever the size.
     users = Session.objects.filter(user_id__gte=size // PER_USER // 2).values("user_id")
     live = Count("pk", filter=Q(status="active", expire_at__gt=timezone.now()))
@@ -147,9 +156,12 @@ def questions(size: int) -> dict[str, Callable[[], list[Any]]]:
     key = counted.order_by("user_id")[0]["user_id"]
     someone = Session.objects.live().filter(user_id=key).latest("pk")
 
-    def page(**query: Any) -> Callable[[], list[Any]]:
+    def page(model: Any = Session, **query: Any) -> Callable[[], list[Any]]:
+        model_admin = admin.site.get_model_admin(model)
+        model_admin.list_per_page = PAGE
+
         def read() -> list[Any]:
-            request = RequestFactory().get("/admin/multisession/session/", query)
+            request = RequestFactory().get("/admin/", query)
             request.user = staff
             shown: Any = model_admin.get_changelist_instance(request)
             shown.total()
@@ -182,6 +194,15 @@ def questions(size: int) -> dict[str, Callable[[], list[Any]]]:
         "search: client": page(q=someone.client.public_id),
         "search: IP address": page(q=someone.ip_address),
         "one user's, for people": lambda: list(where.elsewhere(someone)),
+        "one user's, for programs": lambda: get_session_list(user_id=someone.user_id).data,
+        "clients, for programs": lambda: list(newest_clients()[:10]),
+        "trail, first page": page(Event),
+        "trail, 90 % depth": page(Event, before=size // 10),
+        "trail, revoked": page(Event, kind="revoked"),
+        "trail, since yesterday": page(Event, since="1"),
+        "trail of one user": page(Event, user=str(someone.user_id)),
+        "trail, search: account": page(Event, q=someone.user.email),
+        "trail, search: session": page(Event, q=someone.public_id),
     }
 
 

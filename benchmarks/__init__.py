@@ -1,0 +1,4 @@
+"""What sessions cost: ours beside Django's own and beside other packages.
+
+``make bench`` runs every comparison; docs/performance.md says how to read them.
+"""

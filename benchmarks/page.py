@@ -1,0 +1,183 @@
+"""A request on SQLite: statements, instructions, and time of this one process."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from . import callgrind
+from .contenders import (
+    AGAIN,
+    OURS,
+    OURS_ALWAYS,
+    OURS_CACHED,
+    OURS_NEVER,
+    OURS_ORM,
+    PEERS,
+    STOCK,
+    STOCK_CACHED,
+    Contender,
+)
+from .driver import Worker, interleave, note, workers
+from .report import Report
+from .services import redis_answers, sqlite
+
+#: One browser reads, another writes, so that no cache has to forget what the first one reads.
+COUNTED = [
+    ("one", "empty"),
+    ("one", "page"),
+    ("one", "form"),
+    ("two", "write"),
+    ("two", "rewrite"),
+    ("one", "bogus"),
+    ("one", "malformed"),
+    ("left", "dead"),
+    ("old", "superseded"),
+]
+MEASURED = [("one", "empty"), ("one", "page"), ("one", "form"), ("two", "write"), ("one", "bogus")]
+#: Longer than the engine on a cache waits before it trusts it again after a change.
+SETTLE = 16
+#: A person who reads a page every two seconds, with an ACTIVITY_INTERVAL of a minute.
+PAGES_IN_INTERVAL = 30
+
+
+def run(report: Report, *, quick: bool) -> None:
+    contenders = [STOCK, AGAIN, OURS, OURS_NEVER, OURS_ALWAYS]
+    if redis_answers():
+        contenders += [STOCK_CACHED, OURS_CACHED]
+    else:
+        report.say("No Redis answers: nothing is said about cached_db.\n")
+    if not quick:
+        contenders += [OURS_ORM, *PEERS]
+    compare(report, contenders, quick=quick)
+
+
+def compare(
+    report: Report, contenders: list[Contender], *, quick: bool, timed: bool = True
+) -> None:
+    urls = sqlite([contender.name for contender in contenders])
+    with workers(contenders, urls) as started:
+        browsers = {worker.contender.name: sign_in(worker) for worker in started}
+        if OURS_CACHED in contenders:
+            note("waiting for the cache to settle")
+            time.sleep(SETTLE)
+        count_statements(report, started)
+        if OURS_CACHED in contenders:
+            revoke(report, started[contenders.index(OURS_CACHED)])
+        if timed:
+            note("processor time")
+            measure_time(report, started, quick=quick)
+    if callgrind.is_installed():
+        note("instructions, under callgrind")
+        measure_instructions(report, contenders, urls, browsers, quick=quick)
+    else:
+        report.say("valgrind is not installed: no instructions were counted.\n")
+
+
+def sign_in(worker: Worker) -> dict[str, Any]:
+    """Two browsers to measure, one that is about to be revoked, and two old cookies."""
+    worker.prepare(users=3)
+    worker.sign_in("one", users=[0])
+    worker.sign_in("two", users=[1])
+    worker.sign_in("gone", users=[0])
+    worker.sign_in("leaving", users=[0])
+    worker.copy("leaving", to="left")
+    worker.go("leaving", path="/sign-out")
+    if worker.contender.settings.startswith("ours"):
+        worker.sign_in("switched", users=[0])
+        worker.copy("switched", to="old")
+        worker.sign_in("switched", users=[1])
+    found: dict[str, Any] = worker.browsers_as_json()
+    return found
+
+
+def count_statements(report: Report, started: list[Worker]) -> None:
+    report.say("Statements (BEGIN and COMMIT not counted), and how many of them write")
+    rows = []
+    for worker in started:
+        name, cells = worker.contender.name, []
+        own = worker.contender.settings.startswith("ours")
+        for browser, scenario in COUNTED:
+            if browser == "old" and not own:
+                cells.append("-")
+                continue
+            if browser == "one":
+                worker.batch(browser, scenario, 2)  # caches are warm, activity is noted
+            seen = worker.statements(browser, scenario)
+            writes = sum(sql.startswith(("INSERT", "UPDATE", "DELETE")) for sql in seen)
+            cells.append(f"{len(seen)} ({writes})" if writes else str(len(seen)))
+            report.figures[f"{name}.{scenario}.statements"] = len(seen)
+            report.figures[f"{name}.{scenario}.writes"] = writes
+        rows.append([name, *cells])
+    report.table(["", *(scenario for _, scenario in COUNTED)], rows)
+
+
+def revoke(report: Report, worker: Worker) -> None:
+    """A session that the cache knows, ended from outside: is the next request nobody's?"""
+    before = worker.shows("gone")
+    worker.batch("gone", "revoke here", 1)
+    immediate = before != "nobody" and worker.shows("gone") == "nobody"
+    report.figures["cached.revoked.at.once"] = int(immediate)
+    report.say(f"ours cached_db: a revoked session's next request is nobody's: {immediate}\n")
+
+
+def measure_time(report: Report, started: list[Worker], *, quick: bool) -> None:
+    times = interleave(
+        started, MEASURED, rounds=3 if quick else 9, count=40, seconds=15 if quick else 90
+    )
+    report.say(f"Smallest processor time, ratio to stock db (load average {times.load})")
+    rows = []
+    for worker in started:
+        name = worker.contender.name
+        ratios = [times.cpu_ratio((name, *key), (STOCK.name, *key)) for key in MEASURED]
+        rows.append([name, *ratios])
+        for (_, scenario), ratio in zip(MEASURED, ratios, strict=True):
+            report.figures[f"{name}.{scenario}.cpu"] = ratio
+    report.table(["", *(scenario for _, scenario in MEASURED)], rows)
+
+
+def measure_instructions(
+    report: Report,
+    contenders: list[Contender],
+    urls: dict[str, str],
+    browsers: dict[str, Any],
+    *,
+    quick: bool,
+) -> None:
+    wanted = MEASURED
+    if quick:
+        wanted = [key for key in MEASURED if key[1] in ("empty", "page", "write")]
+        contenders = [contender for contender in contenders if contender != AGAIN]
+
+    def count(contender: Contender) -> dict[tuple[str, str], float]:
+        name = contender.name
+        return callgrind.count(contender, urls[name], browsers[name], wanted)
+
+    with ThreadPoolExecutor(2) as pool:
+        found = dict(
+            zip((each.name for each in contenders), pool.map(count, contenders), strict=True)
+        )
+    report.say("Instructions of a request in millions, and as a ratio to stock db")
+    rows = []
+    for name, counts in found.items():
+        cells = []
+        for key in wanted:
+            ratio = counts[key] / found[STOCK.name][key]
+            cells.append(f"{counts[key] / 1e6:.2f} ({ratio:.3f})")
+            report.figures[f"{name}.{key[1]}.instructions"] = ratio
+        rows.append([name, *cells])
+    report.table(["", *(scenario for _, scenario in wanted)], rows)
+    page = ("one", "page")
+    off = found.get(OURS_NEVER.name, found[OURS.name])[page]
+    always = found[OURS_ALWAYS.name][page]
+    average = 1 + (always / off - 1) / PAGES_IN_INTERVAL
+    report.figures["tracking.average"] = average
+    report.say(
+        f"Activity tracking: {always / off:.2f} times the page when it writes; "
+        f"{average:.3f} averaged over {PAGES_IN_INTERVAL} pages in an interval.\n"
+    )
+    if OURS_CACHED.name in found:
+        ratio = found[OURS_CACHED.name][page] / found[STOCK_CACHED.name][page]
+        report.figures["cached.page.instructions"] = ratio
+        report.say(f"ours cached_db: {ratio:.3f} times stock cached_db on the page.\n")
