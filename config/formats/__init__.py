@@ -1,0 +1,1 @@
+"""Dates and times, where Django has no format for a language."""
