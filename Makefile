@@ -12,12 +12,16 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { echo $$python; break; }; done)
 
+# As many processes as the machine has cores; each has a database of its own.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
 .PHONY: help run test test-ecosystem test-sdk test-sdk-here \
 	test-postgresql test-mariadb test-mariadb-repeatable-read test-all stories matrix \
-	conformance conformance-quick lint types format check clean
+	conformance conformance-quick screenshots messages bench bench-check always \
+	lint types format check clean
 
 help:
 	@echo "make run [PORT=8000]  the demo on http://$(HOST):$(PORT)/"
@@ -29,6 +33,11 @@ help:
 	@echo "make stories STEPS=n  so many steps of random stories, told to the engine and to a model"
 	@echo "make matrix           the tests on every Django, each with the Python that it is meant for"
 	@echo "make conformance      Django's own tests, run on our engine; writes docs/conformance.md"
+	@echo "make screenshots      the pictures of docs/user-button.md, from the running demo"
+	@echo "make bench [QUICK=1]  what sessions cost: ours, Django's own, other packages'; the targets"
+	@echo "make bench-page       one comparison; others: accounts, postgresql, rows, load"
+	@echo "make bench-check      has anything become dearer that does not depend on the machine?"
+	@echo "make messages         the words of every language; LANGUAGES=it begins another one"
 	@echo "make lint             ruff, rules and format"
 	@echo "make types            mypy, strict"
 	@echo "make check            all of these"
@@ -42,7 +51,7 @@ run: $(VENV)/demo.stamp
 
 test: $(VENV)/test.stamp
 	@chromium=$$($(BIN)/python -m tests.browser.chromium --install </dev/null) && \
-	CHROMIUM="$$chromium" $(BIN)/python -m pytest $(ARGS)
+	CHROMIUM="$$chromium" $(PYTEST) $(ARGS)
 
 # With other settings, in a run of their own.
 test-ecosystem: $(VENV)/ecosystem.stamp
@@ -59,14 +68,14 @@ test-sdk-here: $(VENV)/clerk.stamp tests/sdk/node_modules/made
 test-postgresql test-mariadb: test-%: $(VENV)/databases.stamp
 	@url=$$($(BIN)/python -m tools.servers $*) && if [ -n "$$url" ]; then \
 	echo "On $$url" && export DATABASE_URL="$$url" && \
-	$(BIN)/python -m pytest -m "not browser" $(ARGS); fi
+	$(PYTEST) -m "not browser" $(ARGS); fi
 
 # MariaDB's own default is stricter than Django's, and takes other locks.
 test-mariadb-repeatable-read: $(VENV)/databases.stamp
 	@url=$$($(BIN)/python -m tools.servers mariadb) && if [ -n "$$url" ]; then \
 	case "$$url" in *\?*) url="$$url&";; *) url="$$url?";; esac && \
 	export DATABASE_URL="$${url}isolation_level=repeatable+read" && echo "On $$DATABASE_URL" && \
-	$(BIN)/python -m pytest tests/test_concurrency.py $(ARGS); fi
+	$(PYTEST) tests/test_concurrency.py $(ARGS); fi
 
 test-all: test test-postgresql test-mariadb test-mariadb-repeatable-read
 
@@ -84,6 +93,29 @@ conformance: $(VENV)/made
 conformance-quick: $(VENV)/made
 	@$(BIN)/python -m tools.conformance --quick
 
+# For names in every script: apt-get install fonts-noto-core fonts-noto-color-emoji fonts-wqy-zenhei
+screenshots: $(VENV)/test.stamp
+	@chromium=$$($(BIN)/python -m tests.browser.chromium --install </dev/null) && \
+	CHROMIUM="$$chromium" $(BIN)/python -m tools.screenshots $(ARGS)
+
+# What can't be installed beside Django alone has an environment of its own.
+BENCH := bench-page bench-accounts bench-postgresql bench-rows bench-load
+.PHONY: $(BENCH)
+PEERS := django user-sessions qsessions allauth demo
+
+bench $(BENCH): $(foreach name,$(PEERS),.bench/$(name)/bench-$(name).stamp)
+	@QUICK=$(QUICK) .bench/django/bin/python -m benchmarks $(filter-out bench,$(@:bench-%=%))
+
+bench-check: .bench/django/bench-django.stamp
+	@.bench/django/bin/python -m benchmarks.check $(ARGS)
+
+.bench/%.stamp: always
+	@$(MAKE) --silent --no-print-directory VENV=$(@D) $@
+
+# Needs GNU gettext: apt-get install gettext
+messages: $(VENV)/demo.stamp
+	@DEBUG=1 $(BIN)/python -m tools.messages $(LANGUAGES)
+
 lint: $(VENV)/lint.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -98,7 +130,7 @@ format: $(VENV)/lint.stamp
 check: test lint types
 
 clean:
-	rm -rf $(VENV) $(VENV)-sdk .nox .hypothesis staticfiles tests/sdk/node_modules \
+	rm -rf $(VENV) $(VENV)-sdk .bench .nox .hypothesis staticfiles tests/sdk/node_modules \
 		.mypy_cache .pytest_cache .ruff_cache
 
 # A stamp is as old as the last complete installation of its requirements.
@@ -111,6 +143,8 @@ $(VENV)/databases.stamp: requirements/postgres.txt requirements/mysql.txt
 $(VENV)/matrix.stamp: requirements/matrix.txt
 $(VENV)/lint.stamp: requirements/lint.txt requirements/test.txt requirements/demo.txt
 $(VENV)/lint.stamp: requirements/matrix.txt
+$(foreach name,$(PEERS),$(VENV)/bench-$(name).stamp): requirements/bench-django.txt
+$(VENV)/bench-demo.stamp: requirements/demo.txt requirements/postgres.txt
 $(VENV)/%.stamp: $(VENV)/made
 	@echo "Installing requirements/$*.txt …"
 	@$(BIN)/python -m pip install --quiet --requirement requirements/$*.txt

@@ -6,7 +6,7 @@ from django.contrib.auth.forms import AdminUserCreationForm
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from multisession.admin import link_to_sessions
+from multisession.admin import link_to_events, link_to_sessions
 
 
 class UserCreationForm(AdminUserCreationForm):
@@ -25,14 +25,14 @@ class UserAdmin(DjangoUserAdmin):
     ordering = ["email"]
     list_display = ["email", "name", "is_staff", "is_active", "last_login"]
     search_fields = ["email", "name"]
-    readonly_fields = ["last_login", "date_joined", "sessions"]
+    readonly_fields = ["last_login", "date_joined", "sessions", "events"]
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
         (
             _("Permissions"),
             {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")},
         ),
-        (_("Dates"), {"fields": ("last_login", "date_joined", "sessions")}),
+        (_("Dates"), {"fields": ("last_login", "date_joined", "sessions", "events")}),
     )
     add_fieldsets = (
         (
@@ -47,3 +47,7 @@ class UserAdmin(DjangoUserAdmin):
     @admin.display(description=_("sessions"))
     def sessions(self, user: User) -> str:
         return link_to_sessions(user)
+
+    @admin.display(description=_("audit trail"))
+    def events(self, user: User) -> str:
+        return link_to_events(user)

@@ -9,11 +9,13 @@ class DemoAccount(NamedTuple):
     email: str
     name: str
     is_staff: bool = False
+    #: A static file.
+    portrait: str = ""
 
 
 ACCOUNTS = (
     DemoAccount("ada@example.com", "Ada Lovelace"),
-    DemoAccount("grace@example.com", "Grace Hopper"),
+    DemoAccount("grace@example.com", "Grace Hopper", portrait="portraits/grace.svg"),
     DemoAccount("alan@example.com", "Alan Turing"),
     DemoAccount("admin@example.com", "Adele Goldberg", is_staff=True),
 )

@@ -22,6 +22,13 @@ def focus(form: forms.BaseForm, name: str) -> None:
     form.fields[name].widget.attrs["autofocus"] = True
 
 
+def focus_when_swapped_in(form: forms.BaseForm) -> None:
+    """Leave the focus to ``user_button.js``: a browser complains of autofocus in a fragment."""
+    for field in form.fields.values():
+        if field.widget.attrs.pop("autofocus", None):
+            field.widget.attrs["data-multisession-focus"] = True
+
+
 def focus_first_error(form: forms.BaseForm) -> None:
     """Let the keyboard start where something has to be mended."""
     wrong = next((name for name in form.fields if name in form.errors), None)
@@ -50,7 +57,19 @@ class SignInForm(auth_forms.AuthenticationForm):
         return ValidationError({"password": super().get_invalid_login_error()})
 
 
-class SignUpForm(auth_forms.BaseUserCreationForm):
+class PasswordErrorMixin:
+    """What is wrong with a password is said where it was typed first."""
+
+    def validate_password_for_user(self, user: User, password_field_name: str = "") -> None:
+        first = "password1" if "password1" in self.fields else "new_password1"  # type: ignore[attr-defined]
+        super().validate_password_for_user(user, first)  # type: ignore[misc]
+
+
+class PasswordForm(PasswordErrorMixin, auth_forms.PasswordChangeForm):
+    """Another password for an account."""
+
+
+class SignUpForm(PasswordErrorMixin, auth_forms.BaseUserCreationForm):
     """A new account."""
 
     class Meta:

@@ -25,7 +25,14 @@ from django.views.generic.edit import FormMixin
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts import demo
-from accounts.forms import ProfileForm, SignInForm, SignUpForm, focus_first_error
+from accounts.forms import (
+    PasswordForm,
+    ProfileForm,
+    SignInForm,
+    SignUpForm,
+    focus_first_error,
+    focus_when_swapped_in,
+)
 from accounts.models import User
 from accounts.requests import DemoRequest, SignedInRequest, wants_partial
 from multisession import passwords
@@ -102,6 +109,8 @@ class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         context["signed_out"] = self.account_that_was_signed_out()
+        if wants_partial(self.request):
+            focus_when_swapped_in(context["form"])
         if settings.DEBUG:
             context |= {"demo_accounts": demo.ACCOUNTS, "demo_password": demo.PASSWORD}
         return context
@@ -157,7 +166,7 @@ class ProfileView(LoginRequiredMixin, SuccessMessageMixin, FocusFirstErrorMixin,
         return User.objects.get(pk=self.request.user.pk)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        password_form = auth_views.PasswordChangeView.form_class(self.request.user)
+        password_form = PasswordForm(self.request.user)
         password_form.fields["old_password"].widget.attrs.pop("autofocus", None)
         return super().get_context_data(
             **kwargs,
@@ -170,6 +179,7 @@ class PasswordView(SuccessMessageMixin, FocusFirstErrorMixin, auth_views.Passwor
     """The password half of the same page. Afterwards it offers to sign out everywhere else."""
 
     request: SignedInRequest
+    form_class = PasswordForm
     template_name = "accounts/profile.html"
     success_url = reverse_lazy("accounts:profile")
     success_message = gettext_lazy("Your password has been changed.")

@@ -58,7 +58,8 @@ def items(name: str, *, default: str = "") -> list[str]:
 def database(name: str, *, default: str, base_dir: Path) -> dict[str, Any]:
     """The entry of DATABASES that a URL like ``postgres://user:secret@host/name`` asks for.
 
-    What stands after the question mark goes to the driver as OPTIONS.
+    What stands after the question mark goes to the driver as OPTIONS; there, 3 is a number and
+    ``true`` is true. CONN_MAX_AGE says how many seconds a connection is kept (docs/performance.md).
     """
     url = urlsplit(os.environ.get(name) or default)
     try:
@@ -71,7 +72,7 @@ def database(name: str, *, default: str, base_dir: Path) -> dict[str, Any]:
         return _sqlite(url, engine, base_dir)
     if url.scheme in {"mysql", "mariadb"}:
         _accept_pymysql()
-    options: dict[str, Any] = dict(parse_qsl(url.query))
+    options = {key: _typed(value) for key, value in parse_qsl(url.query)}
     return {
         "ENGINE": engine,
         "NAME": unquote(url.path.removeprefix("/")),
@@ -80,7 +81,7 @@ def database(name: str, *, default: str, base_dir: Path) -> dict[str, Any]:
         # A socket folder has no place in a host name, so libpq's spelling ?host= works as well.
         "HOST": options.pop("host", None) or url.hostname or "",
         "PORT": str(url.port or ""),
-        "CONN_MAX_AGE": 60,
+        "CONN_MAX_AGE": number("CONN_MAX_AGE", default=60),
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": options,
     }
@@ -101,6 +102,13 @@ def _sqlite(url: SplitResult, engine: str, base_dir: Path) -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         },
     }
+
+
+def _typed(value: str) -> Any:
+    """An option as drivers expect it."""
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    return int(value) if value.isascii() and value.isdigit() else value
 
 
 def _accept_pymysql() -> None:

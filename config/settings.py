@@ -9,7 +9,6 @@ from pathlib import Path
 
 import django
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext_lazy as _
 
 from config import env
 
@@ -58,6 +57,7 @@ MIDDLEWARE = [
     "config.middleware.PrivatePagesMiddleware",
     # multisession: in place of django.contrib.sessions.middleware.SessionMiddleware
     "multisession.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -80,6 +80,7 @@ TEMPLATES = [
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
@@ -99,6 +100,8 @@ MULTISESSION = {
     "CHOOSE_URL": "accounts:choose",
     "PROFILE_URL": "accounts:profile",
     "SESSIONS_URL": "accounts:sessions",
+    "USER_PICTURE": "accounts.menu.picture",
+    "MENU_ITEMS": "accounts.menu.items",
 }
 
 AUTH_USER_MODEL = "accounts.User"
@@ -187,6 +190,7 @@ if TLS:
     CSRF_COOKIE_NAME = "__Host-csrftoken"
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+    LANGUAGE_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = True
     SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", default=365 * 24 * 60 * 60)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
@@ -198,6 +202,22 @@ if TLS:
 # --- Words and times ----------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English"))]
+# Each by its own name, for those who can read no other.
+LANGUAGES = [
+    ("ar", "العربية"),
+    ("de", "Deutsch"),
+    ("en", "English"),
+    ("es", "Español"),
+    ("fr", "Français"),
+    ("ja", "日本語"),
+    ("pt-br", "Português (Brasil)"),
+    ("zh-hans", "简体中文"),
+]
+LOCALE_PATHS = [BASE_DIR / "locale"]  # the demo's own words; the package brings its own
+FORMAT_MODULE_PATH = ["config.formats"]
+# What somebody has chosen is the browser's, not an account's: in a cookie, not in the session.
+LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 TIME_ZONE = "UTC"
 USE_TZ = True

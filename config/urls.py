@@ -2,9 +2,11 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.i18n import set_language
 
 from accounts import home
 from config import views
+from multisession.guard import any_account
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -16,6 +18,8 @@ urlpatterns = [
     path("accounts/", include("accounts.urls")),
     path("multisession/", include("multisession.urls")),  # multisession
     path("v1/", include("multisession.api.urls")),  # multisession: the API for programs
+    # The browser's, whoever is active: no account is asked about it.
+    path("language/", any_account(set_language), name="set_language"),
     path("favicon.ico", views.favicon),
     path("admin/", admin.site.urls),
 ]

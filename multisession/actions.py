@@ -10,8 +10,9 @@ active one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Unpack
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth import logout
@@ -24,11 +25,16 @@ from django.middleware.csrf import rotate_token
 
 from . import guard, signals
 from .backends.db import SessionStore
-from .models import AccountLimitReached, Session, SupersededToken, announce
+from .models import (
+    AccountLimitReached,
+    Cause,
+    Client,
+    Session,
+    SupersededToken,
+    announce,
+)
 
 if TYPE_CHECKING:
-    from django.contrib.auth.base_user import AbstractBaseUser
-
     from .request import MultiSession
 
 
@@ -74,7 +80,7 @@ def set_active(request: HttpRequest, session: Session | str | None) -> Session |
     _announce_change(request, active, found)
     user: Any = found.user
     _put_away_messages(request)
-    store.set_active(found)
+    store.set_active(found, by=user if active is None else active.user)
     request.user = user
     request.auser = _always(user)
     accounts.forget()
@@ -89,7 +95,7 @@ def sign_out(request: HttpRequest, session: Session | str) -> Session:
 
     Of the active one, this is Django's ``logout()``. Raises SessionNotFound.
     """
-    accounts = _accounts(request)
+    store, accounts = _store(request), _accounts(request)
     active, found = accounts.session, _find(accounts, session)
     if not found.is_live:
         raise SessionNotFound("This account is signed out.")
@@ -98,7 +104,8 @@ def sign_out(request: HttpRequest, session: Session | str) -> Session:
         request.auser = _always(request.user)
         found.status = Session.Status.ENDED
     else:
-        found.end(by=_actor(request))
+        with _client_locked(request, found):
+            found.end(by=_actor(request), origin=store.origin)
     accounts.forget()
     return found
 
@@ -121,7 +128,7 @@ def sign_out_all(request: HttpRequest) -> list[Session]:
             return []  # Its accounts are behind a newer cookie.
         everything = Session.objects.using(store.using).visible_to(token)
         anybody = store.row is not None or everything.remembered().exists()
-        ended = everything.remove_all(by=by)
+        ended = everything.remove_all(by=by, origin=store.origin)
         if not anybody:
             return []  # A late request: the accounts it knew have gone, perhaps to a newer cookie.
         everything.visitors().delete()
@@ -145,15 +152,19 @@ def forget(request: HttpRequest, session: Session | str) -> Session:
     return found
 
 
-def revoke(session: Session, *, by: AbstractBaseUser | None = None) -> bool:
-    """End a session from outside. Its next request is nobody's. Returns whether it was live."""
-    return session.revoke(by=by)
+def revoke(session: Session, **cause: Unpack[Cause]) -> bool:
+    """End a session from outside. Its next request is nobody's. Returns whether it was live.
+
+    For the audit trail: ``by`` is a user or the name of a program, ``origin`` where it came from
+    (``Origin.of(request)``).
+    """
+    return session.revoke(**cause)
 
 
-def revoke_all(sessions: Iterable[Session], *, by: AbstractBaseUser | None = None) -> int:
+def revoke_all(sessions: Iterable[Session], **cause: Unpack[Cause]) -> int:
     """End many at once, in a constant number of statements. Returns how many were live."""
     keys = [session.pk for session in sessions]
-    return len(Session.objects.filter(pk__in=keys).close(Session.Status.REVOKED, by=by))
+    return len(Session.objects.filter(pk__in=keys).close(Session.Status.REVOKED, **cause))
 
 
 def touch(request: HttpRequest) -> bool:
@@ -206,10 +217,20 @@ def _announce_change(
 
 def _remove(request: HttpRequest, session: Session) -> None:
     """Take an account off the list: also where it is remembered from earlier sign-ins."""
-    token = _store(request).token
-    if token is not None:
-        mine = Session.objects.visible_to(token).filter(user=session.user)
-        mine.remove_all(by=_actor(request))
+    store = _store(request)
+    if store.token is not None:
+        mine = Session.objects.visible_to(store.token).filter(user=session.user)
+        with _client_locked(request, session):
+            mine.remove_all(by=_actor(request), origin=store.origin)
+
+
+@contextmanager
+def _client_locked(request: HttpRequest, session: Session) -> Iterator[None]:
+    """The client before its sessions, as everywhere: no two requests wait for each other."""
+    using = _store(request).using
+    with transaction.atomic(using=using):
+        Client.lock_if_there(session.client_id, using=using)
+        yield
 
 
 def _leave_active(request: HttpRequest, *, forget: bool = False, stay: bool = False) -> None:

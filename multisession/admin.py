@@ -20,33 +20,42 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import FieldDoesNotExist, PermissionDenied, ValidationError
-from django.core.paginator import Paginator
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, path, reverse
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
-from django.utils.formats import date_format, number_format
-from django.utils.html import format_html, format_html_join
-from django.utils.http import urlencode
+from django.utils.formats import date_format
+from django.utils.html import format_html_join
+from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from . import actions, admin_pages
-from .admin_pages import BY_CLOCK, BY_KEY
+from .admin_events import link_to_events
+from .admin_list import (
+    ChosenFilter,
+    PagedList,
+    SinceFilter,
+    UserFilter,
+    link_to,
+    user_has_field,
+)
+from .admin_pages import BY_CLOCK, BY_KEY, BY_SIGN_IN
 from .browsers import FAMILIES, browser_name
-from .models import Client, Session, SessionQuerySet
+from .models import Cause, Client, Event, Session, SessionQuerySet
+from .origin import Origin
+
+__all__ = ["SessionAdmin", "link_to_events", "link_to_sessions"]
 
 if TYPE_CHECKING:
     SessionAdminBase = admin.ModelAdmin[Session]
 else:  # Generic for the type checker only.
     SessionAdminBase = admin.ModelAdmin
-
-BEFORE, AFTER = "before", "after"
 
 #: A search shows the sessions of no more users than this.
 MOST_USERS = 50
@@ -59,11 +68,7 @@ def link_to_sessions(user: Any) -> str:
     """A link to the sessions of a user: for a read-only field on that user's own admin page."""
     if user is None or user.pk is None:
         return "–"
-    try:
-        url = _filter_url("user", user.pk)
-    except NoReverseMatch:  # a site that has taken this list out
-        return "–"
-    return format_html('<a href="{}">{}</a>', url, _("Where this user is signed in"))
+    return link_to("session", _("Where this user is signed in"), user=user.pk)
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -80,41 +85,6 @@ class StatusFilter(admin.SimpleListFilter):
         if value not in Session.Status.values:
             return queryset
         return queryset.with_current_status(value)
-
-
-class ChosenFilter(admin.SimpleListFilter):
-    """By one of very many, chosen by a link elsewhere: shown here only to be taken back."""
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        value = self.value()
-        return [(value, self.name_of(value))] if value else []
-
-    def name_of(self, value: str) -> str:
-        return value
-
-
-class UserFilter(ChosenFilter):
-    title = _("user")
-    parameter_name = "user"
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        key = self._key()
-        if not self.value():
-            return queryset
-        return queryset.none() if key is None else queryset.filter(user_id=key)
-
-    def name_of(self, value: str) -> str:
-        key = self._key()
-        user = None if key is None else get_user_model()._base_manager.filter(pk=key).first()
-        return str(user or value)
-
-    def _key(self) -> Any:
-        try:
-            key = get_user_model()._meta.pk.to_python(self.value())
-        except ValidationError:
-            return None
-        too_long = isinstance(key, int) and not 0 <= key < 2**63
-        return None if too_long or "\x00" in str(key) else key
 
 
 class ClientFilter(ChosenFilter):
@@ -146,29 +116,6 @@ class BrowserFilter(admin.SimpleListFilter):
         return queryset.filter(any_sign)
 
 
-class SignedInFilter(admin.SimpleListFilter):
-    title = _("signed in")
-    parameter_name = "since"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            ("1", _("Past 24 hours")),
-            ("7", _("Past 7 days")),
-            ("30", _("Past 30 days")),
-            ("365", _("Past year")),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        value = self.value()
-        if value not in ("1", "7", "30", "365"):
-            return queryset
-        since = timezone.now() - datetime.timedelta(days=int(value))
-        return queryset.filter(created_at__gte=since)
-
-
-FILTERS = (StatusFilter, SignedInFilter, BrowserFilter, UserFilter, ClientFilter)
-
-
 def of_client(queryset: Any, public_id: str) -> Any:
     """Through the client's key, so that the index on it gives the rows in their order."""
     found = Client.objects.filter(public_id=public_id) if "\x00" not in public_id else []
@@ -176,81 +123,27 @@ def of_client(queryset: Any, public_id: str) -> Any:
     return queryset.filter(client_id__in=keys) if keys else queryset.none()
 
 
-class SessionList(ChangeList):
-    """Django's, with pages found by a cursor in place of a number."""
+class SignedInFilter(SinceFilter):
+    title = _("signed in")
+    field = "created_at"
 
-    page: admin_pages.Page
+
+FILTERS = (StatusFilter, SignedInFilter, BrowserFilter, UserFilter, ClientFilter)
+
+
+class SessionList(PagedList):
     queryset: SessionQuerySet
-    root_queryset: SessionQuerySet
-
-    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        given = request.GET
-        self.before, self.after = given.get(BEFORE, ""), given.get(AFTER, "")
-        # Whatever is left over in the query, the list takes for a filter.
-        rest = given.copy()
-        rest.pop(BEFORE, None)
-        rest.pop(AFTER, None)
-        request.GET = rest  # type: ignore[assignment]
-        try:
-            super().__init__(request, *args, **kwargs)
-        finally:
-            request.GET = given
-
-    def get_results(self, request: HttpRequest) -> None:
-        self.page = admin_pages.page_of(
-            self.queryset,
-            self.list_per_page,
-            order=self.order,
-            before=self.before,
-            after=self.after,
-        )
-        rows = self.page.rows
-        self.result_list = rows
-        # Only what is on this page can be selected in it.
-        self.result_count = self.full_result_count = len(rows)
-        self.show_full_result_count = False
-        self.show_admin_actions = bool(rows)
-        self.can_show_all = self.multi_page = False
-        # Nothing asks it for a page, but the list has to have one.
-        self.paginator = Paginator(rows, self.list_per_page)
 
     @property
     def order(self) -> admin_pages.Order:
-        if self.query or self.params.get("user") or self.params.get("client"):
+        if self.query or self.params.get("client"):
             return BY_KEY  # Few rows, and an index that has them in this order.
+        if self.params.get("user"):
+            return BY_SIGN_IN
         return BY_CLOCK.get(self.params.get("status", ""), BY_KEY)
 
-    @property
-    def is_narrowed(self) -> bool:
-        return bool(self.query or self.get_filters_params())
-
-    def total(self) -> str:
-        """How many sessions there are, as far as that is known for nothing."""
-        if self.page.is_all:
-            total = admin_pages.Total(len(self.page.rows))
-        elif self.is_narrowed:
-            total = admin_pages.Total(self.list_per_page, is_more=True)
-        else:
-            total = admin_pages.total_of(self.root_queryset)
-        text = ngettext("%(count)s session", "%(count)s sessions", total.number)
-        if total.is_about:
-            text = gettext("about %(count)s sessions")
-        if total.is_more:
-            text = gettext("more than %(count)s sessions")
-        return text % {"count": number_format(total.number, force_grouping=True)}
-
-    def newer_link(self) -> str:
-        return self._link(AFTER, self.page.newer)
-
-    def older_link(self) -> str:
-        return self._link(BEFORE, self.page.older)
-
-    def query_string(self) -> str:
-        """The filters and the search, for a page that works on the same sessions."""
-        return self.get_query_string()
-
-    def _link(self, name: str, cursor: str) -> str:
-        return self.get_query_string({name: cursor}) if cursor else ""
+    def number(self, count: int) -> str:
+        return ngettext("%(count)s session", "%(count)s sessions", count)
 
 
 @admin.register(Session)
@@ -296,7 +189,7 @@ class SessionAdmin(SessionAdminBase):
         # Nothing here shows the data of a session, so nothing here reads it.
         found = Session.objects.accounts().defer("session_data").order_by("-pk")
         person: Any = request.user
-        if self.shows_superusers or not _has_field("is_superuser") or person.is_superuser:
+        if self.shows_superusers or not user_has_field("is_superuser") or person.is_superuser:
             return found
         return found.filter(user__is_superuser=False)
 
@@ -315,7 +208,7 @@ class SessionAdmin(SessionAdminBase):
         user_model = get_user_model()
         email = getattr(user_model, "get_email_field_name", lambda: "email")()
         names = dict.fromkeys([user_model.USERNAME_FIELD, email])
-        return [name for name in names if _has_field(name) and _is_indexed(name)]
+        return [name for name in names if user_has_field(name) and _is_indexed(name)]
 
     @property
     def search_help_text(self) -> str:  # type: ignore[override]
@@ -357,7 +250,11 @@ class SessionAdmin(SessionAdminBase):
         found = get_user_model()._base_manager.filter(wanted).order_by()
         keys = list(found.values_list("pk", flat=True)[: MOST_USERS + 1])
         if len(keys) > MOST_USERS:
-            text = _("More than %(count)d users match: these are not all. Type more of the name.")
+            text = ngettext(
+                "More than %(count)d user matches: these are not all. Type more of the name.",
+                "More than %(count)d users match: these are not all. Type more of the name.",
+                MOST_USERS,
+            )
             messages.warning(request, text % {"count": MOST_USERS}, fail_silently=True)
         return keys[:MOST_USERS]
 
@@ -377,11 +274,11 @@ class SessionAdmin(SessionAdminBase):
 
     @admin.display(description=_("user"))
     def of_user(self, session: Session) -> str:
-        return _filter_link("user", session.user_id, session.user)
+        return link_to("session", session.user, user=session.user_id)
 
     @admin.display(description=_("client"))
     def of_client(self, session: Session) -> str:
-        return _filter_link("client", session.client.public_id, session.client.public_id)
+        return link_to("session", session.client.public_id, client=session.client.public_id)
 
     @admin.display(description=_("story"))
     def story(self, session: Session) -> str:
@@ -401,20 +298,31 @@ class SessionAdmin(SessionAdminBase):
         )
 
     def events_of(self, session: Session) -> Iterator[tuple[datetime.datetime, str]]:
-        """The parts of the story: when, and what. Another record of events adds its own here."""
-        place = {"browser": browser_name(session.client.user_agent)}
-        yield session.created_at, gettext("Signed in: %(browser)s") % place
+        """The parts of the story: when, and what."""
+        recorded = list(Event.objects.filter(session_id=session.public_id).order_by("-pk")[:100])
+        kinds = {event.kind for event in recorded}
+        if Event.Kind.SIGNED_IN not in kinds:
+            place = {"browser": browser_name(session.client.user_agent)}
+            yield session.created_at, gettext("Signed in: %(browser)s") % place
         if session.last_active_at > session.created_at:
             place = {"address": session.ip_address or gettext("an unknown address")}
             yield session.last_active_at, gettext("Last active, from %(address)s") % place
+        for event in recorded:
+            yield event.at, _told(event)
+        # What is not on record: the trail is off, or nobody has noticed it yet.
         status = session.current_status
         over = {Session.Status.EXPIRED, Session.Status.ABANDONED}
-        if status in over:
+        if status in over and not over & kinds:
             yield session.expire_at, gettext("Expired")
-            if status == Session.Status.ABANDONED:
-                yield session.abandon_at, gettext("Abandoned")
-        elif status != Session.Status.ACTIVE:
+        if status == Session.Status.ABANDONED and status not in kinds:
+            yield session.abandon_at, gettext("Abandoned")
+        if status not in {Session.Status.ACTIVE, *over}:
             yield session.updated_at, gettext("Ended: %(status)s") % {"status": status.label}
+            if status not in kinds:
+                yield from self._noted(session)
+
+    def _noted(self, session: Session) -> Iterator[tuple[datetime.datetime, str]]:
+        """What the admin's own log says."""
         entries = LogEntry.objects.filter(
             content_type=ContentType.objects.get_for_model(Session), object_id=str(session.pk)
         )
@@ -430,7 +338,7 @@ class SessionAdmin(SessionAdminBase):
             query = request.META.get("QUERY_STRING", "")
             return redirect(f"{_url('revoke')}?{query}")
         live = list(queryset.live())
-        count = actions.revoke_all(live, by=request.user)  # type: ignore[arg-type]
+        count = actions.revoke_all(live, **_cause(request))
         self._note(request, live)
         self._say_how_many(request, count)
         return None
@@ -442,7 +350,7 @@ class SessionAdmin(SessionAdminBase):
         if session is None:
             raise Http404
         if request.method == "POST":
-            ended = actions.revoke(session, by=request.user)  # type: ignore[arg-type]
+            ended = actions.revoke(session, **_cause(request))
             if ended:
                 self._note(request, [session])
             self._say_how_many(request, int(ended))
@@ -467,7 +375,7 @@ class SessionAdmin(SessionAdminBase):
         if request.method == "POST":
             count = 0
             for ended in admin_pages.revoke_in_batches(
-                found, by=request.user, up_to=_number(request.POST.get("up_to"))
+                found, up_to=_number(request.POST.get("up_to")), **_cause(request)
             ):
                 self._note(request, ended)
                 count += len(ended)
@@ -604,30 +512,30 @@ class SessionAdmin(SessionAdminBase):
         return request.user.has_perm("multisession.revoke_session")
 
 
+def _told(event: Event) -> str:
+    """An event in the story of its own session."""
+    what = capfirst(event.get_kind_display())
+    if event.actor and event.actor_id != event.user_id:
+        what = gettext("%(what)s (%(who)s)") % {"what": what, "who": event.actor}
+    if event.kind == Event.Kind.SIGNED_IN and event.user_agent:
+        what = f"{what}: {browser_name(event.user_agent)}"
+    return what
+
+
+def _cause(request: HttpRequest) -> Cause:
+    """Who did it, and from where, for the audit trail."""
+    person: Any = request.user
+    return {"by": person, "origin": Origin.of(request)}
+
+
 def _url(name: str, *args: Any) -> str:
     return reverse(f"admin:multisession_session_{name}", args=args)
-
-
-def _filter_link(name: str, value: Any, text: Any) -> str:
-    return format_html('<a href="{}">{}</a>', _filter_url(name, value), text)
-
-
-def _filter_url(name: str, value: Any) -> str:
-    return f"{_url('changelist')}?{urlencode({name: value})}"
 
 
 def _number(given: str | None) -> int:
     """A primary key from a form; 0, which is none, for anything else."""
     text = given or ""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
-
-
-def _has_field(name: str) -> bool:
-    try:
-        get_user_model()._meta.get_field(name)
-    except FieldDoesNotExist:
-        return False
-    return True
 
 
 def _is_indexed(name: str) -> bool:

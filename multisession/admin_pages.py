@@ -13,14 +13,14 @@ import datetime
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 from django.db import connections
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from .models import Session, SessionQuerySet
+from .models import Cause, Session, SessionQuerySet
 
 #: Where the total is counted, it is counted up to here.
 MOST_COUNTED = 1_000
@@ -59,6 +59,8 @@ class Order:
 
 
 BY_KEY = Order()
+#: As ``get_session_list`` sorts; a user's sessions have an index for it.
+BY_SIGN_IN = Order("created_at")
 BY_CLOCK = {
     Session.Status.EXPIRED.value: Order("expire_at", ("active", "expired")),
     Session.Status.ABANDONED.value: Order("abandon_at", ("active", "expired", "abandoned")),
@@ -69,7 +71,7 @@ BY_CLOCK = {
 class Page:
     """Some rows, and the cursors of the pages beside them; empty where there is none."""
 
-    rows: list[Session]
+    rows: list[Any]
     newer: str = ""
     older: str = ""
 
@@ -79,7 +81,7 @@ class Page:
 
 
 def page_of(
-    found: SessionQuerySet, size: int, *, order: Order = BY_KEY, before: str = "", after: str = ""
+    found: QuerySet[Any], size: int, *, order: Order = BY_KEY, before: str = "", after: str = ""
 ) -> Page:
     """The page of older rows that ends ``before`` a cursor, or of newer ones that begins after it.
 
@@ -101,7 +103,7 @@ def page_of(
     )
 
 
-def cursor(order: Order, row: Session) -> str:
+def cursor(order: Order, row: Any) -> str:
     """Where in the list a row stands."""
     if order.field == "pk":
         return str(row.pk)
@@ -125,8 +127,8 @@ def _read(order: Order, given: str) -> Place | None:
 
 
 def _nearest(
-    found: SessionQuerySet, order: Order, size: int, place: Place | None, *, newer: bool = False
-) -> list[Session]:
+    found: QuerySet[Any], order: Order, size: int, place: Place | None, *, newer: bool = False
+) -> list[Any]:
     """The ``size`` rows next to a place, the nearest first."""
     sign, side = ("", "gt") if newer else ("-", "lt")
     if place is not None:
@@ -139,7 +141,7 @@ def _nearest(
     return rows[:size]
 
 
-def _of_status(found: SessionQuerySet, order: Order, status: str) -> SessionQuerySet:
+def _of_status(found: QuerySet[Any], order: Order, status: str) -> QuerySet[Any]:
     part = found.filter(status=status)
     if status in ("active", "expired"):
         # Follows from the filter; said once more, so that the index is entered at this moment.
@@ -165,26 +167,26 @@ class Total:
     is_more: bool = False
 
 
-def total_of(everything: SessionQuerySet) -> Total:
+def total_of(everything: QuerySet[Any]) -> Total:
     """Of the whole list: what PostgreSQL believes, elsewhere counted as far as is quick.
 
     The belief includes visitors' sessions.
     """
-    believed = _believed_rows(everything.db)
+    believed = _believed_rows(everything)
     if believed > MOST_COUNTED:
         return Total(believed, is_about=True)
     counted = everything.order_by("-pk")[: MOST_COUNTED + 1].count()
     return Total(min(counted, MOST_COUNTED), is_more=counted > MOST_COUNTED)
 
 
-def _believed_rows(alias: str) -> int:
-    connection = connections[alias]
+def _believed_rows(everything: QuerySet[Any]) -> int:
+    connection = connections[everything.db]
     if connection.vendor != "postgresql":
         return 0
     with connection.cursor() as db:
         db.execute(
             "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass",
-            [connection.ops.quote_name(Session._meta.db_table)],
+            [connection.ops.quote_name(everything.model._meta.db_table)],
         )
         row = db.fetchone()
     return int(row[0]) if row else 0
@@ -201,7 +203,9 @@ def in_chunks(found: SessionQuerySet) -> Iterator[Session]:
         rows = list(rest.filter(pk__lt=rows[-1].pk)[:CHUNK])
 
 
-def revoke_in_batches(found: SessionQuerySet, *, by: Any, up_to: int) -> Iterator[list[Session]]:
+def revoke_in_batches(
+    found: SessionQuerySet, *, up_to: int, **cause: Unpack[Cause]
+) -> Iterator[list[Session]]:
     """Revoke what is live among these, no newer than the key ``up_to``. Yields what it ended.
 
     Some hundred at a time: each batch is a transaction, so no lock is held for long.
@@ -213,7 +217,7 @@ def revoke_in_batches(found: SessionQuerySet, *, by: Any, up_to: int) -> Iterato
         if not keys:
             return
         last = keys[-1]
-        yield Session.objects.filter(pk__in=keys).close(Session.Status.REVOKED, by=by)
+        yield Session.objects.filter(pk__in=keys).close(Session.Status.REVOKED, **cause)
 
 
 def as_csv(found: SessionQuerySet) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -16,6 +17,7 @@ from django.utils.encoding import iri_to_uri
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from .conf import settings
+from .items import MenuItem, as_items, items_of_setting
 from .request import MultiSessionRequest
 
 #: A Location header much longer than this is refused somewhere on the way (and by Django).
@@ -24,35 +26,59 @@ LONGEST_URL = 2000
 SALT = "multisession.menu"
 
 
+#: Where the panel opens, seen from its button.
+PLACEMENTS = ("bottom-end", "bottom-start", "top-end", "top-start")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The keywords of ``{% user_button %}`` that the menu, loaded later, must know too.
+    """The keywords of ``{% user_button %}``, for what is loaded later and must know them too.
 
-    Each is a URL, a URL name or None; None stands for the setting.
+    Each URL is one, a URL name or None; None stands for the setting. Raises ``ValueError`` for a
+    placement that does not exist.
     """
 
+    show_name: bool = False
+    default_open: bool = False
+    placement: str = "bottom-end"
     sign_in_url: str | None = None
     after_switch_url: str | None = None
     after_sign_out_url: str | None = None
     after_sign_out_one_url: str | None = None
     profile_url: str | None = None
     sign_in_partial: bool = False
+    items: tuple[MenuItem, ...] = ()
 
-    def query(self) -> str:
-        """These options for the menu's URL: signed, so that no link can make up its own menu."""
-        given = {name: value for name, value in asdict(self).items() if value}
-        return "?" + urlencode({"options": signing.dumps(given, salt=SALT)}) if given else ""
+    def __post_init__(self) -> None:
+        if self.placement not in PLACEMENTS:
+            raise ValueError(
+                f"user_button: placement is {self.placement!r}; "
+                f"it must be one of {', '.join(PLACEMENTS)}."
+            )
+
+    def query(self, **more: str) -> str:
+        """These options for a URL: signed, so that no link can make up its own menu.
+
+        Without a time stamp, so that the same page has the same URL whenever it is drawn.
+        ``more``: what else stands in that query.
+        """
+        unlike = asdict(type(self)())
+        given = {name: value for name, value in asdict(self).items() if value != unlike[name]}
+        if given:
+            more["options"] = signing.Signer(salt=SALT).sign_object(given, compress=True)
+        return "?" + urlencode(more) if more else ""
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Options:
         """The options that ``query()`` wrote; the defaults for anything else."""
         try:
-            given = signing.loads(query.get("options", ""), salt=SALT)
+            given = signing.Signer(salt=SALT).unsign_object(query.get("options", ""))
         except signing.BadSignature:
             return cls()
         # A deployment may serve a menu whose button an older release rendered.
         known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in given.items() if name in known})
+        kept = {name: value for name, value in given.items() if name in known}
+        return cls(**{**kept, "items": as_items(kept.get("items", ()))})
 
 
 def is_htmx(request: MultiSessionRequest) -> bool:
@@ -96,11 +122,14 @@ def sign_in_link(url: str | None, **parameters: str) -> str:
 def menu_context(request: MultiSessionRequest, options: Options) -> dict[str, Any]:
     """What every part of the menu needs. Touches the active session only: no query."""
     profile_url = options.profile_url or settings.PROFILE_URL
+    session = request.multisession.session
+    whose = {"session": session.public_id} if session else {}
+    items = [*items_of_setting(request), *options.items] if session else []
     return {
         "request": request,
-        "session": request.multisession.session,
+        "session": session,
         "multiple": settings.MULTIPLE,
-        "menu_url": reverse("multisession:menu") + options.query(),
+        "menu_url": reverse("multisession:menu") + options.query(**whose),
         "choose_url": resolve_url(settings.CHOOSE_URL),
         "profile_url": resolve_url(profile_url) if profile_url else "",
         "add_account_url": sign_in_link(options.sign_in_url, next=current_page(request)),
@@ -108,6 +137,19 @@ def menu_context(request: MultiSessionRequest, options: Options) -> dict[str, An
         "after_switch_url": _resolved(options.after_switch_url),
         "after_sign_out_url": _resolved(options.after_sign_out_url),
         "sign_out_next": _resolved(options.after_sign_out_one_url),
+        "items_before": [item for item in items if item.place == "before"],
+        "items_after": [item for item in items if item.place == "after"],
+    }
+
+
+def button_context(request: MultiSessionRequest, options: Options) -> dict[str, Any]:
+    """What the button itself needs, with the part of its menu that stands in the page."""
+    return menu_context(request, options) | {
+        "show_name": options.show_name,
+        "default_open": options.default_open,
+        "placement": options.placement,
+        # Several buttons may share a page, and a page may fetch another one later.
+        "button_id": f"ms-button-{secrets.token_hex(4)}",
     }
 
 

@@ -25,7 +25,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import http_date
 
-from . import cookies, guard, offers, refusal, tokens
+from . import cookies, guard, offers, refusal, request_user, tokens
 from .backends.db import SessionStore
 from .request import MultiSession
 
@@ -52,6 +52,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         """Never act as the wrong account: see guard.py."""
         if not isinstance(getattr(request, "session", None), SessionStore):
             return None
+        request_user.install(request)
         guard.bind(request)
         wrong = guard.check(request, view)
         return None if wrong is None else refusal.answer(request, wrong)
@@ -66,24 +67,17 @@ class SessionMiddleware(stock.SessionMiddleware):
             return super().process_response(request, response)
         self._save(request, store, response)
         guard.finish(request, response)
-        name = django_settings.SESSION_COOKIE_NAME
-        sent = cookies.read(request, name)
         if store.rotated:
-            if store.is_sendable:
-                self._set_cookie(store, response)
-        elif store.flushed and sent is not None and (store.emptied or not tokens.is_token(sent)):
+            self._set_cookie(store, response)
+        elif store.flushed and self._may_delete_cookie(request, store):
             response.delete_cookie(
-                name,
+                django_settings.SESSION_COOKIE_NAME,
                 path=django_settings.SESSION_COOKIE_PATH,
                 domain=django_settings.SESSION_COOKIE_DOMAIN,
                 samesite=_samesite(),
             )
             patch_vary_headers(response, ("Cookie",))
-        elif (
-            django_settings.SESSION_SAVE_EVERY_REQUEST
-            and response.status_code < 500
-            and store.exists(store.session_key)
-        ):
+        elif django_settings.SESSION_SAVE_EVERY_REQUEST and response.status_code < 500:
             self._set_cookie(store, response)
         if store.accessed:
             patch_vary_headers(response, ("Cookie",))
@@ -108,13 +102,20 @@ class SessionMiddleware(stock.SessionMiddleware):
             if active is not None:
                 active.touch(ip_address=store.ip_address)
 
+    def _may_delete_cookie(self, request: HttpRequest, store: SessionStore) -> bool:
+        """After a flush(): there is a cookie, and nothing is behind it any more."""
+        sent = cookies.read(request, django_settings.SESSION_COOKIE_NAME)
+        return sent is not None and (store.emptied or not tokens.is_token(sent))
+
     def _set_cookie(self, store: SessionStore, response: HttpResponse) -> None:
-        max_age = store.cookie_age()
+        cookie = store.cookie()
+        if cookie is None:
+            return
         response.set_cookie(
             django_settings.SESSION_COOKIE_NAME,
-            str(store.session_key),
-            max_age=max_age,
-            expires=None if max_age is None else http_date(time.time() + max_age),
+            cookie.value,
+            max_age=cookie.max_age,
+            expires=None if cookie.max_age is None else http_date(time.time() + cookie.max_age),
             domain=django_settings.SESSION_COOKIE_DOMAIN,
             path=django_settings.SESSION_COOKIE_PATH,
             secure=django_settings.SESSION_COOKIE_SECURE or False,

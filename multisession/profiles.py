@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.utils.module_loading import import_string
 
@@ -32,6 +33,8 @@ class Profile:
     initials: str
     #: 0..11, the same for a user for ever, whatever becomes of the name.
     hue: int
+    #: URL of a picture to show in their place; empty if there is none.
+    picture: str = ""
 
     @property
     def label(self) -> str:
@@ -48,7 +51,25 @@ def profile_of(user: Any) -> Profile:
         initials=initials(name or identifier),
         # The key, not the name: somebody who marries keeps the colour.
         hue=zlib.crc32(str(user.pk).encode()) % HUES,
+        picture=picture_of(user),
     )
+
+
+def picture_of(user: Any) -> str:
+    """The URL that the setting ``USER_PICTURE`` finds; empty for none, and for one that is unsafe.
+
+    Safe are http(s) and paths on this site. A picture is often what a user has typed in.
+    """
+    setting = settings.USER_PICTURE
+    if not setting:
+        return ""
+    picture = import_string(setting)(user) if "." in setting else getattr(user, setting, "")
+    if callable(picture):
+        picture = picture()
+    if not picture:  # also what an empty file field is
+        return ""
+    url = str(getattr(picture, "url", picture))
+    return url if _is_safe(url) else ""
 
 
 def name_and_identifier(user: Any) -> tuple[str, str]:
@@ -79,6 +100,15 @@ def initials(text: str) -> str:
 def _labeller() -> Callable[[Any], tuple[str, str]]:
     path = settings.USER_LABEL
     return import_string(path) if path else name_and_identifier
+
+
+def _is_safe(url: str) -> bool:
+    if any(character.isspace() or unicodedata.category(character) == "Cc" for character in url):
+        return False
+    try:
+        return urlsplit(url).scheme in {"", "http", "https"}
+    except ValueError:
+        return False
 
 
 def _tidy(text: Any) -> str:
@@ -116,7 +146,13 @@ def _extends(cluster: str, character: str) -> bool:
         or character == ZERO_WIDTH_JOINER
         or cluster.endswith(ZERO_WIDTH_JOINER)
         or "\U0001f3fb" <= character <= "\U0001f3ff"  # skin tones
+        or "\U000e0020" <= character <= "\U000e007f"  # the flags of Scotland, Wales, England
+        or (_is_virama(cluster[-1]) and character.isalpha())  # the two halves of क्ष
     )
+
+
+def _is_virama(character: str) -> bool:
+    return unicodedata.combining(character) == 9
 
 
 def _is_regional(character: str) -> bool:

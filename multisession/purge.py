@@ -1,107 +1,161 @@
 """Remove what has no further use: the work of ``manage.py clearsessions``.
 
 In batches, each a transaction of its own, so that nobody waits for a million rows; what was done
-before an interruption is done.
+before an interruption is done, and the next run goes on from there.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
 from django.db import router, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from .conf import settings
-from .models import SUPERSEDED_MEMORY, Client, Session, Token
+from .models import SUPERSEDED_MEMORY, Client, Event, Session, Token
 
 #: Rows that one transaction deletes or changes.
 BATCH = 10_000
 
+#: What ends a session of these statuses is the clock, at ``expire_at``; any other, a change.
+BY_CLOCK = (Session.Status.ACTIVE, Session.Status.EXPIRED, Session.Status.ABANDONED)
+
+#: Called with a step, its rows so far, and how many there were when it began.
+Progress = Callable[[str, int, int], None]
+#: The rows of a step, and the work on some of them, which returns of how many it was done.
+Step = tuple[QuerySet[Any], Callable[[Any], int]]
+
 
 @dataclass
 class Purged:
-    """How many rows each step found."""
+    """How many rows each step found, in the order of the steps."""
 
+    #: Visitors' data that has expired: deleted.
     visitors: int = 0
+    #: Sessions that ended long ago: deleted.
     sessions: int = 0
+    #: Sessions that the clock has ended: their status says so, and it is on record.
+    marked: int = 0
+    #: Sessions that ended a while ago: what was left of their data and their address is erased.
     details: int = 0
+    #: Clients on which nothing has happened since: what the browser called itself is erased.
+    browsers: int = 0
+    #: Tokens that were superseded: deleted.
     tokens: int = 0
+    #: Clients without any session: deleted.
     clients: int = 0
+    #: The audit trail, after its time: deleted.
+    events: int = 0
+    #: Events a while ago: where they came from is erased.
+    origins: int = 0
 
 
 def purge(
     *,
     dry_run: bool = False,
     batch: int = BATCH,
-    progress: Callable[[str, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Purged:
     """Delete visitors' expired data, sessions that ended long ago, and clients without any.
 
-    Earlier, the IP address and whatever data is left of an ended session are erased. ``batch`` is
-    the most rows of one transaction, ``progress`` is called with a step and its rows so far.
-    ``dry_run`` only counts.
+    Earlier, the IP address and whatever data is left of an ended session are erased, and what the
+    clock has ended is marked so. ``batch`` is the most rows of one transaction. ``dry_run`` only
+    counts.
     """
-    now = timezone.now()
-    old = now - datetime.timedelta(seconds=settings.RETENTION)
-    stale = now - datetime.timedelta(seconds=settings.DETAILS_RETENTION)
-    over = Q(status=Session.Status.ACTIVE, expire_at__lte=old)
-    ended_before = Q(updated_at__lte=old) & ~Q(status=Session.Status.ACTIVE)
-    erasable = Q(expire_at__lte=stale) | (
-        Q(updated_at__lte=stale) & ~Q(status=Session.Status.ACTIVE)
-    )
     using = router.db_for_write(Session)
-    sessions = Session.objects.using(using)
-    clients = Client.objects.using(using).filter(created_at__lte=old)
-    steps: dict[str, tuple[QuerySet[Any], dict[str, Any] | None]] = {
-        "visitors": (sessions.visitors().filter(expire_at__lte=now), None),
-        "sessions": (sessions.accounts().filter(over | ended_before), None),
-        "details": (
-            sessions.accounts().filter(erasable).exclude(ip_address=None, session_data=""),
-            {"ip_address": None, "session_data": ""},
-        ),
-        "tokens": (_superseded(using, now), None),
-        "clients": (clients.filter(sessions__isnull=True), None),
-    }
     purged = Purged()
+    steps = _steps(using)
     for field in fields(Purged):
-        found, changes = steps[field.name]
+        found, work = steps[field.name]
         if dry_run:
             setattr(purged, field.name, found.count())
             continue
-        for done in _batches(found, changes, batch, using):
+        # Only who watches wants to know how much there is to do.
+        total = found.count() if progress is not None else 0
+        for done in _batches(found, work, batch, using):
             setattr(purged, field.name, done)
             if progress is not None:
-                progress(field.name, done)
+                progress(field.name, done, total)
     return purged
+
+
+def _steps(using: str) -> dict[str, Step]:
+    """For each step the rows that it is about, and what it does with some of them."""
+    now = timezone.now()
+    old = now - datetime.timedelta(seconds=settings.RETENTION)
+    stale = now - datetime.timedelta(seconds=settings.DETAILS_RETENTION)
+    old_event = now - datetime.timedelta(seconds=settings.AUDIT_RETENTION)
+    sessions = Session.objects.using(using)
+    kept = sessions.accounts().exclude(_ended_before(old))
+    over = Q(status=Session.Status.ACTIVE, expire_at__lte=now)
+    abandoned = Q(status=Session.Status.EXPIRED, abandon_at__lte=now)
+    clients = Client.objects.using(using)
+    recent = sessions.filter(client_id=OuterRef("pk")).exclude(_ended_before(stale))
+    events = Event.objects.using(using)
+    return {
+        "visitors": (sessions.visitors().filter(expire_at__lte=now), _delete),
+        "sessions": (sessions.accounts().filter(_ended_before(old)), _delete),
+        "marked": (kept.filter(over | abandoned), lambda rows: rows.mark_over()),
+        "details": (
+            kept.filter(_ended_before(stale)).exclude(ip_address=None, session_data=""),
+            lambda rows: rows.update(ip_address=None, session_data=""),
+        ),
+        "browsers": (
+            clients.filter(~Exists(recent), created_at__lte=stale).exclude(user_agent=""),
+            lambda rows: rows.update(user_agent=""),
+        ),
+        "tokens": (_superseded(using, now), _delete),
+        "clients": (clients.filter(created_at__lte=old, sessions__isnull=True), _delete),
+        "events": (events.filter(at__lte=old_event), _delete),
+        "origins": (
+            events.filter(at__lte=stale, at__gt=old_event).exclude(ip_address=None, user_agent=""),
+            lambda rows: rows.update(ip_address=None, user_agent=""),
+        ),
+    }
+
+
+def _delete(rows: Any) -> int:
+    return int(rows.delete()[0])
+
+
+def _ended_before(moment: datetime.datetime) -> Q:
+    """Sessions that ended by then, whether or not anybody has marked what the clock has ended."""
+    by_clock = Q(status__in=BY_CLOCK)
+    return by_clock & Q(expire_at__lte=moment) | ~by_clock & Q(updated_at__lte=moment)
 
 
 def _superseded(using: str, now: datetime.datetime) -> QuerySet[Token]:
     """Tokens that no late request can carry any more."""
     tokens = Token.objects.using(using).filter(created_at__lte=now - SUPERSEDED_MEMORY)
-    presented = tokens.filter(
-        client__presented_token__isnull=False,
-        client__presented_token__created_at__lte=now - SUPERSEDED_MEMORY,
+    return (
+        tokens.filter(
+            client__presented_token__isnull=False,
+            client__presented_token__created_at__lte=now - SUPERSEDED_MEMORY,
+        )
+        .exclude(client__presented_token_id=F("pk"))
+        .exclude(client__presented_token_id=F("parent_id"))
     )
-    return presented.exclude(pk__in=Token.objects.using(using).valid().values("pk"))
 
 
-def _batches(found: QuerySet[Any], changes: dict[str, Any] | None, batch: int, using: str) -> Any:
-    """Delete these rows, or change them; yield how many have been done after each batch."""
+def _batches(
+    found: QuerySet[Any], work: Callable[[Any], int], batch: int, using: str
+) -> Iterator[int]:
+    """Do the work on these rows; yield how many have been done after each batch.
+
+    What is kept is passed once, not once for every batch. The keys stay in the database: a batch
+    is all that is found up to the key at its end.
+    """
     done = 0
-    rows = found.model._base_manager.using(using)
-    while True:
+    last: int | None = 0
+    while last is not None:
+        rest = found.filter(pk__gt=last).order_by("pk")
         with transaction.atomic(using=using):
-            keys = list(found.order_by("pk").values_list("pk", flat=True)[:batch])
-            if not keys:
-                return
-            chosen = rows.filter(pk__in=keys)
-            if changes is None:
-                chosen.delete()
-            else:
-                chosen.update(**changes)
-        done += len(keys)
-        yield done
+            last = next(iter(rest.values_list("pk", flat=True)[batch - 1 : batch]), None)
+            number = work(rest.order_by() if last is None else rest.order_by().filter(pk__lte=last))
+        done += number
+        if number:
+            yield done

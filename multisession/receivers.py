@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
-from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from . import guard, signals
 from .backends.db import SessionStore
@@ -25,7 +25,8 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
         return
     active = store.row
     if active is not None and active.user_id == user.pk and not store.is_making_room:
-        return  # The account in use has signed in again: nothing changes.
+        store.signed_in_again(user)
+        return
     leaving = store.leaving_for(user)
     # In a project whose user model was swapped at run time (tests), the key fits no user.
     fits = isinstance(user, Session.user.field.related_model)
@@ -44,7 +45,11 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
         request.multisession.forget()
         _leave_messages_behind(request)
         for session in replaced if settings.MULTIPLE else ():
-            text = _("%(account)s was signed out: a browser can hold %(count)d accounts.")
+            text = ngettext(
+                "%(account)s was signed out: a browser can hold %(count)d account.",
+                "%(account)s was signed out: a browser can hold %(count)d accounts.",
+                settings.MAX_ACCOUNTS,
+            )
             profile = profile_of(session.user)
             values = {"account": profile.label, "count": settings.MAX_ACCOUNTS}
             messages.info(request, text % values, fail_silently=True)

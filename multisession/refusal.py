@@ -65,13 +65,22 @@ def as_json(wrong: WrongAccount) -> dict[str, Any]:
 
 
 def sentence(wrong: WrongAccount) -> str:
-    if wrong.page is None:
-        first = _("This page belongs to an account that is not signed in here any more.")
+    page, active = wrong.page, wrong.active
+    if page is None and active is None:
+        return _(
+            "This page belongs to an account that is not signed in here any more. "
+            "Nobody is signed in now."
+        )
+    if page is None:
+        text = _(
+            "This page belongs to an account that is not signed in here any more. "
+            "You are now using %(active)s."
+        )
+    elif active is None:
+        text = _("This page belongs to %(page)s. Nobody is signed in now.")
     else:
-        first = _("This page belongs to %(account)s.") % {"account": name(wrong.page)}
-    if wrong.active is None:
-        return first + " " + _("Nobody is signed in now.")
-    return first + " " + _("You are now using %(account)s.") % {"account": name(wrong.active)}
+        text = _("This page belongs to %(page)s. You are now using %(active)s.")
+    return text % {"page": page and name(page), "active": active and name(active)}
 
 
 def context(request: HttpRequest, wrong: WrongAccount, to: str | None) -> dict[str, Any]:

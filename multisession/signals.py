@@ -1,8 +1,8 @@
-"""What other code may listen to. Every signal's sender is the ``Session`` model.
+"""What other code may listen to. The sender is the ``Session`` model, unless it says so.
 
 ``active_session_changing`` runs **before** the active account changes and may refuse: an
 exception raised by a receiver leaves everything as it was and reaches the caller. (Clerk called
-this hook ``beforeEmit``.) The three others run after the transaction was committed; what a
+this hook ``beforeEmit``.) The others run after the transaction was committed; what a
 receiver of these raises is logged and changes nothing.
 """
 
@@ -18,9 +18,13 @@ session_created = Signal()
 #: Arguments: ``session``. The account became its client's active one.
 session_activated = Signal()
 
-#: Arguments: ``session``, ``status`` (the new Session.Status), ``by`` (who: a user, or None). The
-#: row's data is gone; ``session.get_decoded()`` still has what it was.
+#: Arguments: ``session``, ``status`` (the new Session.Status), ``by`` (who: a user, the name of a
+#: program, or None). The row's data is gone; ``session.get_decoded()`` still has what it was. Not
+#: sent for what the clock has ended.
 session_ended = Signal()
+
+#: Arguments: ``event``. Something is on record in the audit trail; the sender is ``Event``.
+event_recorded = Signal()
 
 #: For caches of the engine, not for projects. Arguments: ``client_ids``, ``using``. Something that
 #: a token of these clients shows has changed; sent at once, within the transaction.

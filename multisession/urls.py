@@ -7,6 +7,7 @@ from . import views, where_views
 app_name = "multisession"
 
 urlpatterns = [
+    path("button/", views.button, name="button"),
     path("menu/", views.menu, name="menu"),
     path("choose/", views.choose, name="choose"),
     path("notice/", views.notice, name="notice"),

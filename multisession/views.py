@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -27,6 +28,8 @@ from .guard import any_account
 from .menu import (
     Options,
     account_list_context,
+    button_context,
+    current_page,
     is_htmx,
     menu_context,
     on_site,
@@ -64,12 +67,24 @@ def action(view: Callable[[MultiSessionRequest, str], HttpResponse]) -> Callable
             if not is_htmx(request):
                 raise
             # The page is out of date, and htmx 2 would show nothing of a 404: show what is true.
+            if request.multisession.session is not None:
+                text = _("That account is not signed in here any more. These are:")
+                messages.info(request, text, fail_silently=True)
             return HttpResponse(status=404, headers={"HX-Redirect": choose_url()})
         except actions.UpdateError:
             # Another click was quicker, and this one has changed nothing: show what is true.
             return go_to(request, choose_url())
 
     return any_account(personal(require_POST(csrf_protect(with_session_id))))
+
+
+@personal
+@require_safe
+@csrf_protect
+def button(request: MultiSessionRequest) -> HttpResponse:
+    """The UserButton, for a page that holds nothing but a place for it."""
+    context = button_context(request, Options.from_query(request.GET))
+    return render(request, "multisession/user_button.html", context)
 
 
 @personal
@@ -209,7 +224,24 @@ def render_menu(request: MultiSessionRequest) -> HttpResponse:
     if not context["other_sessions"]:
         context["sign_out_next"] = context["after_sign_out_url"]
     context["focus_add"] = request.GET.get("focus") == "add"  # coming back from the sign-in form
+    context |= left_context(request)
     return render(request, "multisession/_menu.html", context)
+
+
+def left_context(request: MultiSessionRequest) -> dict[str, Any]:
+    """The account of the page that the menu opens on, if it is no longer the active one."""
+    said, active = request.GET.get("session", ""), request.multisession.session
+    if not said or (active is not None and active.public_id == said):
+        return {}
+    left = guard.known_session(request, said)
+    if left is None or (active is not None and active.user_id == left.user_id):
+        return {}  # The same account, signed in again since.
+    return {
+        "left": left,
+        "left_is_live": refusal.can_act(left),
+        "sign_in_again_url": sign_in_link(None, session=said, next=current_page(request)),
+        "reload_url": current_page(request) or resolve_url(settings.AFTER_SWITCH_URL),
+    }
 
 
 def go_to(request: MultiSessionRequest, url: str) -> HttpResponse:

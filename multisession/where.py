@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext_lazy
 
 from . import actions
 from .browsers import browser_name
 from .models import Session, SessionQuerySet
+from .origin import Origin
 from .request import MultiSessionRequest
 
 if TYPE_CHECKING:
@@ -25,6 +27,16 @@ if TYPE_CHECKING:
 #: The page shows no more than this many other browsers, those used last. More than any person
 #: has; a program that signs in again and again may.
 MOST_SHOWN = 100
+
+# Whole phrases: in many languages "3 days" is another word after "ago" than alone.
+AGO: dict[str, Any] = {
+    "year": ngettext_lazy("%(num)d year ago", "%(num)d years ago", "num"),
+    "month": ngettext_lazy("%(num)d month ago", "%(num)d months ago", "num"),
+    "week": ngettext_lazy("%(num)d week ago", "%(num)d weeks ago", "num"),
+    "day": ngettext_lazy("%(num)d day ago", "%(num)d days ago", "num"),
+    "hour": ngettext_lazy("%(num)d hour ago", "%(num)d hours ago", "num"),
+    "minute": ngettext_lazy("%(num)d minute ago", "%(num)d minutes ago", "num"),
+}
 
 _SESSION_ID = re.compile(r"sess_[A-Za-z0-9]{1,35}", re.ASCII)
 
@@ -55,7 +67,7 @@ def in_words(moment: datetime.datetime) -> str:
     now = timezone.now()
     if (now - moment).total_seconds() < 60:
         return _("just now")
-    return _("%(time)s ago") % {"time": timesince(moment, now, depth=1)}
+    return timesince(moment, now, time_strings=AGO, depth=1)
 
 
 def sessions_of(session: Session) -> SessionQuerySet:
@@ -92,7 +104,7 @@ def sign_out(request: MultiSessionRequest, session_id: str) -> Session:
     found = None
     if _SESSION_ID.fullmatch(session_id):
         found = sessions_of(active).filter(public_id=session_id).select_related("client").first()
-    if found is None or not actions.revoke(found, by=active.user):
+    if found is None or not actions.revoke(found, by=active.user, origin=Origin.of(request)):
         raise actions.SessionNotFound("This account has no such session.")
     return found
 
@@ -106,4 +118,4 @@ def sign_out_elsewhere(request: MultiSessionRequest) -> int:
     if active is None:
         return 0
     others = sessions_of(active).exclude(pk=active.pk)
-    return len(others.close(Session.Status.REVOKED, by=active.user))
+    return len(others.close(Session.Status.REVOKED, by=active.user, origin=Origin.of(request)))

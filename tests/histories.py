@@ -4,9 +4,11 @@ import datetime
 import random
 from dataclasses import dataclass
 
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.utils import timezone
 
 from accounts.models import User
+from multisession import serialization
 from multisession.models import Client, Session
 
 DAY = datetime.timedelta(days=1)
@@ -32,14 +34,18 @@ def make_history(number: int = 2000, *, seed: int = 5) -> History:
     clients = Client.objects.bulk_create(
         Client(user_agent="Firefox/140.0", created_at=now - 90 * DAY) for _ in range(CLIENTS)
     )
+    # As a sign-in leaves it: a session of another password would be none of its user's any more.
+    data = {user: signed_in_data(user) for user in users}
     sessions = []
     for _ in range(number):
         created_at = now - datetime.timedelta(hours=chance.randrange(1, 50 * 24))
         last_active_at = created_at + chance.random() * (now - created_at)
+        client, user = chance.choice(clients), chance.choice([*users, *users, *users, None])
         sessions.append(
             Session(
-                client=chance.choice(clients),
-                user=chance.choice([*users, *users, *users, None]),
+                client=client,
+                user=user,
+                session_data=data.get(user, ""),
                 # Half of them as nobody has touched them since; what the clock makes of those is
                 # active, expired or abandoned.
                 status=chance.choice([Session.Status.ACTIVE, chance.choice(Session.Status.values)]),
@@ -54,6 +60,12 @@ def make_history(number: int = 2000, *, seed: int = 5) -> History:
         )
     Session.objects.bulk_create(sessions)
     return History(users, clients, list(Session.objects.select_related("client", "user")))
+
+
+def signed_in_data(user: User) -> str:
+    data = {SESSION_KEY: str(user.pk), HASH_SESSION_KEY: user.get_session_auth_hash()}
+    data[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    return serialization.dumps(data)
 
 
 def status_now(session: Session) -> str:

@@ -6,7 +6,7 @@ import tempfile
 os.environ.setdefault("SECRET_KEY", "for-tests-only")
 
 from config.settings import *  # noqa: F403
-from config.settings import DATABASES, INSTALLED_APPS, STORAGES
+from config.settings import DATABASES, INSTALLED_APPS, MULTISESSION, STORAGES
 
 DEBUG = False
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
@@ -29,3 +29,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # two runs can go on side by side.
     scratch = tempfile.TemporaryDirectory(prefix="multisession-tests-")
     DATABASES["default"]["TEST"] = {"NAME": f"{scratch.name}/test.sqlite3"}
+
+# QUICK=0: everything once more without the quick path. Tests that count statements exactly see more
+# of them then (docs/decisions.md says which); all else is the same.
+if os.environ.get("QUICK") == "0":
+    MULTISESSION = {**MULTISESSION, "QUICK": False}  # type: ignore[dict-item]

@@ -177,9 +177,9 @@ def digests() -> list[str]:
 
 
 @contextmanager
-def later(**delta: float) -> Iterator[None]:
-    """Some time has passed: ``with later(minutes=5): …``"""
-    now = timezone.now() + datetime.timedelta(**delta)
+def later(since: datetime.datetime | None = None, **delta: float) -> Iterator[None]:
+    """Some time has passed, since then or since now: ``with later(minutes=5): …``"""
+    now = (since or timezone.now()) + datetime.timedelta(**delta)
     with mock.patch("django.utils.timezone.now", return_value=now):
         yield
 

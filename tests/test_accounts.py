@@ -1,5 +1,7 @@
 """Signing in, signing up, managing an account; then the people who try it with other intentions."""
 
+import re
+
 import pytest
 from django.contrib.auth import SESSION_KEY
 from django.core.management import CommandError, call_command
@@ -25,6 +27,16 @@ def sign_in(browser: Client, user: User, password: str = PASSWORD, **options):
 
 def who(browser: Client) -> str | None:
     return browser.get("/whoami").json()["user"]
+
+
+#: The e-mail address is there, hidden, so that a password manager knows whose password changes.
+CHANGE_PASSWORD = ["username", "current-password", "new-password", "new-password"]
+
+
+def autocomplete(response) -> list[str]:
+    """What each field in which one types says that it is for; "" for one that says nothing."""
+    fields = re.findall(r"<input(?![^>]*type=\"hidden\")[^>]*>", response.text)
+    return ["".join(re.findall(r'autocomplete="([^"]*)"', field)) for field in fields]
 
 
 class TestSigningIn:
@@ -65,11 +77,19 @@ class TestSigningIn:
         )
         assert response["Location"] == PROFILE
 
-    def test_password_managers_are_told_what_the_fields_are(self, client):
-        page = client.get(SIGN_IN).content.decode()
-        assert 'autocomplete="username"' in page
-        assert 'autocomplete="current-password"' in page
-        assert client.get(SIGN_UP).content.decode().count('autocomplete="new-password"') == 2
+    def test_password_managers_are_told_what_every_field_is(self, client, ada):
+        stranger = Client()
+        client.force_login(ada)
+        for person, url, wanted in (
+            (stranger, SIGN_IN, ["username", "current-password"]),
+            (stranger, SIGN_UP, ["username", "name", "new-password", "new-password"]),
+            (client, PROFILE, ["name", "username", *CHANGE_PASSWORD]),
+        ):
+            assert autocomplete(person.get(url)) == wanted, url
+        confirm = client.post("/multisession/sessions/sign-out-others/")
+        assert autocomplete(confirm) == ["username", "current-password"]
+        added = client.get(SIGN_IN, headers={"HX-Request": "true"})
+        assert autocomplete(added) == ["username", "current-password"]
 
     def test_an_error_stands_by_its_field(self, client, ada):
         page = sign_in(client, ada, "wrong").content.decode()
@@ -160,7 +180,7 @@ class TestSigningUp:
     def test_a_weak_password_is_refused(self, client):
         weak = {"password1": "12345678", "password2": "12345678"}
         response = client.post(SIGN_UP, {**self.NEW, **weak})
-        assert response.context["form"].errors["password2"]
+        assert response.context["form"].errors["password1"]
         assert not User.objects.exists()
 
 

@@ -8,8 +8,10 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth import logout
 from django.contrib.sessions.backends.base import UpdateError
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.db import connection
 from django.http import Http404
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from multisession import actions, signals
@@ -380,12 +382,17 @@ class TestRevoke:
         assert actions.revoke(kept) is False
         assert statuses(grace) == ["ended"]
 
-    def test_many_at_once_take_as_many_queries_as_one(self, ada, django_assert_num_queries):
-        for _ in range(5):
-            signed_in(ada)
-        with django_assert_num_queries(5):  # a savepoint around one read and one write
-            assert actions.revoke_all(Session.objects.filter(user=ada)) == 5
-        assert statuses(ada) == ["revoked"] * 5
+    def test_many_at_once_take_as_many_queries_as_one(self, ada):
+        costs = []
+        for number in (1, 5):
+            for _ in range(number):
+                signed_in(ada)
+            with CaptureQueriesContext(connection) as queries:
+                assert actions.revoke_all(Session.objects.filter(user=ada)) == number
+            costs.append(len(queries))
+        assert statuses(ada) == ["revoked"] * 6
+        # A savepoint around a read, a write and the trail; MariaDB asks for the keys before.
+        assert costs == [6 + (connection.vendor == "mysql")] * 2
 
     def test_async_twins(self, firefox, ada, grace):
         assert async_to_sync(actions.arevoke)(session_of(ada)) is True
@@ -403,7 +410,7 @@ class TestActivity:
         def count(browser: Browser, *moments: float, act=Browser.who) -> list[float]:
             start, seen = session_of(ada).last_active_at, []
             for moment in moments:
-                with later(seconds=moment):
+                with later(start, seconds=moment):
                     act(browser)
                 seen.append(round((session_of(ada).last_active_at - start).total_seconds()))
             return seen

@@ -31,6 +31,14 @@ def staff(db) -> User:
     return user
 
 
+@pytest.fixture(autouse=True)
+def a_fresh_estimate(db) -> None:
+    """PostgreSQL may still believe in the thousands of rows of another test."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE multisession_session")
+
+
 @pytest.fixture
 def office(staff) -> Browser:
     return signed_in(staff)
@@ -144,8 +152,8 @@ class TestPages:
         assert "before=" not in text.partition("changelist-filter")[2].partition("</nav>")[0]
 
     def test_no_page_counts_or_skips(self, office, ada):
-        many(ada, 9)
-        for query in ({}, {"before": "9"}, {"status": "active"}, {"q": "ada"}):
+        newest = many(ada, 9)[0]
+        for query in ({}, {"before": str(newest.pk)}, {"status": "active"}, {"q": "ada"}):
             with CaptureQueriesContext(connection) as queries:
                 shown(office, **query)
             lists = [q["sql"] for q in queries if "multisession_session" in q["sql"]]

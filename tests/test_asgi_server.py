@@ -1,5 +1,6 @@
 """The site behind an ASGI server, over real HTTP."""
 
+import http.client
 import http.cookiejar
 import json
 import re
@@ -114,3 +115,46 @@ def test_a_cookie_is_read_by_its_exact_octets(site, ada):
         assert user(space.encode() + ours) is None
     assert user(ours + b"; " + ours) is None
     assert user(b"sessionid=" + b"\xff" * 32) is None
+
+
+def test_behind_a_tls_proxy_the_cookie_is_bound_to_this_host(site, ada, settings):
+    """What a proxy hands on after it has ended TLS: the same request, and a header saying so."""
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    settings.SESSION_COOKIE_NAME = "__Host-sessionid"
+    settings.CSRF_COOKIE_NAME = "__Host-csrftoken"
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
+    jar: dict[str, str] = {}
+
+    def ask(method, path, cookie=None, **fields):
+        wire = http.client.HTTPConnection(site.removeprefix("http://"), timeout=20)
+        kept = "; ".join(f"{name}={value}" for name, value in jar.items())
+        headers = {"X-Forwarded-Proto": "https", "Origin": site.replace("http:", "https:")}
+        headers["Cookie"] = cookie or kept
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        wire.request(method, path, urllib.parse.urlencode(fields), headers)
+        answer = wire.getresponse()
+        set_cookies = answer.headers.get_all("Set-Cookie") or []
+        for line in set_cookies:
+            name, _, rest = line.partition("=")
+            assert "; Secure" in rest
+            assert "; Path=/" in rest
+            assert "Domain=" not in rest
+            jar[name] = rest.partition(";")[0]
+        text = answer.read().decode()
+        wire.close()
+        return text
+
+    page = ask("GET", "/accounts/sign-in/")
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
+    sent = {"csrfmiddlewaretoken": token, "username": ada.email, "password": PASSWORD}
+    ask("POST", "/accounts/sign-in/", **sent)
+    assert set(jar) == {"__Host-sessionid", "__Host-csrftoken"}
+
+    def user(cookie=None):
+        return json.loads(ask("GET", "/whoami", cookie))["user"]
+
+    assert user() == ada.email
+    value = jar["__Host-sessionid"]
+    assert user(f"sessionid={value}") is None
+    assert user(f"__host-sessionid={value}") is None
+    assert user(f"\xe2\x80\x80__Host-sessionid={value}") is None

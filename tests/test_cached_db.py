@@ -1,7 +1,9 @@
 """The engine in front of a cache: quicker, and never behind the database."""
 
+import os
 import socket
 from datetime import timedelta
+from unittest import mock
 
 import pytest
 from django.core.cache import caches
@@ -12,8 +14,13 @@ from multisession.backends import cached_db
 from multisession.models import Session
 
 from .conftest import PASSWORD
+from .stories import Browser, signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
+#: A test clears its whole database, so tests that run side by side have one each.
+REDIS = "redis://127.0.0.1:6379/" + str(
+    9 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 7
+)
 NOWHERE = "redis://127.0.0.1:1/0"
 
 
@@ -25,19 +32,21 @@ def redis_answers():
     return True
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "memory, and no quick path"])
 def cache(request, settings):
+    name, _, slowly = request.param.partition(", ")
+    settings.MULTISESSION = {**settings.MULTISESSION, "QUICK": not slowly}
     backends = {
         "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
         "redis": {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
-            "LOCATION": "redis://127.0.0.1:6379/9",
+            "LOCATION": REDIS,
             "KEY_PREFIX": "multisession-tests",
         },
     }
-    if request.param == "redis" and not redis_answers():
+    if name == "redis" and not redis_answers():
         pytest.skip("no Redis answers on 127.0.0.1:6379")
-    settings.CACHES = {"default": backends[request.param]}
+    settings.CACHES = {"default": backends[name]}
     settings.SESSION_ENGINE = "multisession.backends.cached_db"
     caches["default"].clear()
     yield caches["default"]
@@ -67,6 +76,31 @@ def test_a_page_reads_the_session_from_the_cache(cache, ada, django_assert_num_q
     browser = cached(sign_in(ada))
     with django_assert_num_queries(1):  # the user
         assert whoami(browser) == ada.email
+
+
+def test_the_user_of_the_page_is_found_by_a_statement_that_is_compiled_once(
+    cache, ada, settings, monkeypatch
+):
+    if not settings.MULTISESSION["QUICK"]:
+        pytest.skip("It is off.")
+    browser = cached(sign_in(ada))
+    compiled = mock.Mock(side_effect=AssertionError("compiled again"))
+    whoami(browser)
+    monkeypatch.setattr("django.db.models.sql.compiler.SQLCompiler.as_sql", compiled)
+    assert whoami(browser) == ada.email
+
+
+@pytest.mark.urls("tests.engine_urls")
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_one_statement_for_a_coroutine_too(cache, ada, asynchronous, django_assert_num_queries):
+    cookie = signed_in(ada).cookie
+    cache.clear()
+    browser = Browser(cookie, asynchronous=asynchronous)
+    browser.who()
+    with django_assert_num_queries(1):
+        assert browser.who() == "ada"
+    type(ada).objects.update(is_active=False)
+    assert browser.who() == ""
 
 
 def test_what_is_written_is_read(cache, ada):
@@ -180,7 +214,7 @@ def test_without_the_cache_the_site_works_at_database_speed(
     settings.SESSION_ENGINE = "multisession.backends.cached_db"
     browser = sign_in(ada)
     browser.post("/note", {"note": "kept"})
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         assert browser.get("/whoami").json()["note"] == "kept"
     assert "does not answer" in caplog.text
     assert browser.cookies["sessionid"].value not in caplog.text

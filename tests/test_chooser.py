@@ -251,7 +251,7 @@ class TestAboveTheSignInForm:
             with CaptureQueriesContext(connection) as queries:
                 client.get(SIGN_IN)
             counts.append(len(queries))
-        assert counts == [3, 3, 3]  # session, user, list
+        assert counts == [2, 2, 2]  # session and user, list
 
 
 class TestVillains:

@@ -253,6 +253,18 @@ class TestEnvironment:
         found = self.database(monkeypatch, "postgres:///shop?host=/run/postgresql")
         assert (found["HOST"], found["OPTIONS"]) == ("/run/postgresql", {})
 
+    def test_options_are_what_the_driver_expects(self, monkeypatch):
+        found = self.database(
+            monkeypatch, "postgres:///shop?server_side_binding=true&prepare_threshold=3&sslmode=on"
+        )
+        expected = {"server_side_binding": True, "prepare_threshold": 3, "sslmode": "on"}
+        assert found["OPTIONS"] == expected
+
+    def test_connections_are_kept_for_a_minute_unless_it_says_otherwise(self, monkeypatch):
+        assert self.database(monkeypatch, "postgres:///shop")["CONN_MAX_AGE"] == 60
+        monkeypatch.setenv("CONN_MAX_AGE", "0")
+        assert self.database(monkeypatch, "postgres:///shop")["CONN_MAX_AGE"] == 0
+
     def test_an_unknown_database_is_refused(self, monkeypatch):
         with pytest.raises(ImproperlyConfigured, match="must be one of"):
             self.database(monkeypatch, "oracle://x/y")
@@ -268,9 +280,13 @@ DEPLOYED = {
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`manage.py` as an operator runs it, in an environment of its own."""
+    return python(str(ROOT / "manage.py"), *arguments, **environment)
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     ours = {"PATH": os.environ["PATH"], "DATABASE_URL": "sqlite:///:memory:", **environment}
     return subprocess.run(
-        [sys.executable, ROOT / "manage.py", *arguments],
+        [sys.executable, *arguments],
         env=ours,
         cwd=ROOT,
         capture_output=True,
@@ -283,6 +299,15 @@ class TestDeployment:
     def test_the_documented_environment_passes_every_check(self):
         done = manage("check", "--deploy", "--fail-level", "WARNING", **DEPLOYED)
         assert done.returncode == 0, done.stderr
+
+    def test_an_asgi_server_keeps_no_connections(self):
+        """Each request would leave one behind, until the database server has no more."""
+        program = (
+            "import config.asgi; from config import env; "
+            "print(env.database('SHOP', default='', base_dir=None)['CONN_MAX_AGE'])"
+        )
+        done = python("-c", program, SHOP="postgres:///shop", **DEPLOYED)
+        assert done.stdout.split() == ["0"], done.stderr
 
     def test_without_a_secret_there_is_no_site(self):
         done = manage("check", DEBUG="0")

@@ -8,6 +8,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from multisession.models import Client, Session, Token
+from multisession.purge import BATCH, purge
 
 from .stories import (
     NOBODY,
@@ -88,6 +89,56 @@ class TestLifetime:
             assert firefox.accounts() == ["grace"]
 
 
+class TestVisitors:
+    """Who has not signed in is remembered for a short time only."""
+
+    @staticmethod
+    def cart(browser):
+        return browser.page()["data"].get("cart")
+
+    def test_a_day_from_the_last_change(self):
+        firefox = Browser()
+        firefox.put("cart")
+        with later(hours=23):
+            assert self.cart(firefox) == "1"
+            firefox.put("cart", "2")
+        with later(hours=46):
+            assert self.cart(firefox) == "2"
+        with later(hours=48):
+            assert self.cart(firefox) is None
+            assert "visitors: 1" in TestClearsessions().run()
+
+    def test_what_set_expiry_says_goes_before(self):
+        firefox = Browser()
+        firefox.put("cart")
+        firefox.post(f"/set-expiry/{WEEK}/")
+        with later(days=6):
+            assert self.cart(firefox) == "1"
+
+    def test_never_longer_than_django_says(self, settings):
+        settings.SESSION_COOKIE_AGE = 60 * 60
+        firefox = Browser()
+        firefox.put("cart")
+        with later(hours=2):
+            assert self.cart(firefox) is None
+
+    @pytest.mark.parametrize(("age", "kept"), [(3 * DAY, True), (None, True), (60, False)])
+    def test_a_setting_decides(self, settings, age, kept):
+        settings.MULTISESSION = {"VISITOR_AGE": age}
+        firefox = Browser()
+        firefox.put("cart")
+        with later(days=2):
+            assert (self.cart(firefox) is not None) == kept
+
+    def test_what_a_visitor_takes_along_lives_as_long_as_the_account(self, ada):
+        firefox = Browser()
+        firefox.put("cart")
+        firefox.sign_in(ada)
+        assert days(session_of(ada), "expire_at") == 14
+        with later(days=10):
+            assert self.cart(firefox) == "1"
+
+
 class TestLimit:
     def test_the_least_recently_used_makes_way(self, settings, ada, grace, alan):
         settings.MULTISESSION = {"MAX_ACCOUNTS": 2}
@@ -113,6 +164,14 @@ class TestLimit:
         firefox.verb("sign_out", firefox.id_of(ada))
         assert firefox.sign_in(alan).status_code == 200
         assert firefox.accounts() == ["alan", "grace"]
+
+    @pytest.mark.parametrize("at_limit", ["replace", "refuse"])
+    def test_one_is_a_limit_too(self, settings, ada, grace, at_limit):
+        settings.MULTISESSION = {"MAX_ACCOUNTS": 1, "AT_LIMIT": at_limit}
+        firefox = signed_in(ada)
+        firefox.sign_in(grace)
+        stays = "grace" if at_limit == "replace" else "ada"
+        assert (firefox.who(), firefox.accounts()) == (stays, [stays])
 
     def test_the_signed_out_ones_take_no_place(self, settings, ada, grace, alan):
         settings.MULTISESSION = {"MAX_ACCOUNTS": 2}
@@ -194,6 +253,82 @@ class TestClearsessions:
         for size in ("0", "10001"):
             with pytest.raises(CommandError, match="1 to 10000"):
                 self.run("--batch-size", size)
+
+    def test_who_watches_sees_a_bar_and_who_does_not_sees_none(self, ada):
+        with later(days=-200):
+            for _ in range(4):
+                signed_in(ada)
+        terminal = StringIO()
+        terminal.isatty = lambda: True
+        call_command("clearsessions", "--batch-size", "1", stdout=terminal)
+        shown = terminal.getvalue()
+        half, all_ = "#" * 15 + " " * 15, "#" * 30
+        assert f"\rsessions  [{half}]  50%  2 of 4" in shown
+        assert f"\rsessions  [{all_}] 100%  4 of 4\n" in shown
+        assert shown.splitlines()[-1].startswith("Removed visitors: 0, sessions: 4")
+        assert "\r" not in self.run()
+
+    @pytest.mark.parametrize("quiet", [{"verbosity": 0}])
+    def test_a_quiet_terminal_shows_nothing(self, old, quiet):
+        terminal = StringIO()
+        terminal.isatty = lambda: True
+        call_command("clearsessions", stdout=terminal, **quiet)
+        assert terminal.getvalue() == ""
+
+    def test_what_was_interrupted_goes_on(self, ada):
+        """Each batch is done once it is done; the next run has only the rest to do."""
+        with later(days=-200):
+            for _ in range(7):
+                signed_in(ada)
+
+        def interrupt(step, done, total):
+            if done == 4:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            purge(batch=2, progress=interrupt)
+        assert Session.objects.count() == 3
+        assert "sessions: 3" in self.run()
+        assert not Session.objects.exists()
+
+    def test_no_transaction_has_more_rows_than_a_batch(self, ada):
+        with later(days=-200):
+            for _ in range(5):
+                signed_in(ada)
+        seen = []
+        purge(batch=2, progress=lambda step, done, total: seen.append((step, done, total)))
+        assert [row for row in seen if row[0] == "sessions"] == [
+            ("sessions", 2, 5), ("sessions", 4, 5), ("sessions", 5, 5)
+        ]  # fmt: skip
+        assert BATCH == 10_000
+
+    def test_marking_changes_no_list_and_keeps_the_time(self, settings, ada, grace):
+        """What has expired is so without the job; the job only writes it down."""
+        settings.MULTISESSION = {"LIFETIME": WEEK}
+        with later(days=-8):
+            signed_in(ada)
+        with later(days=-31):
+            signed_in(grace)
+        for _ in range(2):
+            for user, status in ((ada, "expired"), (grace, "abandoned")):
+                [found] = Session.objects.with_current_status(status)
+                assert (found.user, found.current_status) == (user, status)
+            assert "expired or abandoned: " in self.run()
+        assert (statuses(ada), statuses(grace)) == (["expired"], ["abandoned"])
+
+    def test_marked_or_not_it_is_kept_as_long(self, settings, ada, grace):
+        """The retention counts from when it expired, not from when somebody noticed."""
+        settings.MULTISESSION = {"LIFETIME": WEEK}
+        with later(days=-96):
+            signed_in(ada)
+            signed_in(grace)
+        with later(days=-60):
+            Session.objects.filter(user=ada).mark_over()
+        self.run()
+        assert Session.objects.count() == 2
+        with later(days=2):
+            self.run()
+        assert not Session.objects.exists()
 
     def test_superseded_tokens_are_forgotten(self, ada, grace):
         firefox = signed_in(ada, grace)

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 from io import StringIO
 from itertools import product
 from types import SimpleNamespace
@@ -320,6 +321,23 @@ class Question(SimpleNamespace):
         ids = [row.public_id for row in rows.order_by("-created_at", "-pk")]
         return ids[self.offset : self.offset + self.limit], len(ids)
 
+    def to_person(self) -> list[str]:
+        """What the page *Where you are signed in* names beside the browser that it is read on.
+
+        For a question about the active sessions of one user. In the order of the others; its own
+        is by last use.
+        """
+        page = Http()
+        page.force_login(self.user)
+        own = Session.objects.latest("pk")
+        html = page.get("/multisession/sessions/").content.decode()
+        ids = list(dict.fromkeys(re.findall(r"sess_[0-9A-Za-z]+", html)))
+        assert own.public_id in ids
+        Session.objects.filter(pk=own.pk).delete()
+        named = Session.objects.filter(public_id__in=set(ids) - {own.public_id})
+        assert named.count() == len(ids) - 1
+        return [session.public_id for session in named.order_by("-created_at", "-pk")]
+
     def read(self, page: dict) -> tuple[list[str], int]:
         for session in page["data"]:
             assert self.status in (None, session["status"])
@@ -328,7 +346,7 @@ class Question(SimpleNamespace):
 
 @pytest.mark.urls("config.urls")
 def test_every_surface_gives_the_same_answer(history):
-    """On 2000 sessions in all seven statuses; no job has marked what is over."""
+    """All five of them, on 2000 sessions in all seven statuses; no job has marked what is over."""
     assert {status_now(session) for session in history.sessions} == set(STATUSES)
     superuser = User.objects.create_superuser("root@example.com")
     _, secret = keys.issue("comparison")
@@ -350,3 +368,9 @@ def test_every_surface_gives_the_same_answer(history):
             assert question.to_terminal() == expected, question
             if question.limit == 500:
                 assert question.to_admin(superuser) == expected, question
+        # People see what is live of their own.
+        for user in history.users:
+            question = Question(user=user, client=None, status="active", limit=500, offset=0)
+            expected, total = question.by_the_book(history)
+            assert 0 < total == len(expected)
+            assert question.to_person() == expected, question

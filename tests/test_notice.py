@@ -58,7 +58,7 @@ class TestTheNotice:
         self, client, ada, django_assert_num_queries
     ):
         session = sign_in(client, ada)
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(1):
             response = ask(client, session)
         assert response.status_code == 204
         assert response.content == b""

@@ -415,15 +415,15 @@ class TestCosts:
 
     def test_an_ordinary_page_costs_nothing_more(self, browser, grace):
         own = Note.objects.create(user=grace, text="Grace's own")
-        assert self.count(browser, f"/notes/{own.pk}/") == 3  # session, user, note
+        assert self.count(browser, f"/notes/{own.pk}/") == 2  # session and user, note
 
     def test_a_refusal_costs_the_list_and_the_question(self, browser, note):
-        # session, user, note; the list; is it Ada's?
-        assert self.count(browser, f"/notes/{note.pk}/") == 5
+        # session and user, note; the list; is it Ada's?
+        assert self.count(browser, f"/notes/{note.pk}/") == 4
 
     def test_a_permission_costs_what_it_costs_with_django(self, client, privileged):
         with_accounts(client, privileged)
-        assert self.count(client, "/forbidden/") == 4  # session, user, hers, her groups'
+        assert self.count(client, "/forbidden/") == 3  # session and user, hers, her groups'
 
     def test_alone_a_refusal_costs_the_list(self, grace, note):
-        assert self.count(with_accounts(Client(), grace), f"/notes/{note.pk}/") == 4
+        assert self.count(with_accounts(Client(), grace), f"/notes/{note.pk}/") == 3

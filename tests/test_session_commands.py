@@ -69,11 +69,18 @@ class TestList:
             (("--user=1", "--status=pending"), "'abandoned', 'active'"),
             (("--user=1", "--limit=0"), "from 1 to 500"),
             (("--user=1", "--limit=501"), "from 1 to 500"),
+            (("--user=1", "--limit=-1"), "--limit is -1"),
+            (("--user=1", f"--limit={10**30}"), "--limit is 1000"),
+            (("--user=\0",), "--user is"),
+            (('--client="',), "--client is"),
+            (("--client=" + "x" * 10_000,), "--client is"),
+            (("--user=" + "9" * 10_000,), "--user is"),
+            (("--user=1", "--status=\0"), "'abandoned', 'active'"),
             (("--user=1", "--limit=x"), "--limit"),
             (("--user=1", "--offset=-1"), "--offset is -1"),
             (("--user=1", f"--offset={10**30}"), "--offset is 1000"),
         ],
-        ids=str,
+        ids=lambda value: str(value)[:40],
     )
     def test_wrong_values_are_named(self, args, words):
         assert words in refused("listsessions", *args)
@@ -178,6 +185,11 @@ class TestRevoke:
             ("--client=' OR 1=1",),
             ("--session=client_1",),
             ("--session=",),
+            ("--session=\0",),
+            ('--session="',),
+            ("--session=sess_" + "a" * 10_000,),
+            ("--client=client_\0",),
+            ("--user=" + "9" * 10_000,),
             ("--older-than=",),
             ("--older-than=0d",),
             ("--older-than=-1d",),
@@ -186,7 +198,7 @@ class TestRevoke:
             (f"--older-than={10**30}d",),
             ("--older-than=٣d",),
         ],
-        ids=str,
+        ids=lambda value: str(value)[:40],
     )
     def test_wrong_arguments_revoke_nothing(self, ada, args):
         signed_in(ada)

@@ -34,8 +34,9 @@ STEPS = int(os.environ.get("STEPS", "1000"))
 SEED = int(os.environ.get("SEED", "0"))
 STORY, STORIES = 50, 20  # steps in one story, stories told between two looks at their number
 BROWSERS, USERS = 3, 4
-SUPERSEDED_MEMORY = 15  # minutes
-LIFETIMES = (50, 14 * 24 * 60)  # minutes; PASSING below never comes near one of them
+SUPERSEDED_MEMORY = 15  # minutes, as all of these
+ABANDON_AGE = 30 * 24 * 60
+LIFETIMES = (50, 14 * 24 * 60)  # PASSING below never comes near one of them
 PASSING = (20, 40)
 
 # --- The model ----------------------------------------------------------------------------
@@ -76,6 +77,7 @@ class Account:
     status: str = "active"
     #: Off the list, though its status tells how it ended.
     forgotten: bool = False
+    abandoned: int = 0
     data: dict[str, str] = field(default_factory=dict)
     pk: int | None = None
 
@@ -223,6 +225,7 @@ class Model:
     def add(self, person: Person, client: Client, through: Token | None, life: int) -> Account:
         expires = self.minute + life
         account = Account(person, client, through, person.password, life, expires)
+        account.abandoned = max(self.minute + ABANDON_AGE, expires)
         self.accounts.append(account)
         return account
 
@@ -233,12 +236,19 @@ class Model:
                 if found is None and self.live(account) and self.current(account):
                     found = account
                 else:
-                    account.status = "replaced"
+                    self.close(account, "replaced")
         return found
+
+    def close(self, account: Account, status: str) -> None:
+        """What the clock has ended is what the clock has made of it, whoever comes later."""
+        if account.status == "active":
+            over = "abandoned" if account.abandoned <= self.minute else "expired"
+            account.status = status if self.live(account) else over
 
     def renew(self, account: Account, lifetime: int | None = None) -> None:
         account.lifetime = lifetime or account.lifetime
         account.expires = self.minute + account.lifetime
+        account.abandoned = max(account.abandoned, account.expires)
 
     def sign_out(self, cookie: Token | None) -> Any:
         token, account, _fell = self.arrive(cookie)
@@ -294,6 +304,9 @@ class Model:
         account.person.password += 1
         account.password = account.person.password
         self.renew(account)
+        for other in self.accounts:
+            if other.person is account.person and self.live(other) and not self.current(other):
+                other.status = "revoked"
         return self.rotate(token, account)
 
     def put(self, cookie: Token | None, key: str) -> None:
@@ -482,9 +495,8 @@ class Stories(RuleBasedStateMachine):
         if self.model.accounts:
             account = self.model.accounts[-1 - which % len(self.model.accounts)]
             session = models.Session.objects.get(pk=account.pk)
-            assert actions.revoke(session) == (account.status == "active")
-            if account.status == "active":
-                account.status = "revoked"
+            assert actions.revoke(session) == self.model.live(account)
+            self.model.close(account, "revoked")
 
     def wait(self, which: int) -> None:
         """Everything that is written down becomes older; no clock has to be wrong."""

@@ -5,7 +5,7 @@ from django.contrib.sessions.models import Session as StockSession
 from django.test import Client
 
 from accounts.models import User
-from multisession.models import Session, Token
+from multisession.models import Event, Session, Token
 
 STOCK = "django.contrib.sessions.backends.db"
 STOCK_MIDDLEWARE = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -138,3 +138,13 @@ def test_the_way_back_people_sign_in_again_and_nothing_breaks(settings, ada):
     assert fleet.user_at(STOCK) is None
     fleet.browser.force_login(User.objects.get())
     assert fleet.user_at(STOCK) == ada.email
+
+
+def test_the_trail_says_that_nobody_signed_in(fleet, ada):
+    fleet.user_at(OURS)
+    event = Event.objects.get()
+    assert (event.kind, event.account, event.actor) == (
+        "signed-in",
+        ada.email,
+        f"ADOPT_FROM {STOCK}",
+    )

@@ -2,12 +2,18 @@
 
 import gzip
 import re
+import time
+from dataclasses import fields
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from django.contrib.auth import get_user
 from django.contrib.auth.models import AbstractBaseUser
 from django.core import signing
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import ImageField
+from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest, HttpResponse
 from django.template import Context, RequestContext, Template, TemplateSyntaxError
 from django.test import Client
@@ -16,8 +22,11 @@ from django.urls import include, path
 import multisession
 from accounts.models import User
 from config.urls import urlpatterns as demo_urls
+from multisession.items import MenuItem
+from multisession.menu import Options
 from multisession.profiles import HUES, initials, name_and_identifier, profile_of
 from tests.conftest import PASSWORD
+from tools.screenshots import PICTURES_WANTED
 
 PACKAGE = Path(multisession.__file__).parent
 STATIC = PACKAGE / "static" / "multisession"
@@ -28,7 +37,10 @@ TEMPLATES = sorted((PACKAGE / "templates" / "multisession").glob("*.html"))
 def bare(request: HttpRequest) -> HttpResponse:
     """A page with nothing on it but what the test asks for."""
     tag = request.GET.get("tag", "{% user_button %}")
-    return HttpResponse(Template("{% load multisession %}" + tag).render(RequestContext(request)))
+    context = RequestContext(
+        request, {"items_of_view": [{"label": "From the view", "url": "home"}]}
+    )
+    return HttpResponse(Template("{% load multisession %}" + tag).render(context))
 
 
 urlpatterns = [path("bare/", bare), path("", include(demo_urls))]
@@ -49,11 +61,16 @@ def rendered(browser: Client, tag: str = "{% user_button %}") -> str:
     return response.text
 
 
-def menu_of(browser: Client, tag: str) -> str:
-    """The menu that the button of this tag loads."""
+def menu_url(browser: Client, tag: str) -> str:
+    """Where the button of this tag gets its menu."""
     url = re.search('hx-get="([^"]*)"', rendered(browser, tag))
     assert url is not None
-    response = browser.get(url[1].replace("&amp;", "&"), headers={"HX-Request": "true"})
+    return url[1].replace("&amp;", "&")
+
+
+def menu_of(browser: Client, tag: str) -> str:
+    """The menu that the button of this tag loads."""
+    response = browser.get(menu_url(browser, tag), headers={"HX-Request": "true"})
     assert response.status_code == 200
     return response.text
 
@@ -91,9 +108,9 @@ class TestTheButton:
             user = User.objects.create_user(f"user{number}@example.com", PASSWORD)
             browser.post("/accounts/sign-in/", {"username": user.email, "password": PASSWORD})
         rendered(browser)  # the first request with a new cookie notes that it has arrived
-        with django_assert_num_queries(2):  # the token with its session, and the user
+        with django_assert_num_queries(1):  # the token with its session and its user
             rendered(browser)
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(1):
             rendered(browser, "{{ request.user.email }}")
 
     def test_costs_a_stranger_nothing(self, client, db, django_assert_num_queries):
@@ -165,9 +182,20 @@ class TestOptions:
         menu = menu_of(browser, "{% user_button sign_in_partial=True %}")
         assert 'hx-get="/accounts/sign-in/" hx-target="next [data-multisession-sign-in]"' in menu
 
+    def test_the_same_page_has_the_same_menu_whenever_it_is_drawn(self, browser):
+        tag = '{% user_button after_switch_url="/a/" %}'
+        first = menu_url(browser, tag)
+        with mock.patch("time.time", return_value=time.time() + 86400):
+            assert menu_url(browser, tag) == first
+
     @pytest.mark.parametrize(
         "options",
-        ["x", "\x00", signing.dumps({"sign_in_url": "https://evil.example"}), "x" * 10_000],
+        [
+            "x",
+            "\x00",
+            signing.Signer(salt="another").sign_object({"sign_in_url": "https://evil.example"}),
+            "x" * 10_000,
+        ],
     )
     def test_nobody_else_can_make_up_options(self, options, browser):
         response = browser.get("/multisession/menu/", {"options": options})
@@ -175,9 +203,140 @@ class TestOptions:
         assert "evil.example" not in response.text
 
     def test_options_of_another_release_are_ignored(self, browser):
-        options = signing.dumps({"shape": "round"}, salt="multisession.menu")
+        options = signing.Signer(salt="multisession.menu").sign_object({"shape": "round"})
         response = browser.get("/multisession/menu/", {"options": options})
         assert response.status_code == 200
+
+
+HELP = "{% menu_link 'Help' '/help/' %}"
+EMPTY = "{% menu_action 'Empty the basket' 'scratchpad' place='before' icon='settings' %}"
+
+
+def lines(html: str) -> list[str]:
+    """What one can do with the active account, from top to bottom."""
+    actions = html.partition('aria-label="Account actions"')[2].partition("ms-section")[0]
+    found = re.findall(r"<(?:bdi class=\"ms-row-label\")>(.*?)<|</svg>\s+(\w[\w ]+\w)\s", actions)
+    return [one or other for one, other in found]
+
+
+class TestItems:
+    """Lines of the project's own, from the template and from the setting."""
+
+    STANDARD = ("Manage account", "Sign out")
+
+    @pytest.fixture(autouse=True)
+    def _none_by_setting(self, settings):
+        settings.MULTISESSION = {"PROFILE_URL": "accounts:profile"}
+
+    def test_between_the_tags(self, browser):
+        tag = "{% user_button_with show_name=True %}" + HELP + EMPTY + "{% enduser_button_with %}"
+        wanted = ["Empty the basket", *self.STANDARD, "Help"]
+        assert lines(rendered(browser, tag)) == wanted
+        assert lines(menu_of(browser, tag)) == wanted  # the menu that comes later has them too
+        assert "ms-trigger-name" in rendered(browser, tag)
+
+    def test_a_link_leads_on_and_an_action_posts_with_the_token(self, browser):
+        html = menu_of(
+            browser, "{% user_button_with %}" + HELP + EMPTY + "{% enduser_button_with %}"
+        )
+        assert '<a class="ms-row" href="/help/">' in html
+        [form] = re.findall(r'<form[^>]*action="/note".*?</form>', html, flags=re.DOTALL)
+        assert 'method="post"' in form
+        assert 'name="csrfmiddlewaretoken"' in form
+
+    def test_the_template_decides_which(self, browser):
+        tag = (
+            "{% user_button_with %}{% for word in 'ab' %}{% menu_link word '/' %}{% endfor %}"
+            "{% if request.user.is_staff %}" + HELP + "{% endif %}{% enduser_button_with %}"
+        )
+        assert lines(rendered(browser, tag)) == [*self.STANDARD, "a", "b"]
+
+    def test_nothing_else_between_the_tags_is_shown(self, browser):
+        assert "shown" not in rendered(
+            browser, "{% user_button_with %}shown{% enduser_button_with %}"
+        )
+
+    def test_from_the_setting_first(self, browser, settings):
+        settings.MULTISESSION |= {"MENU_ITEMS": [{"label": "Billing", "url": "home"}]}
+        tag = "{% user_button_with %}" + HELP + "{% enduser_button_with %}"
+        assert lines(rendered(browser, tag)) == [*self.STANDARD, "Billing", "Help"]
+        assert lines(rendered(browser)) == [*self.STANDARD, "Billing"]
+
+    def test_from_a_function_of_the_request(self, browser, settings):
+        settings.MULTISESSION |= {"MENU_ITEMS": f"{__name__}.greeting"}
+        assert lines(menu_of(browser, "{% user_button %}"))[-1] == "Hello Grace Hopper"
+
+    def test_as_a_keyword(self, browser):
+        tag = "{% user_button items=items_of_view %}"
+        assert lines(rendered(browser, tag)) == [*self.STANDARD, "From the view"]
+
+    @pytest.mark.parametrize(
+        "url", ["javascript://%0aalert(1)", "data:text/html,x", "JAVASCRIPT:/1/"]
+    )
+    def test_no_line_is_a_script(self, url):
+        with pytest.raises(ImproperlyConfigured, match="leads to"):
+            MenuItem(label="x", url=url)
+
+    @pytest.mark.parametrize("url", ["https://evil.example/", "//evil.example/", "/\\evil.example"])
+    def test_the_token_is_posted_to_this_site_only(self, url):
+        with pytest.raises(ImproperlyConfigured, match="must be a path here"):
+            MenuItem(label="x", url=url, post=True)
+
+    def test_a_place_that_does_not_exist(self):
+        with pytest.raises(ImproperlyConfigured, match="one of before, after"):
+            MenuItem(label="x", url="/", place="top")
+
+    def test_an_item_outside_the_tags(self, browser):
+        with pytest.raises(TemplateSyntaxError, match="belongs between user_button_with"):
+            rendered(browser, HELP)
+
+    def test_an_option_that_does_not_exist(self, browser):
+        for tag in ("{% user_button colour='red' %}", "{% user_button_mount colour='red' %}"):
+            with pytest.raises(TemplateSyntaxError, match="colour"):
+                rendered(browser, tag)
+
+    def test_words_without_a_keyword(self, browser):
+        with pytest.raises(TemplateSyntaxError, match="keywords only"):
+            rendered(browser, "{% user_button_with True %}{% enduser_button_with %}")
+
+    def test_a_stranger_is_asked_to_sign_in_and_sees_none(self, client, db):
+        html = rendered(client, "{% user_button_with %}" + HELP + "{% enduser_button_with %}")
+        assert ">Sign in</a>" in html
+        assert ">Help<" not in html
+
+
+def greeting(request) -> list[dict[str, str]]:
+    return [{"label": f"Hello {request.user.name}", "url": "home"}]
+
+
+class TestSingleSessionMode:
+    def test_has_the_account_and_the_way_out_and_nothing_else(self, browser, settings):
+        settings.MULTISESSION = {"MULTIPLE": False, "PROFILE_URL": "accounts:profile"}
+        html = rendered(browser)
+        assert lines(html + "ms-section") == ["Manage account", "Sign out"]
+        assert "hx-get" not in html  # nothing comes later
+        for word in ("Switch or add account", "Add account", "Sign out of all accounts"):
+            assert word not in html
+
+
+class TestThePlaceForAButton:
+    def test_holds_a_link_and_costs_nothing(self, browser, django_assert_num_queries):
+        with django_assert_num_queries(0):
+            response = browser.get("/bare/", {"tag": "{% user_button_mount %}"})
+        assert re.search(
+            r'<div class="ms-mount" hx-get="/multisession/button/"[^>]*>'
+            r'<a [^>]*href="/accounts/choose/">Accounts</a></div>',
+            response.text,
+        )
+        assert "Cookie" not in response.get("Vary", "")
+        assert "Grace" not in response.text
+
+    def test_passes_the_options_on(self, browser):
+        tag = "{% user_button_mount show_name=True placement='top-start' profile_url='/me/' %}"
+        html = menu_of(browser, tag)
+        assert "ms-trigger-name" in html
+        assert "ms-top-start" in html
+        assert 'href="/me/"' in html
 
 
 class TestOtherTags:
@@ -219,6 +378,9 @@ class TestProfiles:
             ("👍🏽 ok", "O"),
             ("👍🏽👍", "👍🏽"),
             ("🇩🇪🇫🇷", "🇩🇪"),
+            ("🏴󠁧󠁢󠁳󠁣󠁴󠁿🏴󠁧󠁢󠁷󠁬󠁳󠁿", "🏴󠁧󠁢󠁳󠁣󠁴󠁿"),
+            ("क्षितिज", "क्षि"),
+            ("1️⃣2", "1️⃣"),
             ("007", "0"),
             ("--", "-"),
             ("", "?"),
@@ -270,17 +432,96 @@ class TestProfiles:
         assert (profile.name, profile.identifier) == ("ADA LOVELACE", "")
 
 
+class TestPictures:
+    def picture(self, user: User) -> str:
+        return profile_of(user).picture
+
+    def test_none_by_default(self, ada, settings):
+        settings.MULTISESSION = {}
+        assert self.picture(ada) == ""
+
+    def test_an_attribute_holds_it(self, ada, settings):
+        settings.MULTISESSION = {"USER_PICTURE": "photo"}
+        assert self.picture(ada) == ""  # not every user has one
+        ada.photo = "/media/ada.jpg"
+        assert self.picture(ada) == "/media/ada.jpg"
+        ada.photo = lambda: "https://pictures.example/ada.jpg?s=88"
+        assert self.picture(ada) == "https://pictures.example/ada.jpg?s=88"
+
+    def test_a_file_field_holds_it(self, ada, settings):
+        settings.MULTISESSION = {"USER_PICTURE": "photo"}
+        ada.photo = FieldFile(ada, ImageField(), "ada.jpg")
+        assert self.picture(ada).endswith("ada.jpg")
+        ada.photo = FieldFile(ada, ImageField(), "")
+        assert self.picture(ada) == ""
+
+    def test_a_function_finds_it(self, ada, settings):
+        settings.MULTISESSION = {"USER_PICTURE": f"{__name__}.face"}
+        assert self.picture(ada) == f"/faces/{ada.pk}"
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "javascript:alert(1)",
+            "data:image/svg+xml,x",
+            "java\nscript:alert(1)",
+            "http://[x",
+            " /x",
+        ],
+    )
+    def test_only_what_is_safe(self, url, ada, settings):
+        settings.MULTISESSION = {"USER_PICTURE": "photo"}
+        ada.photo = url
+        assert self.picture(ada) == ""
+
+    def test_lies_over_the_initials_and_tells_its_host_nothing(self, browser, settings):
+        settings.MULTISESSION = {"USER_PICTURE": f"{__name__}.face"}
+        html = rendered(browser)
+        [image] = set(re.findall(r"<img [^>]*>", html))
+        assert 'referrerpolicy="no-referrer"' in image
+        assert 'alt=""' in image
+        assert f"{image}GH</span>" in html
+
+
+def face(user: User) -> str:
+    return f"/faces/{user.pk}"
+
+
 def shout(user: User) -> tuple[str, str]:
     return user.name.upper(), ""
 
 
+class TestDocs:
+    TEXT = (PACKAGE.parent / "docs" / "user-button.md").read_text()
+
+    def test_name_every_option(self):
+        [table] = re.findall(r"## Options\n.*?(?=\n## )", self.TEXT, flags=re.DOTALL)
+        assert set(re.findall(r"^\| `(\w+)` ", table, flags=re.MULTILINE)) == {
+            field.name for field in fields(Options)
+        }
+
+    def test_name_every_property_that_themes_it(self):
+        root = re.search(r":root \{(.*?)\}", (STATIC / "user_button.css").read_text(), re.DOTALL)
+        assert root is not None
+        assert set(re.findall(r"(--ms-[\w-]+):", root[1])) == set(
+            re.findall(r"`(--ms-[\w-]+)`", self.TEXT)
+        )
+
+    def test_show_every_picture_that_is_made_and_no_other(self):
+        shown = set(re.findall(r"\(user-button/([\w-]+)\.png\)", self.TEXT))
+        assert shown == {picture.name for picture in PICTURES_WANTED}
+        there = {path.stem for path in (PACKAGE.parent / "docs" / "user-button").glob("*.png")}
+        assert there == shown
+
+    def test_name_templates_that_exist(self):
+        named = set(re.findall(r"`(_\w+\.html)`", self.TEXT))
+        assert named <= {template.name for template in TEMPLATES}
+
+
 class TestStaticFiles:
-    def test_the_script_is_less_than_a_kilobyte(self):
-        """Comments and indentation taken off, names left as they are: a real minifier gets less."""
-        script = (STATIC / "user_button.js").read_text()
-        script = re.sub(r"/\*.*?\*/|^\s*//.*?$", "", script, flags=re.DOTALL | re.MULTILINE)
-        lines = [line.strip() for line in script.splitlines() if line.strip()]
-        assert len(gzip.compress("\n".join(lines).encode(), 9)) < 1000
+    def test_the_script_is_at_most_a_kilobyte(self):
+        """As a server sends it, compressed, with its comments and its indentation."""
+        assert len(gzip.compress((STATIC / "user_button.js").read_bytes(), 9)) <= 1024
 
     def test_white_initials_can_be_read_on_every_colour(self):
         css = (STATIC / "user_button.css").read_text()
@@ -336,6 +577,8 @@ class TestTemplates:
     def test_every_form_is_a_post_with_a_token_and_works_without_htmx(self, template):
         if template.name in {"_wrong_account.html", "_notice.html"}:
             return  # Their forms belong to another account's page: tests/test_guard.py.
+        if template.name == "_item.html":
+            return  # What it posts is answered by a page of the project's: TestItems.
         for form in re.findall(r"<form.*?</form>", template.read_text(), flags=re.DOTALL):
             action = re.search(r'action="(\{%.*?%\})"', form)
             assert action is not None

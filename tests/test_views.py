@@ -3,10 +3,12 @@
 from html.parser import HTMLParser
 
 import pytest
+from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import strip_tags
 
 from accounts.models import User
 from multisession import signals
@@ -61,10 +63,11 @@ class Buttons(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
-        if tag in {"button", "a"}:
+        within_hidden = bool(self.open and self.open[-1][1])
+        if tag in {"button", "a"} and not within_hidden:
             self.names.append("")
         if tag not in {"input", "meta", "link", "img", "br"}:
-            hidden = given.get("aria-hidden") == "true" or bool(self.open and self.open[-1][1])
+            hidden = given.get("aria-hidden") == "true" or "hidden" in given or within_hidden
             self.open.append((tag, hidden))
 
     def handle_endtag(self, tag):
@@ -246,6 +249,7 @@ class TestTheMenu:
         assert names == [
             "Manage account",
             "Sign out",
+            "Where you are signed in",
             "Manage all",
             "Switch to Ada Lovelace, ada@example.com",
             "Add account",
@@ -255,7 +259,7 @@ class TestTheMenu:
     def test_of_one_account_offers_to_add_another(self, client, ada):
         sign_in(client, ada)
         names = Buttons(client.get("/multisession/menu/", headers=HTMX)).names
-        assert names == ["Manage account", "Sign out", "Add account"]
+        assert names == ["Manage account", "Sign out", "Where you are signed in", "Add account"]
 
     def test_comes_back_to_the_page_that_one_is_on(self, browser):
         where = {"HX-Current-URL": "http://testserver/note?page=2#top"}
@@ -272,11 +276,63 @@ class TestTheMenu:
         names = Buttons(browser.get("/multisession/menu/", headers=HTMX)).names
         assert names == ["Choose an account"]
 
+    def menu_on_page_of(self, browser: Client, user: User, **kwargs):
+        return browser.get("/multisession/menu/", {"session": id_of(user)}, headers=HTMX, **kwargs)
+
+    def test_on_a_page_of_an_account_that_was_left_says_who_is_active(self, browser, ada, grace):
+        post(browser, "set-active", id_of(ada))
+        text = " ".join(strip_tags(self.menu_on_page_of(browser, grace).text).split())
+        assert "This page is still that of Grace Hopper, grace@example.com." in text
+        assert "You are now using Ada Lovelace, ada@example.com." in text
+        assert "This page is still" not in self.menu_on_page_of(browser, ada).text
+
+    def test_of_an_account_that_was_signed_out_asks_to_sign_in_again(self, client, ada):
+        sign_in(client, ada)
+        Session.objects.update(status="expired")
+        menu = self.menu_on_page_of(client, ada)
+        assert "was signed out. Sign in again to go on." in menu.text
+        assert f"/accounts/sign-in/?session={id_of(ada)}" in menu.text
+        assert Buttons(menu).names[-1] == "Choose an account"
+
+    def test_when_nobody_is_active_offers_the_account_of_the_page(self, browser, ada, grace):
+        post(browser, "sign-out", id_of(grace))
+        names = Buttons(self.menu_on_page_of(browser, ada)).names
+        assert names == ["Switch to Ada Lovelace, ada@example.com", "Choose an account"]
+
+    def test_says_nothing_of_an_account_of_another_browser(self, browser, alan):
+        elsewhere = Client()
+        sign_in(elsewhere, alan)
+        assert "alan@example.com" not in self.menu_on_page_of(browser, alan).text
+
     def test_isolates_names_from_the_text_around_them(self, browser, ada):
         User.objects.filter(pk=ada.pk).update(name="<b>\u202eAda</b>\n")
         menu = browser.get("/multisession/menu/")
         assert '<bdi class="ms-name">&lt;b&gt;\u202eAda&lt;/b&gt;</bdi>' in menu.text
         assert "<b>" not in menu.text
+
+
+class TestThePlaceForAButton:
+    """A page that is the same for everybody fetches the button."""
+
+    def test_fetches_the_button_of_whoever_is_active(self, browser):
+        button = browser.get("/multisession/button/", headers=HTMX)
+        assert "Open user menu: Grace Hopper, grace@example.com" in button.text
+        assert "no-store" in button["Cache-Control"]
+        assert "Cookie" in button["Vary"]
+
+    def test_fetches_a_link_to_sign_in_that_comes_back(self, client, db):
+        where = {"HX-Current-URL": "http://testserver/note"}
+        button = client.get("/multisession/button/", headers=HTMX | where)
+        assert Buttons(button).names == ["Sign in"]
+        assert "/accounts/sign-in/?next=/note" in button.text
+        assert Session.objects.count() == 0
+
+    def test_takes_options_from_nobody_else(self, browser):
+        forged = signing.dumps({"profile_url": "https://evil.example"})
+        assert "evil.example" not in browser.get("/multisession/button/", {"options": forged}).text
+
+    def test_is_for_reading(self, browser):
+        assert browser.post("/multisession/button/").status_code == 405
 
 
 class TestCosts:
@@ -299,8 +355,8 @@ class TestCosts:
         alone = Client()
         sign_in(alone, ada)
         said(alone), said(crowd)
-        assert self.count(alone, url) == 3
-        assert self.count(crowd, url) == 3
+        assert self.count(alone, url) == 2
+        assert self.count(crowd, url) == 2
 
 
 @pytest.mark.parametrize("action", ACTIONS)

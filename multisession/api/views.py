@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Unpack
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import SuspiciousOperation
@@ -15,7 +15,8 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.csrf import csrf_exempt
 
 from multisession import actions, lists
-from multisession.models import Client, Session
+from multisession.models import Cause, Client, Session
+from multisession.origin import Origin
 
 from . import errors, keys, openapi
 from .resources import client_resource, error_resource, page_resource, session_resource
@@ -41,12 +42,17 @@ def endpoint(*methods: str) -> Callable[[View], View]:
         @wraps(view)
         def run(request: HttpRequest, **kwargs: str) -> JsonResponse:
             try:
-                keys.authenticate(request)
+                key = keys.authenticate(request)
                 if methods and request.method not in methods:
                     raise errors.method_not_allowed(", ".join(methods))
                 # Not request.GET, which is read in whatever charset the Content-Type names.
                 query = QueryDict(request.META.get("QUERY_STRING", ""))
-                answer = JsonResponse(view(query, **kwargs), safe=False)
+                if request.method == "POST":
+                    # What changes something is told who asks, for the audit trail.
+                    cause = {"by": f"API key {key}", "origin": Origin.of(request)}
+                    answer = JsonResponse(view(query, **kwargs, **cause), safe=False)
+                else:
+                    answer = JsonResponse(view(query, **kwargs), safe=False)
             except errors.ApiError as error:
                 answer = _refusal(error, methods)
             except lists.InvalidParameter as error:
@@ -85,10 +91,10 @@ def session(query: QueryDict, session_id: str) -> Any:
 
 
 @endpoint("POST")
-def revoke(query: QueryDict, session_id: str) -> Any:
+def revoke(query: QueryDict, session_id: str, **cause: Unpack[Cause]) -> Any:
     """End a session. One that is over stays what it is, so asking twice does no harm."""
     found = _session(session_id)
-    if found.is_live and not actions.revoke(found):
+    if found.is_live and not actions.revoke(found, **cause):
         found.refresh_from_db(fields=["status", "updated_at"])  # somebody else was quicker
     return session_resource(found)
 
@@ -102,7 +108,7 @@ def client_list(query: QueryDict) -> Any:
     # Counting every client of a large site takes a while: only for who wants to know.
     total = Client.objects.count() if paginated else None
     beyond = total is not None and offset >= total
-    found = [] if beyond else _clients().order_by("-created_at", "-pk")[offset : offset + limit]
+    found = [] if beyond else newest_clients()[offset : offset + limit]
     data = [client_resource(row, row.remembered_sessions) for row in found]
     return data if total is None else page_resource(data, total)
 
@@ -126,7 +132,7 @@ def description(request: HttpRequest) -> JsonResponse:
 
 
 @endpoint()
-def nothing(query: QueryDict, **kwargs: str) -> Any:
+def nothing(query: QueryDict, **kwargs: Any) -> Any:
     """Any other address below this API."""
     raise errors.no_such_endpoint()
 
@@ -146,6 +152,10 @@ def _session(public_id: str) -> Session:
     if found is None:
         raise errors.not_found("Session", public_id)
     return found
+
+
+def newest_clients() -> QuerySet[Any]:
+    return _clients().order_by("-created_at", "-pk")
 
 
 def _clients() -> QuerySet[Any]:

@@ -60,7 +60,7 @@ class SessionStore(Placement):
         """
         self._row = None
         self._token = self._find(self._session_key)
-        if self._token is None and not self.superseded and settings.ADOPT_FROM:
+        if self._token is None and settings.ADOPT_FROM and not self.superseded:
             self._adopt(settings.ADOPT_FROM)
         if self._token is None:
             self._session_key = None
@@ -71,7 +71,7 @@ class SessionStore(Placement):
             if self._is_next_due(data):
                 self._activate_next()
         elif self._has_twin(data) and self._twin_is_gone():
-            row.end()
+            row.end(origin=self.origin)
             self._row, self._session_cache = None, {}
         return self._session_cache
 
@@ -111,7 +111,22 @@ class SessionStore(Placement):
         elif self._row is None or self._account_of(data) != self._account_of_row():
             self._place(data)
         else:
+            before = self._row.get_decoded().get(HASH_SESSION_KEY)
             self._update(self._row, data)
+            if self.rotated and before != data.get(HASH_SESSION_KEY):
+                self._revoke_old_passwords(self._row)
+
+    def _revoke_old_passwords(self, row: Session) -> None:
+        """The password was changed here: what was signed in with the old one is over everywhere.
+
+        It would show nobody in any case; so the lists do not go on calling it active.
+        """
+        user = self._user_of(row)
+        others = self._sessions.filter(user_id=row.user_id).live().exclude(pk=row.pk)
+        over = [other.pk for other in others if not other.is_current_for(user)]
+        if over:
+            found = self._sessions.filter(pk__in=over)
+            found.close(row.Status.REVOKED, by=user, origin=self.origin)
 
     def delete(self, session_key: str | None = None) -> None:
         """End what the key opens: every account of the client, for its current key.
@@ -127,9 +142,11 @@ class SessionStore(Placement):
         with transaction.atomic(using=self.using):
             client = models.Client.lock(token.client_id, using=self.using)
             if token.children.exists():
-                self._sessions.filter(pk=token.session_id).close(models.Session.Status.REVOKED)
+                denoted = self._sessions.filter(pk=token.session_id)
+                denoted.close(models.Session.Status.REVOKED, origin=self.origin)
                 return
-            self._sessions.filter(client=client).close(models.Session.Status.REVOKED)
+            everything = self._sessions.filter(client=client)
+            everything.close(models.Session.Status.REVOKED, origin=self.origin)
             self._sessions.filter(client=client, user__isnull=True).delete()
             client.tokens.all().delete()
 
@@ -159,16 +176,19 @@ class SessionStore(Placement):
         with transaction.atomic(using=self.using):
             # The client first, as everywhere: login() goes on to change it, and under
             # ATOMIC_REQUESTS the lock on the session would still be held.
-            clients = self._models.Client.objects.using(self.using).select_for_update()
-            clients.filter(pk=row.client_id).first()
+            self._models.Client.lock_if_there(row.client_id, using=self.using)
             closed = self._sessions.filter(pk=row.pk).close(
-                status, by=by, making_room=not announced
+                status, making_room=not announced, by=by, origin=self.origin
             )
-        if closed and not announced:
+            if closed and not announced and self.request is None:
+                # finish() will not be called: told now, and taken back if login() follows.
+                self._told = self._record(status, closed[0])
+                closed[0].announce_end()
+        if closed and announced:
+            row.status = status
+        elif closed:
             self._made_room = (closed[0], self._flushed_key)
             self._may_return = status == row.Status.REMOVED
-            if self.request is None:
-                closed[0].announce_end()
 
     def cycle_key(self) -> None:
         """A new key for the same data. The old one goes on only for what it already showed."""
@@ -223,7 +243,8 @@ class SessionStore(Placement):
     @property
     def _is_adding(self) -> bool:
         """Whether a sign-in leaves the others signed in."""
-        return self.login_mode == "add" and settings.MULTIPLE
+        only_one = settings.MAX_ACCOUNTS == 1 and settings.AT_LIMIT == "replace"
+        return self.login_mode == "add" and settings.MULTIPLE and not only_one
 
     def make_way(self, user: AbstractBaseUser) -> list[Session]:
         """Before an account is added: end what there is no place for beside it.
@@ -240,16 +261,20 @@ class SessionStore(Placement):
         else:
             places = settings.MAX_ACCOUNTS - 1 - (leaving is not None)
             surplus = others[max(places, 0) :]
+            is_full = bool(surplus) or places < 0
             known = self._sessions.visible_to(self.token).live().filter(user_id=user.pk)
-            if surplus and known.exists():
+            if is_full and known.exists():
                 return []
-            if surplus and settings.AT_LIMIT == "refuse":
+            if is_full and settings.AT_LIMIT == "refuse":
                 raise self._models.AccountLimitReached(
                     f"This browser is signed in to {settings.MAX_ACCOUNTS} accounts already."
                 )
         keys = [row.pk for row in surplus]
         replaced = self._models.Session.Status.REPLACED
-        return list(self._sessions.filter(pk__in=keys).close(replaced, by=user)) if keys else []
+        if not keys:
+            return []
+        found = self._sessions.filter(pk__in=keys)
+        return list(found.close(replaced, by=user, origin=self.origin))
 
     def confirm_login(self, user: AbstractBaseUser) -> None:
         """The flush() before this was ``login()`` making room for ``user``.
@@ -257,35 +282,37 @@ class SessionStore(Placement):
         The account that had to make room is signed in again, unless it is the same user's (then
         its password has changed, and the new session replaces it) or ``login_mode`` says so.
         """
+        self._entering = user
         made_room, self._made_room = self._made_room, None
         if made_room is None:
             return
         row = made_room[0]
         if row.user_id == user.pk or (self._may_return and not self._is_adding):
             row.status = row.Status.REPLACED
-            self._sessions.filter(pk=row.pk, updated_at=row.updated_at).update(
-                status=row.status, session_data=""
-            )
-        elif self._may_return and row.reopen(row.session_data):
-            return
-        row.announce_end()
+            self._end_for_good(row, by=user)
+        elif not self._reopen(row):
+            self._end_for_good(row)
+
+    def signed_in_again(self, user: Any) -> None:
+        """``login()`` as the account that is in use: nothing changes, and it is on record."""
+        if self._row is not None:
+            self._row.user = user
+            self._record("signed-in", self._row, self._base.client, by=user)
 
     def refuse_login(self) -> None:
         """``login()`` was refused: everything is as it was before it."""
         if self._row is not None and self._row.user_id is not None:
             # An earlier receiver of user_logged_in has saved the new session already.
-            self._row.remove()
+            self._row.remove(origin=self.origin)
             self._row, self._token, self.rotated = None, None, False
         made_room, self._made_room = self._made_room, None
-        if (
-            made_room is not None
-            and self._may_return
-            and made_room[0].reopen(made_room[0].session_data)
-        ):
+        if made_room is not None and self._reopen(made_room[0]):
             self._row, self._session_key = made_room
             self._session_cache = self._row.get_decoded()
             self.flushed = self.modified = False
         else:
+            if made_room is not None:
+                self._end_for_good(made_room[0])
             for key in (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY):
                 self._session_cache.pop(key, None)
 
@@ -293,21 +320,43 @@ class SessionStore(Placement):
         """The request is over: what flush() closed, and login() did not take back, has ended."""
         made_room, self._made_room = self._made_room, None
         if made_room is not None:
-            self._sessions.filter(pk=made_room[0].pk, session_data=self._models.MADE_ROOM).update(
-                session_data=""
-            )
-            made_room[0].announce_end()
+            self._end_for_good(made_room[0])
 
-    def set_active(self, row: Session) -> None:
+    def _reopen(self, row: Session) -> bool:
+        """``login()`` did not mean to end it. False if it may not come back."""
+        if not self._may_return or not row.reopen(row.session_data):
+            return False
+        self._take_back()
+        return True
+
+    def _take_back(self) -> None:
+        told, self._told = self._told, None
+        if told is not None:
+            told.delete()
+
+    def _end_for_good(self, row: Session, *, by: AbstractBaseUser | None = None) -> None:
+        """What flush() closed to make room does not come back: now it is told and on record.
+
+        If somebody else has ended it meanwhile, that is what is on record.
+        """
+        left = self._sessions.filter(pk=row.pk, updated_at=row.updated_at)
+        with transaction.atomic(using=self.using):
+            self._take_back()
+            made_room = left.filter(session_data=self._models.MADE_ROOM)
+            if made_room.update(status=row.status, session_data=""):
+                self._record(row.status, row, by=by)
+        row.announce_end(by)
+
+    def set_active(self, row: Session, *, by: AbstractBaseUser | None = None) -> None:
         """Go over to another live session of this client, with a new key.
 
-        Unsaved data of the present one is saved to it first. Raises UpdateError if the token is
-        superseded.
+        Unsaved data of the present one is saved to it first. ``by`` is who asked for it. Raises
+        UpdateError if the token is superseded.
         """
         self._note_transaction()
         if self.modified and self._row is not None:
             self.save()
-        self._rotate(row)
+        self._rotate(row, kind="switched", by=by)
         self._row = row
         self._session_cache = row.get_decoded()
         self.accessed, self.modified = True, False

@@ -37,7 +37,7 @@ class Placement(Rows):
         with transaction.atomic(using=self.using):
             if row is not None and row.user_id is not None:
                 # Somebody rewrote or removed the user by hand: a row never changes hands.
-                row.remove()
+                row.remove(origin=self.origin)
                 row = self._row = None
             if self._account_of(data) is None:
                 self._place_visitor(data)
@@ -48,7 +48,7 @@ class Placement(Rows):
                 row.user_id = self._user_id(data)
                 self._update(row, data)
                 if row.user_id is not None:
-                    self._announce_added(row)
+                    self._signed_in(row, self._base.client)
             else:
                 self._row = self._rotate(None, data=data, adding=True)
 
@@ -64,7 +64,7 @@ class Placement(Rows):
             accounts = self._sessions.visible_to(token).accounts()
             if data:
                 self._row = self._rotate(None, data=self._with_next(data, left is not None))
-            elif accounts.remembered().exists():
+            elif self._has_signed_out(left) or accounts.remembered().exists():
                 self._rotate(left)
             else:
                 self.emptied = self._changed_client
@@ -72,10 +72,25 @@ class Placement(Rows):
             left_account = token.session.user_id is not None
             self._row = self._rotate(None, data=self._with_next(data, left_account))
         elif data:
-            # A token that denotes nobody may come to denote a visitor, without a new key.
-            self._row = self._new_row(data, client=token.client, added_through_id=token.parent_id)
-            token.session = self._row
-            token.save(update_fields=["session"])
+            self._row = self._begin_visit(data)
+
+    def _has_signed_out(self, left: Session | None) -> bool:
+        """Whether this store has signed it out: then it is remembered, and nobody need be asked."""
+        return left is not None and left.status == left.Status.ENDED
+
+    def _begin_visit(self, data: dict[str, Any]) -> Session:
+        """A token that denotes nobody may come to denote a visitor, without a new key."""
+        token = self._base
+        try:
+            with transaction.atomic(using=self.using):
+                client = token.lock()
+                row = self._new_row(data, client=client, added_through_id=token.parent_id)
+                token.session = row
+                token.save(update_fields=["session"])
+        except self._models.SupersededToken as error:
+            self._was_refused = True
+            raise UpdateError from error
+        return row
 
     def _after_sign_out(self, data: dict[str, Any]) -> dict[str, Any]:
         """What is kept of the data that was written after an account signed out.
@@ -127,7 +142,7 @@ class Placement(Rows):
             if found is None and candidate.is_live and candidate.is_current_for(candidate.user):
                 found = candidate
             else:
-                candidate.close(candidate.Status.REPLACED, by=candidate.user)
+                candidate.close(candidate.Status.REPLACED, by=candidate.user, origin=self.origin)
         return found
 
     def _renew(self, known: Session, data: dict[str, Any]) -> None:
@@ -139,7 +154,7 @@ class Placement(Rows):
         self._row = known
         self._session_cache = {**known.get_decoded(), **data}
         self._update(known, self._session_cache, in_use=True)
-        self._models.announce(signals.session_activated, self.using, session=known)
+        self._signed_in(known, self._base.client, anew=False)
 
     def _leave(self, row: Session | None) -> None:
         self._flushed_key = self._session_key
@@ -184,7 +199,7 @@ class Placement(Rows):
             if any(isinstance(answer, Exception) for _receiver, answer in answers):
                 return  # Refused: then nobody is active. Nobody had asked for it.
             try:
-                self._rotate(row, unasked=True)
+                self._rotate(row, unasked=True, kind="switched")
             except UpdateError:
                 return  # A page beside this one was quicker.
             self._row, self._session_cache = row, row.get_decoded()
@@ -203,6 +218,7 @@ class Placement(Rows):
         adopted = adoption.load(engine, old_key)
         if adopted is None or old_key is None:
             return
+        self._brought_by = f"ADOPT_FROM {engine}"
         try:
             with transaction.atomic(using=self.using):
                 self._session_cache = adopted
@@ -217,12 +233,15 @@ class Placement(Rows):
             # A request beside this one was quicker: the old value is now a token of ours.
             del self._session_cache
             self._token = self._find(old_key)
+        finally:
+            self._brought_by = None
 
     def _has_twin(self, data: dict[str, Any]) -> bool:
         """Whether the old engine knows a session under this very key, too."""
-        if not settings.ADOPT_FROM or self._token is None:
+        twin = data.get(adoption.TWIN)
+        if twin is None or not settings.ADOPT_FROM or self._token is None:
             return False
-        return data.get(adoption.TWIN) == self._token.pk
+        return bool(twin == self._token.pk)
 
     def _twin_is_gone(self) -> bool:
         """Whether an old worker signed it out."""

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
 from django.db import IntegrityError, router, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.functional import cached_property
 
 from multisession import signals, tokens
+from multisession.backends import quick
 from multisession.conf import settings
+from multisession.origin import Origin
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
     from django.http import HttpRequest
 
-    from multisession.models import Session, Token
+    from multisession.models import Client, Event, Session, Token
+
+
+class Cookie(NamedTuple):
+    """The client's cookie: its value, and for how many seconds; None: until the browser closes."""
+
+    value: str
+    max_age: int | None
 
 
 class Rows(SessionBase):
     """A store's token and session row, its *pinned* ones: never looked up again when it writes."""
+
+    #: There are copies outside the database, which have to hear of a change before it is seen.
+    has_copies = False
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
@@ -37,12 +49,19 @@ class Rows(SessionBase):
         self.flushed = False
         #: After such a flush() nothing is left on the client: its cookie may go.
         self.emptied = False
-        #: The token turned out to be superseded: nothing may be written through it.
-        self.superseded = False
+        #: A change through the token was refused, because it has been superseded meanwhile.
+        self._was_refused = False
+        #: The token that the key had been, found to be valid no more.
+        self._outdated: Token | None = None
         self._token: Token | None = None
         self._row: Session | None = None
+        self._found_user: AbstractBaseUser | None = None
         self._announced = False
         self._actor: AbstractBaseUser | None = None
+        #: Who is signing in, as ``login()`` has said: saves asking for the name.
+        self._entering: Any = None
+        #: The program that brought the account in, where it was not a person who signed in.
+        self._brought_by: str | None = None
         #: What of the data written after flush() is kept: these keys; None: everything.
         self._carried_over: tuple[str, ...] | None = None
         #: Whom the flushed session was; whoever is next on the client follows him.
@@ -51,6 +70,8 @@ class Rows(SessionBase):
         #: What flush() closed without a sign-out, and the key it was under.
         self._made_room: tuple[Session, str | None] | None = None
         self._may_return = False
+        #: Outside a request: what flush() has put on record of it, perhaps too early.
+        self._told: Event | None = None
 
     if TYPE_CHECKING:  # Django has it; its stubs do not.
 
@@ -82,14 +103,21 @@ class Rows(SessionBase):
         return self._row
 
     @property
-    def is_sendable(self) -> bool:
-        """Whether the browser may be given the new key: it has to open something.
+    def superseded(self) -> bool:
+        """The token turned out to be superseded: nothing may be written through it.
 
-        Not if the transaction was rolled back in which it was made, nor if an answer to a
-        request beside this one has made it superseded already.
+        One statement, once, for a key that had been a token; so a page that only reads is spared.
         """
-        alone = self._token is not None and self._token.parent_id is None
-        return (alone and not self.may_be_undone) or self.exists(self.session_key)
+        return self._was_refused or (self._outdated is not None and not self._outdated.is_forgotten)
+
+    @property
+    def found_user(self) -> AbstractBaseUser | None:
+        """The session's user, if the statement that found the session found him too.
+
+        As he was at that moment. Nobody has asked yet whether he may act: see request_user.py.
+        """
+        row, user = self.row, self._found_user
+        return user if row is not None and user is not None and row.user_id == user.pk else None
 
     @property
     def has_unsaved_sign_in(self) -> bool:
@@ -100,34 +128,48 @@ class Rows(SessionBase):
     @property
     def ip_address(self) -> str | None:
         """Where the request came from, if that is an address at all (it may be a socket)."""
-        if self.request is None:
-            return None
-        try:
-            return str(ipaddress.ip_address(self.request.META.get("REMOTE_ADDR", "")))
-        except ValueError:
-            return None
+        return self.origin.ip_address
 
-    def cookie_age(self) -> int | None:
-        """Seconds that the browser shall keep the cookie; None: until it closes.
+    @property
+    def origin(self) -> Origin:
+        """Where the request came from, for the audit trail."""
+        return Origin.of(self.request)
+
+    def cookie(self) -> Cookie | None:
+        """What the browser may be given: a key that opens something. Else None.
+
+        Not if the transaction was rolled back in which it was made, nor if an answer to a
+        request beside this one has made it superseded already. One statement; none for the key
+        of a browser that is new.
 
         One cookie serves all accounts of the client: as soon as one of them asked to be
         forgotten when the browser closes, all are.
         """
-        if self.get_expire_at_browser_close():
+        token, key = self._token, self._session_key
+        until_it_closes: bool | None = False
+        is_new = token is not None and token.parent_id is None and self.rotated
+        if not is_new or self.may_be_undone:
+            closing = self._sessions.live().filter(
+                client_id=OuterRef("client_id"), expire_at_browser_close=True
+            )
+            until_it_closes = self._current(key).values_list(Exists(closing), flat=True).first()
+        if key is None or until_it_closes is None:
             return None
-        token = self._token
-        if token is not None and token.parent_id is not None:
-            live = self._sessions.filter(client_id=token.client_id).live()
-            if live.filter(expire_at_browser_close=True).exists():
-                return None
-        return max(self.get_expiry_age(), settings.COOKIE_AGE)
+        if until_it_closes or self.get_expire_at_browser_close():
+            return Cookie(key, None)
+        return Cookie(key, max(self.get_expiry_age(), settings.COOKIE_AGE))
 
     def exists(self, session_key: str | None) -> bool:
         """Whether something is stored under this key, and no newer one has taken its place."""
+        return bool(self._current(session_key).exists())
+
+    def _current(self, session_key: str | None) -> Any:
+        """The token of this key, if it opens something and no newer one has taken its place."""
+        tokens_ = self._models.Token.objects
         if not tokens.is_token(session_key):
-            return False
-        found = self._models.Token.objects.valid().filter(digest=tokens.digest(str(session_key)))
-        return bool(found.filter(children__isnull=True, client__sessions__isnull=False).exists())
+            return tokens_.none()
+        found = tokens_.valid().filter(digest=tokens.digest(str(session_key)))
+        return found.filter(children__isnull=True, client__sessions__isnull=False)
 
     @property
     def _base(self) -> Token:
@@ -151,11 +193,16 @@ class Rows(SessionBase):
             token.client.refresh_from_db()
         if token.is_valid:
             return token
-        self.superseded = not token.is_forgotten
+        self._outdated = token
         return None
 
     def _fetch(self, digest: str) -> Token | None:
         """The token with its client and its session: the one query of a page."""
+        using = router.db_for_read(self._models.Token)
+        if quick.is_sure(using):
+            found = quick.find(using, digest)
+            self._found_user = found.user
+            return found.token
         tokens_ = self._models.Token.objects.select_related("client", "session")
         token: Token | None = tokens_.filter(digest=digest).first()
         return token
@@ -166,7 +213,9 @@ class Rows(SessionBase):
         models = self._models
         try:
             with transaction.atomic(using=self.using):
-                client = models.Client.objects.using(self.using).create(user_agent=self._user_agent)
+                client = models.Client.objects.using(self.using).create(
+                    user_agent=self.origin.user_agent
+                )
                 row = self._new_row(data, client=client)
                 token = models.Token.objects.using(self.using).create(
                     digest=tokens.digest(secret), client=client, session=row
@@ -183,12 +232,15 @@ class Rows(SessionBase):
         data: dict[str, Any] | None = None,
         adding: bool = False,
         unasked: bool = False,
+        kind: str | None = None,
+        by: AbstractBaseUser | None = None,
     ) -> Session | None:
         """A new key that denotes ``row`` or, with ``data``, a new row for it. Returns the row.
 
         ``adding``: an account is about to be added, so an old key leaves for a client of its own.
-        ``unasked``: the person did nothing, so an old key stays as it is. Raises UpdateError if
-        the token is superseded, or old and nobody asked.
+        ``unasked``: the person did nothing, so an old key stays as it is. ``kind`` and ``by``: put
+        it on record as this. Raises UpdateError if the token is superseded, or old and nobody
+        asked.
         """
         token = self._base
         models = self._models
@@ -208,8 +260,10 @@ class Rows(SessionBase):
                     token.save(update_fields=["digest", "session"])
                 else:
                     token = token.succeed(secret, row)
+                if kind is not None and row is not None:
+                    self._record(kind, row, client, by=by)
         except models.SupersededToken as error:
-            self.superseded = not unasked
+            self._was_refused = not unasked
             raise UpdateError from error
         self._use(token, secret)
         return row
@@ -239,13 +293,41 @@ class Rows(SessionBase):
         for name, value in self._expiry(row, saved_at=now).items():
             setattr(row, name, value)
         row.save(using=self.using, force_insert=True)
+        if not row.client.user_agent and self.origin.user_agent:
+            # Erased, after nobody had been signed in there for long (see purge.py).
+            row.client.user_agent = self.origin.user_agent
+            row.client.save(update_fields=["user_agent"])
         if row.user_id is not None:
-            self._announce_added(row)
+            self._signed_in(row, row.client)
         return row
 
-    def _announce_added(self, row: Session) -> None:
-        self._models.announce(signals.session_created, self.using, session=row)
+    def _signed_in(self, row: Session, client: Client, *, anew: bool = True) -> None:
+        """An account was added, within the transaction of this call; or only activated."""
+        user = self._entering
+        # A backend may sign in a user of another model, with a key that happens to be the same.
+        if isinstance(user, get_user_model()) and user.pk == row.user_id:
+            row.user = user
+        self._record("signed-in", row, client, by=self._brought_by or self._user_of(row))
+        if anew:
+            self._models.announce(signals.session_created, self.using, session=row)
         self._models.announce(signals.session_activated, self.using, session=row)
+
+    def _record(
+        self,
+        kind: str,
+        row: Session,
+        client: Client | None = None,
+        *,
+        by: AbstractBaseUser | str | None = None,
+    ) -> Event | None:
+        """Put on record what this store has done to the row: one statement, if all is known."""
+        if not settings.AUDIT:
+            return None
+        if client is not None:
+            row.client = client
+        event = row.event(kind, by=by, origin=self.origin)
+        self._models.Event.record([event], self.using)
+        return event
 
     def _update(self, row: Session, data: dict[str, Any], *, in_use: bool = False) -> None:
         """The one statement that writes session data: into this row, if it is still active.
@@ -253,20 +335,35 @@ class Rows(SessionBase):
         Within a request it notes the activity, too, if that is due.
         """
         token = self._base
-        valid = self._models.Token.objects.using(self.using).valid().filter(pk=token.pk)
         text, now = self.encode(data), timezone.now()
         changed = {"user_id": row.user_id, "session_data": text, "updated_at": now}
         if in_use or (self.request is not None and row.is_touch_due):
             changed |= {"last_active_at": now, "ip_address": self.ip_address or row.ip_address}
             row.last_active_at = now
-        with transaction.atomic(using=self.using):
-            written = self._sessions.filter(
-                pk=row.pk, status=row.Status.ACTIVE, client_id__in=valid.values("client_id")
-            ).update(**changed, **self._expiry(row, saved_at=now))
+        changed |= self._expiry(row, saved_at=now)
+        alone = not (self.has_copies or self._locks_what_it_reads)
+        if alone and quick.is_sure(self.using):
+            written = quick.write(self.using, row.pk, token.pk, changed)
             self._models.clients_changed([token.client_id], self.using)
+        else:
+            with transaction.atomic(using=self.using):
+                if self._locks_what_it_reads:
+                    self._models.Client.lock_if_there(token.client_id, using=self.using)
+                written = quick.writable(self.using, row.pk, token.pk).update(**changed)
+                self._models.clients_changed([token.client_id], self.using)
         if not written:
             raise UpdateError
         row.session_data = text
+
+    @property
+    def _locks_what_it_reads(self) -> bool:
+        """Whether the database locks the rows of a subquery, too, and in an order of its own.
+
+        So do MariaDB and MySQL at any isolation but the one that Django asks them for.
+        """
+        connection = transaction.get_connection(self.using)
+        level = getattr(connection, "isolation_level", None)
+        return connection.vendor == "mysql" and level != "read committed"
 
     def _expiry(self, row: Session, *, saved_at: datetime.datetime) -> dict[str, Any]:
         custom = self.get("_session_expiry")
@@ -295,9 +392,3 @@ class Rows(SessionBase):
         if account is None or self._models.Session.user.field.related_model is not user_model:
             return None
         return user_model._meta.pk.to_python(account)
-
-    @property
-    def _user_agent(self) -> str:
-        if self.request is None:
-            return ""
-        return str(self.request.META.get("HTTP_USER_AGENT", "")).replace("\x00", "")[:256]

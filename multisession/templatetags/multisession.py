@@ -2,69 +2,120 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from django import template
-from django.template import Context
+from django.shortcuts import resolve_url
+from django.template import Context, NodeList
+from django.template.base import FilterExpression, Parser, Token, token_kwargs
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from multisession.menu import Options, account_list_context, menu_context, on_site
+from multisession.conf import settings
+from multisession.items import MenuItem, as_items
+from multisession.menu import Options, account_list_context, button_context, on_site
 from multisession.models import Session
 from multisession.profiles import Profile, profile_of
 from multisession.request import MultiSessionRequest
 
 register = template.Library()
 
-PLACEMENTS = ("bottom-end", "bottom-start", "top-end", "top-start")
+#: Where the tags inside ``{% user_button_with %}`` put their items.
+ITEMS = "multisession_menu_items"
 
 
 @register.inclusion_tag("multisession/user_button.html", takes_context=True)
-def user_button(
-    context: Context,
-    *,
-    show_name: bool = False,
-    default_open: bool = False,
-    placement: str = "bottom-end",
-    sign_in_url: str | None = None,
-    after_switch_url: str | None = None,
-    after_sign_out_url: str | None = None,
-    after_sign_out_one_url: str | None = None,
-    profile_url: str | None = None,
-    sign_in_partial: bool = False,
-) -> dict[str, Any]:
+def user_button(context: Context, **options: Any) -> dict[str, Any]:
     """The active account's avatar with its menu; a link to sign in while there is none.
+
+    ``options``: the fields of ``multisession.menu.Options``, each with its default. ``items``: more
+    lines for the menu, as in the setting ``MENU_ITEMS``. ``sign_in_partial``: the project's
+    sign-in view answers htmx with its form alone, so *Add account* may open it inside the menu.
 
     Costs no query beyond the one for ``request.user``: the list of accounts is loaded when
     somebody is about to open the menu. Without a request in the context it renders nothing.
-
-    ``sign_in_partial``: the project's sign-in view answers htmx with its form alone, so *Add
-    account* may open it inside the menu.
     """
-    if placement not in PLACEMENTS:
-        raise template.TemplateSyntaxError(
-            f"user_button: placement is {placement!r}; it must be one of {', '.join(PLACEMENTS)}."
-        )
-    request: MultiSessionRequest | None = context.get("request")
-    if request is None:  # a bare error page
-        return {}
-    options = Options(
-        sign_in_url=sign_in_url,
-        after_switch_url=after_switch_url,
-        after_sign_out_url=after_sign_out_url,
-        after_sign_out_one_url=after_sign_out_one_url,
-        profile_url=profile_url,
-        sign_in_partial=sign_in_partial,
-    )
-    return menu_context(request, options) | {
-        "show_name": show_name,
-        "default_open": default_open,
-        "placement": placement,
-        # Several buttons may share a page, and a page may fetch another one later.
-        "button_id": f"ms-button-{secrets.token_hex(4)}",
+    return _button_context(context, _options("user_button", options))
+
+
+@register.tag
+def user_button_with(parser: Parser, token: Token) -> UserButtonNode:
+    """``{% user_button_with … %}`` … ``{% enduser_button_with %}``: with lines of the project's.
+
+    Takes what ``user_button`` takes. Between the two stand ``menu_link`` and ``menu_action``, and
+    whatever decides which of them, such as ``if`` and ``for``; nothing else is shown.
+    """
+    name, *words = token.split_contents()
+    options = token_kwargs(words, parser)
+    if words:
+        raise template.TemplateSyntaxError(f"{name} takes keywords only, not {words[0]!r}.")
+    nodes = parser.parse((f"end{name}",))
+    parser.delete_first_token()
+    return UserButtonNode(nodes, options)
+
+
+class UserButtonNode(template.Node):
+    def __init__(self, nodelist: NodeList, options: dict[str, FilterExpression]) -> None:
+        self.nodelist = nodelist
+        self.options = options
+
+    def render(self, context: Context) -> SafeString:
+        given = {name: value.resolve(context) for name, value in self.options.items()}
+        items: list[MenuItem] = []
+        with context.push(**{ITEMS: items}):
+            self.nodelist.render(context)
+        options = _options("user_button_with", given | {"items": [*given.get("items", ()), *items]})
+        values = context.new(_button_context(context, options))
+        values["csrf_token"] = context.get("csrf_token")
+        button = context.template.engine.get_template("multisession/user_button.html")  # type: ignore[union-attr]
+        return button.render(values)
+
+
+@register.simple_tag(takes_context=True)
+def menu_link(context: Context, label: str, url: str, **more: str) -> str:
+    """``{% menu_link _("Help") "help" place="before" icon="help" %}``: a line that leads on."""
+    return _add_item(context, "menu_link", label=label, url=url, **more)
+
+
+@register.simple_tag(takes_context=True)
+def menu_action(context: Context, label: str, url: str, **more: str) -> str:
+    """``{% menu_action _("Archive") "archive" %}``: a line that posts, with the CSRF token."""
+    return _add_item(context, "menu_action", label=label, url=url, post=True, **more)
+
+
+@register.inclusion_tag("multisession/user_button_mount.html", takes_context=True)
+def user_button_mount(context: Context, **options: Any) -> dict[str, Any]:
+    """An empty element that fetches the button, for pages that are the same for everybody.
+
+    Takes what ``user_button`` takes. Touches neither session nor user, so a cache may keep it.
+    """
+    return {
+        "button_url": reverse("multisession:button")
+        + _options("user_button_mount", options).query(),
+        "choose_url": resolve_url(settings.CHOOSE_URL),
     }
+
+
+def _options(tag: str, given: dict[str, Any]) -> Options:
+    try:
+        return Options(**{**given, "items": as_items(given.get("items") or ())})
+    except (TypeError, ValueError) as error:
+        raise template.TemplateSyntaxError(f"{tag}: {error}") from error
+
+
+def _button_context(context: Context, options: Options) -> dict[str, Any]:
+    request: MultiSessionRequest | None = context.get("request")
+    return {} if request is None else button_context(request, options)  # none on a bare error page
+
+
+def _add_item(context: Context, tag: str, **fields: Any) -> str:
+    if ITEMS not in context:
+        raise template.TemplateSyntaxError(
+            f"{tag} belongs between user_button_with and enduser_button_with."
+        )
+    context[ITEMS].append(MenuItem(**fields))
+    return ""
 
 
 @register.inclusion_tag("multisession/_account_list.html", takes_context=True)

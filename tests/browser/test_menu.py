@@ -3,10 +3,13 @@
 import re
 
 import pytest
+from django.template import Context, Template
 from django.test import Client
-from playwright.sync_api import Page, Request, expect
+from django.utils import timezone
+from playwright.sync_api import Page, Request, Route, expect
 
 from accounts.models import User
+from multisession.models import Session
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -117,6 +120,7 @@ class TestKeys:
     ORDER = (
         "Manage account",
         "Sign out",
+        "Where you are signed in",
         "Manage all",
         "Switch to Grace Hopper, grace@example.com",
         "Switch to Alan Turing, alan@example.com",
@@ -150,10 +154,10 @@ class TestKeys:
 
     def test_letters_find_an_account_by_its_name(self, menu):
         menu.open()
-        assert self.press(menu, "g") == self.ORDER[3]
+        assert self.press(menu, "g") == self.ORDER[4]
         menu.page.wait_for_timeout(750)
-        assert self.press(menu, "a") == self.ORDER[4]
-        assert self.press(menu, "d") == self.ORDER[5]  # "ad": Add account, not Alan
+        assert self.press(menu, "a") == self.ORDER[5]
+        assert self.press(menu, "d") == self.ORDER[6]  # "ad": Add account, not Alan
 
     def test_escape_closes_and_gives_the_focus_back(self, menu):
         menu.open()
@@ -174,6 +178,34 @@ class TestKeys:
         menu.open()
         menu.page.mouse.click(5, 300)
         expect(menu.panel).to_be_hidden()
+
+    def test_do_everything_without_a_mouse(self, menu, ada, grace, alan):
+        page = menu.page
+        grace_row = "Switch to Grace Hopper, grace@example.com"
+        page.locator("body").press("Tab")
+        assert menu.focused() == "Skip to the content"
+        page.keyboard.press("Tab")
+        assert self.press(menu, "Tab") == "Open user menu: Ada Lovelace, ada@example.com"
+        menu.is_loaded()
+        page.keyboard.press("ArrowDown")
+        assert self.press(menu, "g") == grace_row
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status").filter(has_text=grace.email)).to_be_focused()
+        for name, leads_to in (
+            ("Sign out", "Choose an account"),
+            ("Switch to Ada Lovelace, ada@example.com", f"Hello, {ada.name}"),
+            ("Sign out of all accounts", "All your accounts, side by side"),
+        ):
+            if name.startswith("Sign out"):
+                expect(page.locator(".messages")).to_be_focused()
+                assert self.press(menu, "Shift+Tab").startswith("Open user menu: ")
+                page.keyboard.press("Enter")
+                menu.is_loaded()
+            while self.press(menu, "Tab") != name:
+                pass
+            page.keyboard.press("Enter")
+            expect(page.get_by_role("heading", name=leads_to)).to_be_visible()
+        assert menu.whoami() is None
 
     def test_keys_in_the_sign_in_form_are_for_typing(self, menu):
         menu.open()
@@ -207,6 +239,15 @@ class TestActing:
         expect(menu.page.get_by_text(f"You are now using {grace.email}.")).to_be_visible()
         assert menu.requests_to("/set-active/") == 1
 
+    def test_while_a_switch_is_under_way_no_key_starts_another(self, menu, grace):
+        menu.open()
+        menu.page.route("**/set-active/", lambda route: (delay(menu), route.continue_()))
+        menu.panel.get_by_role("button", name="Switch to Grace").press("Enter", no_wait_after=True)
+        expect(menu.panel.locator("form[aria-busy=true]")).to_have_count(1)
+        menu.panel.get_by_role("button", name="Switch to Alan").press("Enter", no_wait_after=True)
+        expect(menu.page.get_by_text(f"You are now using {grace.email}.")).to_be_visible()
+        assert menu.requests_to("/set-active/") == 1
+
     def test_sign_out_of_one_and_of_all(self, menu, alan):
         menu.open()
         menu.panel.get_by_role("button", name="Sign out", exact=True).click()
@@ -225,6 +266,8 @@ class TestActing:
         grace.delete()
         menu.panel.get_by_role("button", name="Switch to Grace").click()
         expect(menu.page).to_have_url(re.compile("/accounts/choose/"))
+        said = menu.page.get_by_role("status").filter(has_text="not signed in here any more")
+        expect(said).to_be_focused()
         expect(menu.page.get_by_role("button", name="Switch to Alan").first).to_be_visible()
         assert menu.page.get_by_role("button", name="Switch to Grace").count() == 0
         complaints.expect("404")
@@ -237,6 +280,136 @@ class TestActing:
         menu.panel.get_by_role("link", name="Back to the accounts").click()
         expect(menu.panel.get_by_role("link", name="Add account")).to_be_focused()
         expect(menu.panel.get_by_role("button", name="Switch to Grace")).to_be_visible()
+
+
+class TestProblems:
+    """Each says what happened and what to do; nothing else of the menu is lost by it."""
+
+    LOST = "No answer came. Check your connection, then try again."
+    OUT_OF_DATE = "This page is out of date, and nothing was changed. Reload the page"
+    FAILED = "Something went wrong on the server. Try again in a moment."
+
+    def says(self, menu: Menu, text: str) -> None:
+        expect(menu.panel.get_by_role("alert").locator("p:visible")).to_have_text([text])
+        expect(menu.panel.locator("[aria-busy]")).to_have_count(0)
+
+    def test_of_an_action_and_then_it_works(self, menu, grace, complaints):
+        menu.open()
+        switch = menu.panel.get_by_role("button", name="Switch to Grace")
+        for answer, text in (
+            (lambda route: route.fulfill(status=409, body="<h1>x</h1>"), self.OUT_OF_DATE),
+            (lambda route: route.abort(), self.LOST),
+            (lambda route: route.fulfill(status=500, body="<h1>x</h1>"), self.FAILED),
+            (lambda route: route.fulfill(status=403, body="<h1>x</h1>"), self.OUT_OF_DATE),
+        ):
+            menu.page.route("**/set-active/", answer, times=1)
+            switch.click()
+            self.says(menu, text)
+            expect(switch).to_be_focused()
+        complaints.clear()
+        switch.click()
+        expect(menu.page.get_by_text(f"You are now using {grace.email}.")).to_be_visible()
+        assert menu.whoami() == grace.email
+
+    @pytest.mark.parametrize(
+        ("status", "text"), [(0, LOST), (500, FAILED), (403, OUT_OF_DATE)], ids=str
+    )
+    def test_of_loading_the_accounts(self, status, text, menu, complaints):
+        answer = (lambda route: route.fulfill(status=status)) if status else Route.abort
+        menu.page.route("**/menu/*", lambda route: answer(route))
+        menu.trigger.click()
+        self.says(menu, text)
+        menu.page.unroute("**/menu/*")
+        complaints.clear()
+        menu.trigger.click()
+        menu.open()  # again
+        expect(menu.panel.get_by_role("alert").locator("p:visible")).to_have_count(0)
+
+    def test_of_an_account_that_has_expired(self, menu, ada):
+        Session.objects.filter(user=ada).update(status="expired", expire_at=timezone.now())
+        menu.trigger.click()
+        expect(menu.panel.get_by_role("status")).to_contain_text("was signed out.")
+        menu.panel.get_by_role("link", name="Sign in again").click()
+        expect(menu.page.get_by_label("E-mail address")).to_have_value(ada.email)
+
+
+class TestAnotherPlace:
+    """More than one button, and a page that has only a place for one."""
+
+    def page_with(self, page: Page, html: str) -> Page:
+        page.route(
+            re.compile(r"/$"),
+            lambda route: route.fulfill(
+                response=(answer := route.fetch()),
+                body=re.sub(r"<main.*</main>", f"<main>{html}</main>", answer.text(), flags=re.S),
+            ),
+        )
+        page.goto("/")
+        return page
+
+    def test_a_place_for_it_fetches_it_and_it_works(self, page, grace):
+        mount = "<div class=ms-mount hx-get=/multisession/button/ hx-trigger=load "
+        self.page_with(page, mount + "hx-target=this hx-swap=outerHTML></div>")
+        button = page.locator("main [data-multisession-button]")
+        button.locator("> summary").focus()
+        page.keyboard.press("ArrowDown")
+        button.get_by_role("button", name="Switch to Grace").press("Enter")
+        expect(page.get_by_role("heading", name="Hello")).to_have_count(0)
+        expect(page.locator("main summary")).to_contain_text("Open user menu: Grace Hopper")
+
+    @pytest.mark.parametrize("status", [0, 500])
+    def test_a_place_to_which_no_button_comes_leads_to_the_accounts(self, page, complaints, status):
+        held: list[Route] = []
+        page.route(re.compile("/button/"), lambda route: held.append(route))
+        tag = "{% load multisession %}{% user_button_mount show_name=True %}"
+        self.page_with(page, Template(tag).render(Context()))
+        link = page.locator("main").get_by_role("link", name="Accounts")
+        page.wait_for_timeout(700)
+        expect(link).to_be_hidden()  # as long as an answer may come
+        [route] = held
+        route.fulfill(status=status) if status else route.abort()
+        link.click()
+        expect(page).to_have_url(re.compile("/accounts/choose/"))
+        complaints.clear()
+
+    def test_without_scripts_a_place_for_it_leads_to_the_accounts(self, new_browser, ada):
+        page = new_browser(java_script_enabled=False)
+        sign_in(page, ada)
+        tag = "{% load multisession %}{% user_button_mount %}"
+        self.page_with(page, Template(tag).render(Context()))
+        page.locator("main").get_by_role("link", name="Accounts").click()
+        expect(page).to_have_url(re.compile("/accounts/choose/"))
+
+    def test_one_of_two_opens_at_a_time(self, page):
+        mount = "<div class=ms-mount hx-get=/multisession/button/ hx-trigger=load "
+        self.page_with(page, mount + "hx-target=this hx-swap=outerHTML></div>")
+        first, second = page.locator("header details"), page.locator("main details")
+        second.locator("> summary").click()
+        expect(second.get_by_text("Other accounts", exact=True)).to_be_visible()
+        first.locator("> summary").click()
+        expect(first.get_by_text("Other accounts", exact=True)).to_be_visible()
+        expect(second.locator("[data-multisession-panel]")).to_be_hidden()
+        page.keyboard.press("Escape")
+        expect(first.locator("[data-multisession-panel]")).to_be_hidden()
+        expect(first.locator("> summary")).to_be_focused()
+
+    def test_one_that_begins_open_has_its_accounts_and_escape_closes_it(self, page):
+        """Or that somebody opened before htmx had come."""
+        closed = "data-multisession-button"
+        page.route(
+            re.compile(r"/$"),
+            lambda route: route.fulfill(
+                response=(answer := route.fetch()),
+                body=answer.text().replace(closed, f"{closed} open"),
+            ),
+        )
+        menu = Menu(page)
+        page.goto("/")
+        menu.is_loaded()
+        assert menu.requests_to("/menu/") == 1
+        page.keyboard.press("Escape")
+        expect(menu.panel).to_be_hidden()
+        expect(menu.trigger).to_be_focused()
 
 
 def delay(menu: Menu) -> None:

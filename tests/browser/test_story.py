@@ -220,7 +220,7 @@ def test_no_page_is_wider_than_its_window(new_browser, people, scheme, width):
         assert fits(), f"{url} with its menu"
 
 
-def test_the_admin_keeps_to_the_content_policy(new_browser, people):
+def test_the_admin_keeps_to_the_content_policy(new_browser, complaints, people):
     staff = User.objects.create_superuser("root@example.com", PASSWORD, name="Root")
     page = new_browser()
     page.goto("/admin/")
@@ -233,3 +233,4 @@ def test_the_admin_keeps_to_the_content_policy(new_browser, people):
         page.wait_for_load_state("networkidle")
     page.goto("/admin/multisession/session/")
     expect(page.locator("#result_list")).to_contain_text(staff.email)
+    complaints.expect("autocomplete attributes")  # of Django's own forms

@@ -11,6 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 from multisession.backends.db import SessionStore
 from multisession.purge import BATCH, purge
 
+#: Characters of the bar.
+WIDTH = 30
+
 
 class Command(BaseCommand):
     help = "Removes sessions that have no further use, in batches. Can be interrupted and repeated."
@@ -32,16 +35,24 @@ class Command(BaseCommand):
         batch = options["batch_size"]
         if not 1 <= batch <= BATCH:
             raise CommandError(f"--batch-size is {batch}; it must be from 1 to {BATCH}.")
-        progress = self.show if self.stdout.isatty() else None
-        purged = purge(dry_run=options["dry_run"], batch=batch, progress=progress)
-        if progress is not None:
-            self.stdout.write("")
-        verb = "Would remove" if options["dry_run"] else "Removed"
+        watched = options["verbosity"] > 0 and self.stdout.isatty()
+        progress = self.show if watched else None
+        purged = asdict(purge(dry_run=options["dry_run"], batch=batch, progress=progress))
         if options["verbosity"] > 0:
-            counts = ", ".join(f"{name}: {count}" for name, count in asdict(purged).items())
-            self.stdout.write(f"{verb} {counts}.")
+            # In the order of what is done, but that nothing is removed of what is only marked.
+            marked = purged.pop("marked")
+            counts = ", ".join(f"{name}: {count}" for name, count in purged.items())
+            if options["dry_run"]:
+                self.stdout.write(
+                    f"Would remove {counts}; would mark as expired or abandoned: {marked}."
+                )
+            else:
+                self.stdout.write(f"Removed {counts}; marked as expired or abandoned: {marked}.")
 
-    def show(self, step: str, done: int) -> None:
-        """One line that is written over, for whoever watches."""
-        self.stdout.write(f"\r{step}: {done}", ending="")
+    def show(self, step: str, done: int, total: int) -> None:
+        """A bar for whoever watches: one line for each step, written over as it grows."""
+        share = min(done / total, 1) if total else 1
+        bar = "#" * round(share * WIDTH)
+        line = f"\r{step:<9} [{bar:<{WIDTH}}] {share:4.0%}  {done:,} of {max(done, total):,}"
+        self.stdout.write(line, ending="\n" if done >= total else "")
         self.stdout.flush()

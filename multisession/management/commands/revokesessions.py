@@ -103,7 +103,7 @@ class Command(BaseCommand):
             batch = list(rows[:BATCH])
             if not batch:
                 return revoked
-            revoked += actions.revoke_all(batch)
+            revoked += actions.revoke_all(batch, by="manage.py revokesessions")
             last = batch[-1].pk
 
 

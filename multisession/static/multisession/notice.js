@@ -57,10 +57,9 @@
   const refused = (text, url) =>
     setTimeout(() => {
       if (!/^\s*</.test(text)) return ask();
-      const sheet = parse(text);
-      if (find("wrong-account") || !ours("POST", url)) return;
-      document.body.prepend(sheet);
-      sheet.querySelector("[autofocus]")?.focus();
+      if (!ours("POST", url)) return;
+      if (!find("wrong-account")) document.body.prepend(parse(text));
+      find("focus")?.focus();
     }, 99);
 
   const send = fetch;

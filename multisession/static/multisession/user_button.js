@@ -1,72 +1,68 @@
-/* Keys, focus and double clicks for the UserButton. Everything works without it; what it adds is
-   delegated to the document, so parts that htmx puts in later need no set-up. */
+// docs/user-button.md.
 (() => {
   const BUTTON = "[data-multisession-button]";
-  const on = (type, listener) => document.addEventListener(type, listener, true);
-  let typed = "";
-  let typedAt = 0;
+  const FORM = "[data-multisession-form]";
+  const all = (what, it) => [...(it || document).querySelectorAll(what)];
+  const on = (type, then) => addEventListener(type, then, true);
+  let at, typed;
 
-  // A click or the focus outside closes: nothing may stay covered by a menu that is done with.
-  const closeOthers = ({ target }) => {
-    for (const button of document.querySelectorAll(BUTTON + "[open]")) {
-      if (!button.contains(target)) button.open = false;
-    }
-  };
-  on("click", closeOthers);
-  on("focusin", closeOthers);
+  const close = ({ target }) =>
+    all(BUTTON).map((item) => item.contains(target) || (item.open = false));
+  on("click", close);
+  on("focusin", close);
 
-  const mirror = (button) => (button.firstElementChild.ariaExpanded = button.open);
-  document.querySelectorAll(BUTTON).forEach(mirror);
-  on("toggle", ({ target }) => target.matches(BUTTON) && mirror(target));
-
-  on("keydown", (event) => {
-    const { target, key } = event;
-    const button = target.closest?.(BUTTON);
-    if (!button || event.ctrlKey || event.altKey || event.metaKey) return;
-    const summary = button.firstElementChild;
-    if (key === "Escape" && button.open) {
-      button.open = false;
-      summary.focus();
-    }
-    if (target.matches("input, select, textarea")) return;
-    if (key === "ArrowDown" && target === summary) button.open = true;
-    if (!button.open) return;
-    const items = [...button.querySelectorAll("[data-multisession-panel] :is(a, button)")].filter(
-      (item) => item.offsetParent,
-    );
-    const last = items.length - 1;
-    const here = items.indexOf(target);
-    let next;
-    if (key === "ArrowDown") next = here < last ? here + 1 : 0;
-    if (key === "ArrowUp") next = here > 0 ? here - 1 : last;
-    if (key === "Home") next = 0;
-    if (key === "End") next = last;
-    // Type-ahead. A space is left to the button that has the focus.
-    if (key.length === 1 && key !== " ") {
-      typed = (event.timeStamp - typedAt < 700 ? typed : "") + key.toLowerCase();
-      typedAt = event.timeStamp;
-      const order = [...items.keys()].map((i) => (here + i + (typed[1] ? 0 : 1)) % items.length);
-      next = order.find((i) => label(items[i]).startsWith(typed));
-    }
-    if (items[next]) {
-      event.preventDefault();
-      items[next].focus();
-    }
+  on("toggle", ({ target }) => {
+    if (target.matches(BUTTON)) target.firstElementChild.ariaExpanded = target.open;
   });
 
-  // The name that one sees: an avatar's initials are not what anybody would type.
-  const label = (item) =>
-    (item.querySelector(".ms-name, .ms-row-label") ?? item).textContent.trim().toLowerCase();
+  on("keydown", (event) => {
+    const { target, key, timeStamp } = event;
+    const button = all(BUTTON + "[open]")[0] || target.closest(BUTTON);
+    if (!button || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (key == "Escape") {
+      button.open = false;
+      button.firstElementChild.focus();
+    }
+    if (!button.contains(target) || target.matches("input")) return;
+    if (key == "ArrowDown") button.open = true;
+    const items = all("a, button", button).filter((item) => item.offsetParent);
+    const here = items.indexOf(target);
+    let next = {
+      ArrowDown: items[here + 1] || items[0],
+      ArrowUp: items[here - 1] || items.at(-1),
+      Home: items[0],
+      End: items.at(-1),
+    }[key];
+    if (key > " " && !key[1]) {
+      typed = (timeStamp - at < 700 ? typed : "") + key.toLowerCase();
+      at = timeStamp;
+      next = [...items.slice(here + !typed[1]), ...items].find((item) =>
+        (all("bdi", item)[0] || item).innerText.toLowerCase().startsWith(typed),
+      );
+    }
+    if (next) event.preventDefault();
+    next?.focus();
+  });
 
-  // The second click of a double click sends nothing. A lost answer does not lock the form.
   on("submit", (event) => {
     const form = event.target;
-    if (!form.matches("[data-multisession-form]")) return;
-    if (form.ariaBusy) {
+    if (!form.matches(FORM)) return;
+    if (all(FORM + "[aria-busy]")[0]) {
       event.preventDefault();
       event.stopPropagation();
     }
-    form.ariaBusy = "true";
-    setTimeout(() => (form.ariaBusy = null), 5000);
+    form.ariaBusy = true;
+    setTimeout(() => (form.ariaBusy = null), 5e3);
   });
+
+  const end = ({ target, detail }) => {
+    const { status } = detail.xhr || detail.ctx.response || detail;
+    const box = target.closest?.(":has(> .ms-problem)");
+    all("[data-multisession-focus]", box)[0]?.focus();
+    if (!box || /^([23]|42)/.test(status)) return;
+    box.firstElementChild.dataset.kind = (status / 100) | 0;
+    all(FORM, box).map((form) => (form.ariaBusy = null));
+  };
+  on("htmx:afterRequest", end);
+  on("htmx:finally:request", end);
 })();

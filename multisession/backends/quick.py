@@ -1,0 +1,231 @@
+"""The quick path: the statements of an ordinary request, each compiled once.
+
+Most of what a statement of the ORM costs is making the same SQL again. Here Django's compiler
+makes it from the models once for each database, with a ``Slot`` where a value belongs; later
+requests only fill the slots. So nothing can drift from the schema, and the result is that of the
+ordinary path in rows.py.
+
+It finds rows and writes one. Whether what it found is worth anything (is the token valid, the
+session live, the user allowed in?) is asked by those who ask it of the ordinary path. Where it
+can't be sure of the same result it steps aside: see ``is_sure``, ``find`` and ``_is_plain``.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.contrib.auth import get_user_model
+from django.db import connections, router, transaction
+from django.db.models import Expression, Manager, Model, QuerySet
+from django.db.models.sql import UpdateQuery
+
+from multisession.conf import settings
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+    from multisession.models import Token
+
+#: The databases on which the tests compare both paths.
+VENDORS = ("sqlite", "postgresql", "mysql")
+
+_ACTIVE = "active"
+
+
+class Found(NamedTuple):
+    """What a digest denotes: no token if it is unknown, no user if none was to be had this way."""
+
+    token: Token | None
+    user: AbstractBaseUser | None
+
+
+def is_sure(using: str) -> bool:
+    """Whether the statements may be used at all: by the settings, and on this database."""
+    return settings.QUICK and connections[using].vendor in VENDORS
+
+
+def find(using: str, digest: str) -> Found:
+    """The token with this digest, its client and its session, and the session's user.
+
+    One statement. The user is left out if Django's own look-up may give another answer than a
+    join: if users are read from another database, or their model is not ``_is_plain``.
+    """
+    from multisession.models import Session  # an engine is imported before the app registry is
+
+    user_model = get_user_model()
+    joined = (
+        Session.user.field.related_model is user_model
+        and _is_plain(user_model)
+        and router.db_for_read(user_model) == using
+    )
+    connection = connections[using]
+    # (The time zone is part of how times are read from a row.)
+    statement = _finding(using, connection.timezone, joined)
+    token: Token | None = statement.first({"digest": digest}, connection)
+    user = None
+    if joined and token is not None and token.session is not None:
+        # Not left on the session: who wants ``session.user`` asks for it when he needs it.
+        user = token.session._state.fields_cache.pop("user")
+    return Found(token, user)
+
+
+def find_user(pk: Any) -> AbstractBaseUser | None:
+    """The user of a session that was found without: in a cache. One statement.
+
+    None if there is none, and where Django's own look-up may give another answer.
+    """
+    from multisession.models import Session
+
+    user_model = get_user_model()
+    using = router.db_for_read(user_model)
+    ours = Session.user.field.related_model is user_model
+    if not (ours and _is_plain(user_model) and is_sure(using)):
+        return None
+    connection = connections[using]
+    statement = _finding_user(using, connection.timezone, user_model)
+    user: AbstractBaseUser | None = statement.first({"pk": pk}, connection)
+    return user
+
+
+def write(using: str, session_id: int, token_id: int, values: dict[str, Any]) -> bool:
+    """Write these values to the row, if it may be written through the token. One statement."""
+    connection = connections[using]
+    statement = _writing(using, tuple(values))
+    given = {**values, "pk": session_id, "token": token_id, "active": _ACTIVE}
+    filled = statement.fill(given, connection)
+    with transaction.mark_for_rollback_on_error(using=using), connection.cursor() as cursor:
+        cursor.execute(statement.sql, filled)
+        return bool(cursor.rowcount)
+
+
+def writable(using: str, session_id: Any, token_id: Any, active: Any = _ACTIVE) -> Any:
+    """The session's row, if it is still active and still on a client that the token opens."""
+    from multisession.models import Session, Token
+
+    valid = Token.objects.using(using).valid().filter(pk=token_id)
+    return Session.objects.using(using).filter(
+        pk=session_id, status=active, client_id__in=valid.values("client_id")
+    )
+
+
+class Slot(Expression):
+    """A place in a compiled statement for a value of this field, to be given by that name.
+
+    By name, because Django turns names into SQLite's own placeholders ten times quicker.
+    """
+
+    def __init__(self, name: str, field: Any) -> None:
+        super().__init__(output_field=field)
+        self.name = name
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        return f"%({self.name})s", (self,)
+
+
+class Statement:
+    """What Django's compiler makes of a query. A result's row becomes a model instance."""
+
+    def __init__(self, query: Any, using: str) -> None:
+        # A connection of its own, and never opened: a statement outlives the threads' ones.
+        connection = connections.create_connection(using)
+        compiler = query.get_compiler(connection=connection)
+        self.sql: str
+        self.sql, self._slots = compiler.as_sql()
+        connection.close()
+        self._using = using
+        if compiler.klass_info is not None:
+            columns = [column for column, _sql, _alias in compiler.select]
+            self._converters = list(compiler.get_converters(columns).items())
+            self._part = Part(compiler.klass_info, columns)
+
+    def fill(self, given: dict[str, Any], connection: Any) -> dict[str, Any]:
+        """These values as the database takes them."""
+        return {
+            slot.name: slot.output_field.get_db_prep_save(given[slot.name], connection)
+            for slot in self._slots
+        }
+
+    def first(self, given: dict[str, Any], connection: Any) -> Any:
+        """The model instance that is found with these values, with those that are joined to it.
+
+        None if nothing is.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, self.fill(given, connection))
+            found = cursor.fetchone()
+        if found is None:
+            return None
+        row = list(found)
+        for position, (converters, column) in self._converters:
+            for convert in converters:
+                row[position] = convert(row[position], column, connection)
+        return self._part.instance(row, self._using)
+
+
+class Part:
+    """The columns of one model in a row, and the parts that are joined to it."""
+
+    def __init__(self, info: dict[str, Any], columns: list[Any]) -> None:
+        own = info["select_fields"]
+        self._columns = slice(own[0], own[-1] + 1)
+        self._attnames = [column.target.attname for column in columns[self._columns]]
+        self._model = info["model"]
+        self._key = own[0] + self._attnames.index(self._model._meta.pk.attname)
+        joined = info.get("related_klass_infos", [])
+        self._joined = [(more["local_setter"], Part(more, columns)) for more in joined]
+
+    def instance(self, row: list[Any], using: str) -> Any:
+        """None if nothing was there to be joined."""
+        if row[self._key] is None:
+            return None
+        instance = self._model.from_db(using, self._attnames, row[self._columns])
+        for set_on, part in self._joined:
+            set_on(instance, part.instance(row, using))
+        return instance
+
+
+@lru_cache
+def _finding(using: str, timezone: Any, joined: bool) -> Statement:
+    from multisession.models import Token
+
+    related = ["client", "session", *(["session__user"] if joined else [])]
+    digest = Slot("digest", Token._meta.get_field("digest"))
+    tokens = Token.objects.using(using).select_related(*related).filter(digest=digest)
+    return Statement(tokens.query, using)
+
+
+@lru_cache
+def _finding_user(using: str, timezone: Any, user_model: Any) -> Statement:
+    users = user_model._base_manager.using(using).filter(pk=Slot("pk", user_model._meta.pk))
+    return Statement(users.query, using)
+
+
+@lru_cache
+def _writing(using: str, names: tuple[str, ...]) -> Statement:
+    from multisession.models import Session, Token
+
+    row, token = Slot("pk", Session._meta.pk), Slot("token", Token._meta.pk)
+    rows = writable(using, row, token, Slot("active", Session._meta.get_field("status")))
+    query = rows.query.chain(UpdateQuery)
+    query.add_update_values({name: Slot(name, Session._meta.get_field(name)) for name in names})
+    return Statement(query, using)
+
+
+@lru_cache
+def _is_plain(model: Any) -> bool:
+    """Whether ``model._default_manager.get(pk=…)`` finds what a join of its table finds.
+
+    Not with a default manager that filters or joins, not for a model of several tables or a
+    proxy, not if the model has a way of its own to be made from a row.
+    """
+    manager = model._default_manager
+    return (
+        type(manager).get_queryset is Manager.get_queryset
+        and type(manager).get is Manager.get
+        and manager._queryset_class is QuerySet
+        and manager._db is None
+        and not model._meta.proxy
+        and not model._meta.parents
+        and model.from_db.__func__ is vars(Model)["from_db"].__func__
+    )

@@ -1,0 +1,66 @@
+"""A browser, and what is said when something on it changes."""
+
+from __future__ import annotations
+
+import datetime
+
+from django.db import models, router
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from multisession import signals, tokens
+
+
+def now() -> datetime.datetime:
+    """The default of every time here: asked anew each time, so that a test can set the clock."""
+    return timezone.now()
+
+
+class Client(models.Model):
+    """A browser, known by its one cookie."""
+
+    public_id = models.CharField(
+        _("id"), max_length=40, unique=True, default=tokens.new_client_id, editable=False
+    )
+    presented_token = models.ForeignKey(
+        "Token",
+        verbose_name=_("presented token"),
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        editable=False,
+    )
+    user_agent = models.CharField(_("browser"), max_length=256, blank=True)
+    created_at = models.DateTimeField(_("created"), default=now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), default=now, editable=False)
+
+    class Meta:
+        verbose_name = _("client")
+        verbose_name_plural = _("clients")
+        indexes = [models.Index(fields=["-created_at", "-id"], name="multisession_newest_client")]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @classmethod
+    def lock(cls, pk: int, *, using: str) -> Client:
+        """The row, locked until the transaction ends: every change of a client begins here.
+
+        Session rows are locked after it, in order of primary key, so that no two changes can
+        wait for each other. Raises DoesNotExist.
+        """
+        return cls.objects.using(using).select_for_update().get(pk=pk)
+
+    @classmethod
+    def lock_if_there(cls, pk: int, *, using: str) -> Client | None:
+        """As ``lock``, where it makes no difference that the row may be gone: then None."""
+        return cls.objects.using(using).select_for_update().filter(pk=pk).first()
+
+
+def clients_changed(client_ids: list[int], using: str | None) -> None:
+    """Tell the caches, before the transaction ends and anybody else can see the change."""
+    if signals.clients_changed.has_listeners(Client):
+        alias = using or router.db_for_write(Client)
+        signals.clients_changed.send(sender=Client, client_ids=client_ids, using=alias)

@@ -1,0 +1,149 @@
+"""The audit trail: one row for each thing that happened to a session.
+
+It is written in the transaction of the change itself: what is not on record has not happened, and
+what was rolled back is not on record. It holds the names of that time as plain text and refers to
+no other row, so it stays when the session, the client and the user are gone, and keeps nobody
+from deleting them. It holds no secret.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from django.db import models, transaction
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from multisession import signals
+from multisession.conf import settings
+from multisession.origin import LONGEST_USER_AGENT, NOWHERE, Origin
+
+from .clients import now
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+LONGEST_NAME = 255
+
+
+class Cause(TypedDict, total=False):
+    """Who did it, and from where.
+
+    ``by`` is a user or the name of a program; without it, nobody: the clock, or the engine itself.
+    """
+
+    by: AbstractBaseUser | str | None
+    origin: Origin
+
+
+class Event(models.Model):
+    """Something that happened to a session of an account, as it was called then."""
+
+    class Kind(models.TextChoices):
+        SIGNED_IN = "signed-in", pgettext_lazy("event", "signed in")
+        SWITCHED = "switched", pgettext_lazy("event", "switched to")
+        # The ends have the names of the statuses that they lead to.
+        ENDED = "ended", pgettext_lazy("event", "signed out")
+        REMOVED = "removed", pgettext_lazy("event", "removed")
+        REPLACED = "replaced", pgettext_lazy("event", "replaced")
+        REVOKED = "revoked", pgettext_lazy("event", "revoked")
+        EXPIRED = "expired", pgettext_lazy("event", "expired")
+        ABANDONED = "abandoned", pgettext_lazy("event", "abandoned")
+        #: Taken off the list of its client, long after it had ended.
+        FORGOTTEN = "forgotten", pgettext_lazy("event", "forgotten")
+
+    kind = models.CharField(_("what"), max_length=9, choices=Kind.choices, editable=False)
+    at = models.DateTimeField(
+        _("when"),
+        default=now,
+        editable=False,
+        help_text=_("For what the clock has ended: when it did, not when somebody noticed."),
+    )
+    session_id = models.CharField(_("session"), max_length=40, editable=False)
+    client_id = models.CharField(_("client"), max_length=40, editable=False)
+    user_id = models.CharField(_("user"), max_length=LONGEST_NAME, editable=False)
+    account = models.CharField(_("account"), max_length=LONGEST_NAME, editable=False)
+    #: Whether the user was a superuser then: not everybody who reads the trail may read of those.
+    superuser = models.BooleanField(_("superuser"), default=False, editable=False)
+    #: The primary key of the user who did it; empty for a program, and for nobody.
+    actor_id = models.CharField(_("by user"), max_length=LONGEST_NAME, blank=True, editable=False)
+    actor = models.CharField(_("by"), max_length=LONGEST_NAME, blank=True, editable=False)
+    ip_address = models.GenericIPAddressField(_("IP address"), null=True, editable=False)
+    user_agent = models.CharField(
+        _("browser"), max_length=LONGEST_USER_AGENT, blank=True, editable=False
+    )
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("audit trail")
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["session_id", "-id"], name="multisession_ev_session"),
+            models.Index(fields=["client_id", "-id"], name="multisession_ev_client"),
+            models.Index(fields=["user_id", "-id"], name="multisession_ev_user"),
+            models.Index(fields=["account", "-id"], name="multisession_ev_account"),
+            models.Index(fields=["ip_address", "-id"], name="multisession_ev_address"),
+            models.Index(fields=["kind", "-id"], name="multisession_ev_kind"),
+            models.Index(fields=["at"], name="multisession_ev_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.session_id} {self.kind}"
+
+    @classmethod
+    def of(
+        cls,
+        kind: str,
+        *,
+        session_id: str,
+        client_id: str,
+        user_id: object,
+        account: object,
+        superuser: bool,
+        at: datetime.datetime,
+        by: AbstractBaseUser | str | None = None,
+        origin: Origin = NOWHERE,
+    ) -> Event:
+        """One that is not recorded yet. Names that are too long are cut off."""
+        actor_id, actor = "", ""
+        if isinstance(by, str):
+            actor = by
+        elif by is not None:
+            actor_id, actor = str(by.pk), by.get_username()
+        return cls(
+            kind=kind,
+            at=at,
+            session_id=session_id,
+            client_id=client_id,
+            user_id=_short(user_id),
+            account=_short(account),
+            superuser=superuser,
+            actor_id=_short(actor_id),
+            actor=_short(actor),
+            ip_address=origin.ip_address,
+            user_agent=origin.user_agent,
+        )
+
+    @staticmethod
+    def record(events: Iterable[Event], using: str) -> None:
+        """Write them, a thousand in one statement; ``event_recorded`` follows the commit.
+
+        To be called in the transaction of what they tell. Nothing if ``AUDIT`` is off.
+        """
+        recorded = list(events) if settings.AUDIT else []
+        if not recorded:
+            return
+        Event.objects.using(using).bulk_create(recorded, batch_size=1000)
+        if signals.event_recorded.has_listeners(Event):
+            transaction.on_commit(lambda: _tell(recorded), using=using, robust=True)
+
+
+def _tell(events: list[Event]) -> None:
+    for event in events:
+        signals.event_recorded.send_robust(sender=Event, event=event)
+
+
+def _short(value: Any) -> str:
+    return str("" if value is None else value)[:LONGEST_NAME]

@@ -1,0 +1,47 @@
+"""The programs that may use the HTTP API."""
+
+from __future__ import annotations
+
+import datetime
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .clients import now
+
+
+class ApiKey(models.Model):
+    """A program that may use the HTTP API. Of its secret only the hash is kept (api/keys.py)."""
+
+    #: How often the use of a key is noted.
+    USE_INTERVAL = datetime.timedelta(minutes=1)
+
+    name = models.CharField(_("name"), max_length=100)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(_("created"), default=now, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+        default_permissions = ()  # Keys are made and revoked by the command alone.
+
+    def __str__(self) -> str:
+        return self.name
+
+    def note_use(self) -> None:
+        """Note that it is in use now, at most once in ``USE_INTERVAL``: one conditional UPDATE."""
+        now = timezone.now()
+        if self.last_used_at is not None and self.last_used_at > now - self.USE_INTERVAL:
+            return
+        same = type(self).objects.filter(pk=self.pk, last_used_at=self.last_used_at)
+        if same.update(last_used_at=now):
+            self.last_used_at = now
+
+    def revoke(self) -> bool:
+        """It opens nothing from now on. Returns whether this call did it."""
+        now = timezone.now()
+        revoked = type(self).objects.filter(pk=self.pk, revoked_at__isnull=True)
+        return bool(revoked.update(revoked_at=now))

@@ -1,0 +1,87 @@
+"""``request.user`` without a second look-up, where the session's statement has found the user.
+
+Django's own function makes ``request.user`` (``django.contrib.auth.get_user``). Its questions are
+asked here, of the row that is there already: is the backend of the sign-in still in use, does it
+let this user in, is the password the one of the sign-in? If all is well the answer is put where
+Django's middleware looks first. If not, or if a backend has its own way to find users, Django's
+function is called as ever, and signs out, tries earlier keys and so on.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings as django_settings
+from django.contrib.auth import (
+    BACKEND_SESSION_KEY,
+    HASH_SESSION_KEY,
+    SESSION_KEY,
+    load_backend,
+    middleware,
+)
+from django.contrib.auth.backends import ModelBackend
+from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare
+from django.utils.functional import SimpleLazyObject, empty
+
+from .backends.db import SessionStore
+
+
+def install(request: HttpRequest) -> None:
+    """Let ``request.user`` and ``request.auser`` look here first: if they are still Django's own.
+
+    Costs nothing until they are used.
+    """
+    user = request.__dict__.get("user")
+    if (
+        type(user) is SimpleLazyObject
+        and user._wrapped is empty
+        and user._setupfunc.__module__ == middleware.__name__
+    ):
+        request.user = SimpleLazyObject(partial(_user, request))  # type: ignore[assignment]
+    auser = request.__dict__.get("auser")
+    if isinstance(auser, partial) and auser.func is middleware.auser:
+        request.auser = partial(_auser, request)
+
+
+def _user(request: HttpRequest) -> Any:
+    if not hasattr(request, "_cached_user") and (found := _found(request)) is not None:
+        request._cached_user = found  # type: ignore[attr-defined]
+    return middleware.get_user(request)
+
+
+async def _auser(request: HttpRequest) -> Any:
+    if not hasattr(request, "_acached_user"):
+        found = await sync_to_async(_found)(request)
+        if found is not None:
+            request._acached_user = found  # type: ignore[attr-defined]
+    return await middleware.auser(request)
+
+
+def _found(request: HttpRequest) -> Any:
+    """The user that came with the session, if Django would find the same one; None: ask Django."""
+    store = request.session
+    if not isinstance(store, SessionStore):
+        return None
+    path = store.get(BACKEND_SESSION_KEY)
+    if path not in django_settings.AUTHENTICATION_BACKENDS:
+        return None
+    backend = load_backend(path)
+    if (
+        not isinstance(backend, ModelBackend)
+        or type(backend).get_user is not ModelBackend.get_user
+        or type(backend).aget_user is not ModelBackend.aget_user
+    ):
+        return None
+    user: Any = store.found_user
+    if (
+        user is None
+        or store.get(SESSION_KEY) != user._meta.pk.value_to_string(user)
+        or not backend.user_can_authenticate(user)
+        or not hasattr(user, "get_session_auth_hash")
+    ):
+        return None
+    of_the_sign_in = store.get(HASH_SESSION_KEY) or ""
+    return user if constant_time_compare(of_the_sign_in, user.get_session_auth_hash()) else None

@@ -1,0 +1,499 @@
+"""Each story is told twice, to the quick path and to the ordinary one: both answer the same.
+
+``steps`` leads to a browser whose next page is looked at; what it shows and does must not depend
+on the path. What may differ is the number of statements, so that is said for each story too.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, NamedTuple
+from unittest import mock
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.db import connection, transaction
+from django.db.models import Model
+from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+
+from accounts.managers import UserManager
+from accounts.models import User
+from multisession import request_user, serialization
+from multisession.backends import quick
+from multisession.backends.db import SessionStore
+from multisession.models import Session, Token
+from tests.engine_urls import BACKEND, own_data
+from tests.stories import COOKIE, Browser, session_of, signed_in, with_engine_urls
+
+pytestmark = with_engine_urls
+
+#: How a session is looked up: with the user in one statement; with a statement for the user.
+TOGETHER, APART = "together", "apart"
+
+
+class Story(NamedTuple):
+    """What has happened, and whether the quick path may find the user with the session.
+
+    ``path`` is said for AFTER_SIGN_OUT = "choose", ``then`` for "next" if it differs.
+    """
+
+    steps: Callable[..., Browser]
+    path: str = TOGETHER
+    then: str = ""
+
+
+def visitor(ada, grace):
+    browser = Browser()
+    browser.put("cart", "book")
+    return browser
+
+
+def with_data(ada, grace):
+    browser = signed_in(ada)
+    browser.put("cart", "book")
+    return browser
+
+
+def twice(ada, grace):
+    browser = signed_in(ada)
+    browser.sign_in(ada)
+    return browser
+
+
+def back_to_the_first(ada, grace):
+    browser = signed_in(ada, grace)
+    browser.switch(ada)
+    return browser
+
+
+def signed_out(ada, grace):
+    browser = signed_in(ada, grace)
+    browser.sign_out()
+    return browser
+
+
+def flushed(ada, grace):
+    browser = signed_in(ada, grace)
+    browser.flush()
+    return browser
+
+
+def late(ada, grace):
+    browser = signed_in(ada)
+    late = browser.late()
+    browser.sign_in(grace)
+    browser.who()
+    return late
+
+
+def still_in_time(ada, grace):
+    browser = signed_in(ada)
+    late = browser.late()
+    browser.sign_in(grace)
+    return late
+
+
+def just_added(ada, grace):
+    browser = signed_in(ada)
+    browser.sign_in(grace)
+    return browser
+
+
+def of_two_answers_the_second(ada, grace):
+    browser = signed_in(ada)
+    first = browser.late()
+    browser.sign_in(grace)
+    first.sign_in(grace)
+    return first
+
+
+def expired(ada, grace):
+    browser = signed_in(ada)
+    Session.objects.update(expire_at=timezone.now())
+    return browser
+
+
+def revoked(ada, grace):
+    browser = signed_in(ada)
+    session_of(ada).revoke()
+    return browser
+
+
+def moved_to_another_client(ada, grace):
+    browser, other = signed_in(ada), signed_in(grace)
+    assert other
+    Session.objects.filter(user=ada).update(client=session_of(grace).client)
+    return browser
+
+
+def due_for_a_touch(ada, grace):
+    browser = signed_in(ada)
+    Session.objects.update(last_active_at=timezone.now() - timezone.timedelta(hours=1))
+    return browser
+
+
+def deactivated(ada, grace):
+    browser = signed_in(ada)
+    User.objects.filter(pk=ada.pk).update(is_active=False)
+    return browser
+
+
+def deleted(ada, grace):
+    browser = signed_in(ada, grace)
+    User.objects.get(pk=grace.pk).delete()
+    return browser
+
+
+def deleted_by_hand(ada, grace):
+    browser = signed_in(ada)
+    User.objects.filter(pk=ada.pk)._raw_delete("default")
+    return browser
+
+
+def password_changed_elsewhere(ada, grace):
+    browser = signed_in(ada)
+    User.objects.filter(pk=ada.pk).update(password="another")
+    return browser
+
+
+def password_changed_here(ada, grace):
+    browser = signed_in(ada)
+    browser.post("/change-password/") if not browser.asynchronous else None
+    return browser
+
+
+def replaced(ada, grace):
+    browser = signed_in(ada)
+    browser.sign_in(grace, mode="replace")
+    return browser
+
+
+def rewritten(**changes: Any) -> Callable[..., Browser]:
+    """Somebody wrote into the session's data what ``login()`` never would."""
+
+    def steps(ada, grace):
+        browser = signed_in(ada)
+        session = session_of(ada)
+        data = {**session.get_decoded(), **changes}
+        data = {key: value for key, value in data.items() if value is not None}
+        Session.objects.filter(pk=session.pk).update(session_data=serialization.dumps(data))
+        return browser
+
+    return steps
+
+
+STORIES = {
+    "no cookie": Story(lambda ada, grace: Browser()),
+    "garbage": Story(lambda ada, grace: Browser("x")),
+    "unknown": Story(lambda ada, grace: Browser("0" * 32)),
+    "visitor": Story(visitor),
+    "one account": Story(lambda ada, grace: signed_in(ada)),
+    "with data": Story(with_data),
+    "two accounts": Story(lambda ada, grace: signed_in(ada, grace)),
+    "twice": Story(twice),
+    "back to the first": Story(back_to_the_first),
+    "signed out": Story(signed_out, then=APART),
+    "flushed": Story(flushed, then=APART),
+    "superseded": Story(late),
+    "old, in time": Story(still_in_time),
+    "just added": Story(just_added),
+    "of two answers the second": Story(of_two_answers_the_second),
+    "expired": Story(expired),
+    "revoked": Story(revoked),
+    "another client's": Story(moved_to_another_client),
+    "due for a touch": Story(due_for_a_touch),
+    "replaced": Story(replaced),
+    "password changed here": Story(password_changed_here),
+    # Where it is not plain that the user may act, Django's own look-up has the word.
+    "deactivated": Story(deactivated, APART),
+    "deleted": Story(deleted, then=APART),
+    "deleted by hand": Story(deleted_by_hand, APART),
+    "password changed elsewhere": Story(password_changed_elsewhere, APART),
+    "no hash": Story(rewritten(_auth_user_hash=None), APART),
+    "a hash of nothing": Story(rewritten(_auth_user_hash=""), APART),
+    "an unknown backend": Story(rewritten(_auth_user_backend="gone.Backend")),
+    "no backend": Story(rewritten(_auth_user_backend=None)),
+    "another user": Story(rewritten(_auth_user_id="999999"), APART),
+}
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """As if nothing had been: the second telling begins as the first one did."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def told(quickly: bool, steps: Callable[..., Browser], *users: User, **how: Any) -> dict[str, Any]:
+    """What the next pages show and leave behind, and how many statements read a user."""
+    ours = {**django_settings.MULTISESSION, **how, "QUICK": quickly}
+    with undone(), override_settings(MULTISESSION=ours):
+        browser = steps(*users)
+        with CaptureQueriesContext(connection) as captured:
+            page = browser.get("/who/")
+        read = [q["sql"] for q in captured if q["sql"].startswith("SELECT")]
+        table = f"FROM {connection.ops.quote_name('accounts_user')}"
+        sent = page.cookies.get(COOKIE)
+        return {
+            "page": (page.status_code, page.content, page.headers.get("Vary")),
+            "cookie": sent and (bool(sent.value), sent["max-age"]),
+            "again": browser.get("/who/").content,
+            "written": [browser.put("later").status_code, browser.get("/who/").content],
+            "rows": [
+                (row.user_id, row.status, own_data(row.get_decoded().items()))
+                for row in Session.objects.order_by("pk")
+            ],
+            "tokens": Token.objects.count(),
+            "apart": sum(table in statement for statement in read),
+            "statements": len(read),
+        }
+
+
+def compare(steps: Callable[..., Browser], path: str, *users: User, **how: Any) -> dict[str, Any]:
+    """Tell it to both; the answers are the same. Returns the quick path's."""
+    fast, slow = (told(quickly, steps, *users, **how) for quickly in (True, False))
+    if path == TOGETHER:
+        assert fast.pop("apart") == 0
+        assert fast.pop("statements") <= slow.pop("statements")
+        slow.pop("apart")
+    else:
+        assert fast.pop("apart") == slow.pop("apart") > 0
+        assert fast.pop("statements") == slow.pop("statements")
+    assert fast == slow
+    return fast
+
+
+class TestBothPathsAnswerTheSame:
+    @pytest.mark.parametrize("name", STORIES)
+    @pytest.mark.parametrize("after", ["choose", "next"])
+    def test_whatever_has_happened(self, name, after, ada, grace):
+        steps, path, then = STORIES[name]
+        path = then if then and after == "next" else path
+        compare(steps, path, ada, grace, AFTER_SIGN_OUT=after)
+
+
+class OwnWay(ModelBackend):
+    """A backend that finds users in a way of its own."""
+
+    def get_user(self, user_id):
+        return User.objects.exclude(name="Blocked").filter(pk=user_id).first()
+
+
+class Lenient(ModelBackend):
+    """One that lets deactivated users in, as Django's own AllowAllUsersModelBackend."""
+
+    def user_can_authenticate(self, user):
+        return True
+
+
+class Kept(UserManager):
+    """A default manager that hides some rows, as a soft delete does."""
+
+    def get_queryset(self):
+        return super().get_queryset().exclude(name="Blocked")
+
+
+def blocked(ada, grace):
+    browser = signed_in(ada)
+    User.objects.filter(pk=ada.pk).update(name="Blocked", is_active=False)
+    return browser
+
+
+def by(backend: type) -> Callable[..., Browser]:
+    return rewritten(_auth_user_backend=f"{__name__}.{backend.__name__}")
+
+
+def one_account(ada, grace):
+    return signed_in(ada)
+
+
+@pytest.fixture
+def backends(settings):
+    names = [f"{__name__}.{backend.__name__}" for backend in (OwnWay, Lenient)]
+    settings.AUTHENTICATION_BACKENDS = [BACKEND, *names]
+
+
+class TestWhereItStepsAside:
+    """Its session is found all the same; the user is Django's to find."""
+
+    def test_a_backend_with_its_own_way(self, backends, ada, grace):
+        assert b"ada" in compare(by(OwnWay), APART, ada, grace)["page"][1]
+
+        def then_blocked(*users):
+            browser = by(OwnWay)(*users)
+            User.objects.update(name="Blocked")
+            return browser
+
+        assert b"ada" not in compare(then_blocked, APART, ada, grace)["page"][1]
+
+    def test_a_backend_is_asked_whom_it_lets_in(self, backends, ada, grace):
+        def then_deactivated(*users):
+            browser = by(Lenient)(*users)
+            User.objects.update(is_active=False)
+            return browser
+
+        assert b"ada" in compare(then_deactivated, TOGETHER, ada, grace)["page"][1]
+
+    def test_a_default_manager_that_hides(self, monkeypatch, ada, grace):
+        manager = Kept()
+        manager.contribute_to_class(User, "kept")
+        monkeypatch.setitem(User._meta.__dict__, "default_manager", manager)
+        monkeypatch.setattr(quick, "_is_plain", quick._is_plain.__wrapped__)
+        assert b"ada" in compare(one_account, APART, ada, grace)["page"][1]
+        assert b"ada" not in compare(blocked, APART, ada, grace)["page"][1]
+
+    def test_a_model_with_its_own_way_to_be_made(self, monkeypatch, ada, grace):
+        made = classmethod(
+            lambda cls, *args, **kwargs: Model.from_db.__func__(cls, *args, **kwargs)
+        )
+        monkeypatch.setattr(User, "from_db", made)
+        monkeypatch.setattr(quick, "_is_plain", quick._is_plain.__wrapped__)
+        assert b"ada" in compare(one_account, APART, ada, grace)["page"][1]
+
+    def test_users_in_another_database(self, monkeypatch, ada, grace):
+        reading = quick.router.db_for_read
+        elsewhere = mock.Mock(
+            db_for_read=lambda model, **hints: "users" if model is User else reading(model, **hints)
+        )
+        monkeypatch.setattr(quick, "router", elsewhere)
+        assert b"ada" in compare(one_account, APART, ada, grace)["page"][1]
+
+    def test_a_database_that_it_was_not_tried_on(self, monkeypatch, ada):
+        monkeypatch.setattr(quick, "VENDORS", ())
+        browser = signed_in(ada)
+        with CaptureQueriesContext(connection) as captured:
+            assert browser.who() == "ada"
+        assert len(captured) == 2
+
+    def test_a_key_of_the_server_that_has_been_replaced(self, settings, ada, grace):
+        """Django's own function renews the session's hash, and its key."""
+
+        def steps(*users):
+            with override_settings(SECRET_KEY="the old one"):
+                return signed_in(ada)
+
+        settings.SECRET_KEY_FALLBACKS = ["the old one"]
+        assert b"ada" in compare(steps, APART, ada, grace)["page"][1]
+
+    def test_somebody_elses_request_user_is_left_alone(self, rf, ada):
+        request = rf.get("/")
+        request.user = theirs = SimpleLazyObject(lambda: ada)
+        request_user.install(request)
+        assert request.__dict__["user"] is theirs
+
+
+STOCK = "django.contrib.sessions.backends.db"
+
+
+def of_the_old_engine(ada, grace):
+    """A browser whose session the project's former engine has made."""
+    old = import_module(STOCK).SessionStore()
+    old.update(
+        {
+            "_auth_user_id": str(ada.pk),
+            "_auth_user_backend": BACKEND,
+            "_auth_user_hash": ada.get_session_auth_hash(),
+            "cart": "book",
+        }
+    )
+    old.create()
+    return Browser(old.session_key)
+
+
+def taken_over(ada, grace):
+    with override_settings(MULTISESSION={"ADOPT_FROM": STOCK}):
+        browser = of_the_old_engine(ada, grace)
+        assert browser.page() == {"user": "ada", "data": {"cart": "book"}}
+    return browser
+
+
+class TestTakenOverFromAnotherEngine:
+    def test_the_first_page(self, ada, grace):
+        page = compare(of_the_old_engine, APART, ada, grace, ADOPT_FROM=STOCK)["page"]
+        assert b"ada" in page[1]
+        assert b"book" in page[1]
+
+    @pytest.mark.parametrize("adopt_from", [STOCK, None])
+    def test_every_page_after_it(self, adopt_from, ada, grace):
+        assert b"ada" in compare(taken_over, TOGETHER, ada, grace, ADOPT_FROM=adopt_from)["page"][1]
+
+    def test_signed_out_by_an_old_worker(self, ada, grace):
+        def then_signed_out(*users):
+            browser = taken_over(*users)
+            import_module(STOCK).SessionStore(browser.cookie).delete()
+            return browser
+
+        # (The audit trail asks for the name of whom it tells of.)
+        page = compare(then_signed_out, APART, ada, grace, ADOPT_FROM=STOCK)["page"]
+        assert b"ada" not in page[1]
+
+
+class TestAnotherProject:
+    """With other users: in a process of its own, for a user model is chosen once and for all."""
+
+    @pytest.mark.parametrize("model", ["auth.User", "other_users.Person"])
+    def test_a_user_model_of_any_kind(self, model):
+        told = tell_elsewhere(model, "default")
+        assert [here for _user, here, _there in told["quick"]] == [1, 1, 2]
+        assert [here for _user, here, _there in told["ordinary"]] == [2, 2, 2]
+
+    @pytest.mark.parametrize("model", ["auth.User", "other_users.Person"])
+    def test_users_in_a_database_of_their_own(self, model):
+        told = tell_elsewhere(model, "users")
+        assert {(here, there) for _user, here, there in told["quick"]} == {(1, 1)}
+        assert told["quick"] == told["ordinary"]
+
+
+def tell_elsewhere(model: str, using: str) -> dict[str, Any]:
+    """What both paths show in a project with this user model in this database."""
+    told = subprocess.run(
+        [sys.executable, "-m", "tests.other_users", model, using],
+        capture_output=True,
+        check=True,
+        timeout=60,
+        cwd=django_settings.BASE_DIR,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": ""},
+    )
+    found: dict[str, Any] = json.loads(told.stdout)
+    for path in found.values():
+        assert [user for user, *_ in path] == ["ada", "grace", "AnonymousUser"]
+    return found
+
+
+class TestInACoroutine:
+    @pytest.mark.parametrize("name", ["no cookie", "one account", "two accounts", "just added"])
+    def test_the_same(self, name, ada, grace):
+        browser = STORIES[name].steps(ada, grace)
+        there = Browser(browser.cookie, asynchronous=True)
+        assert there.page() == Browser(browser.cookie).page()
+
+    def test_one_statement(self, ada, django_assert_num_queries):
+        there = Browser(signed_in(ada).cookie, asynchronous=True)
+        with django_assert_num_queries(1):
+            assert there.who() == "ada"
+
+    def test_a_deactivated_user_is_nobody(self, ada, grace):
+        there = Browser(deactivated(ada, grace).cookie, asynchronous=True)
+        assert there.who() == ""
+
+
+def test_a_flush_before_anybody_asked_for_the_user(rf, ada):
+    """Who looks after the session was emptied sees nobody, whatever was found with it before."""
+    request = rf.get("/")
+    request.session = SessionStore(signed_in(ada).cookie)
+    request.session.request = request
+    AuthenticationMiddleware(lambda request: None).process_request(request)
+    request_user.install(request)
+    assert request.session["_auth_user_id"] == str(ada.pk)
+    request.session.flush()
+    assert not request.user.is_authenticated
