@@ -128,6 +128,13 @@ class TestAddAccountInPlace:
         assert b"<html" not in response.content
         assert "HX-Request" in response["Vary"]
 
+    def test_the_menus_script_gives_it_the_focus(self, client, ada):
+        fresh = client.get(SIGN_IN, headers=HTMX)
+        for response in (fresh, sign_in(client, ada, "?", headers=HTMX)):
+            assert "data-multisession-focus" in response.text
+            assert "autofocus" not in response.text
+        assert "autofocus" in client.get(SIGN_IN).text
+
     def test_its_ids_differ_from_those_of_the_page(self, client):
         assert b'id="id_username"' in client.get(SIGN_IN).content
         assert b'id="id_username"' not in client.get(SIGN_IN, headers=HTMX).content

@@ -204,6 +204,8 @@ class TestTheRefusal:
         assert response.status_code == 409
         assert "<html" not in response.text
         assert 'role="alertdialog"' in response.text
+        assert "data-multisession-focus" in response.text
+        assert "autofocus" not in response.text
 
     def test_is_discarded_by_loading_the_page_that_htmx_sent_it_from(self, client, ada, grace):
         sign_in(client, ada)

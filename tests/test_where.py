@@ -236,6 +236,7 @@ class TestSignOutOfOthers:
             page = response.content.decode()
             assert response.status_code == 200
             assert "<html" not in page
+            assert "autofocus" not in page
             assert expected in page
         assert iphone.who() == NOBODY
 
