@@ -49,6 +49,10 @@ def browser() -> Iterator[Browser]:
 class Complaints(list[str]):
     """What a page said on the console: nothing, unless a test expects it."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._expected: list[str] = []
+
     def listen(self, page: Page) -> None:
         page.on("console", lambda message: self.hear(message.type, message.text))
         page.on("pageerror", lambda error: self.append(f"page error: {error}"))
@@ -59,17 +63,25 @@ class Complaints(list[str]):
             self.append(f"{kind}: {text}")
 
     def expect(self, part: str) -> None:
-        """Take back the complaints that contain this; there has to be one."""
-        found = [complaint for complaint in self if part in complaint]
-        assert found, f"nobody complained of {part!r}: {self}"
-        self[:] = [complaint for complaint in self if part not in complaint]
+        """Of this test: complaints that contain this. There has to be one before it is over."""
+        self._expected.append(part)
+
+    def unexpected(self) -> list[str]:
+        """What is left when all has been said: to be asked when the browser is closed.
+
+        What a page shows and what it says about it come in no fixed order.
+        """
+        for part in self._expected:
+            said = any(part in complaint for complaint in self)
+            assert said, f"nobody complained of {part!r}: {self}"
+        return [said for said in self if not any(part in said for part in self._expected)]
 
 
 @pytest.fixture
 def complaints() -> Iterator[Complaints]:
     complaints = Complaints()
     yield complaints
-    assert complaints == []
+    assert complaints.unexpected() == []
 
 
 @pytest.fixture
