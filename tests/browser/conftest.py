@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser import chromium
 
@@ -20,7 +20,9 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+#: Milliseconds. What a busy machine may need; no test waits that long for what does not come.
 TIMEOUT = 15_000
+expect.set_options(timeout=TIMEOUT)
 
 NO_COMPLAINT = [
     # It has done what the header of a sign-out asks for.

@@ -143,7 +143,7 @@ def is_loaded(page: Page) -> None:
 
 def add_account(page: Page) -> None:
     open_menu(page)
-    panel(page).get_by_role("link", name="Add account").click()
+    panel(page).get_by_role("link", name="Add account", exact=True).click()
     expect(panel(page).get_by_label("E-mail address")).to_be_focused()
 
 

@@ -66,7 +66,9 @@ class Person:
     def add_account(self, user: User) -> None:
         self.go_to_the_accounts()
         where = self.page.url
-        self.page.get_by_role("link", name="Add account").locator("visible=true").click()
+        self.page.get_by_role("link", name="Add account", exact=True).locator(
+            "visible=true"
+        ).click()
         if self.scripts:
             expect(self.menu.get_by_role("heading", name="Add account")).to_be_visible()
             assert self.page.url == where  # in place
@@ -182,7 +184,7 @@ def test_a_wrong_password_is_explained_where_it_was_typed(person, people, compla
     ada, grace, _ = people
     person.sign_in(ada)
     person.go_to_the_accounts()
-    person.page.get_by_role("link", name="Add account").locator("visible=true").click()
+    person.page.get_by_role("link", name="Add account", exact=True).locator("visible=true").click()
     person.fill_in_sign_in(grace, "wrong")
     expect(person.page.get_by_text("do not belong together")).to_be_visible()
     password = person.page.locator("[autocomplete=current-password]:visible")
