@@ -45,6 +45,10 @@ SECRET_LENGTH = csrf.CSRF_SECRET_LENGTH
 #: The end of an account's secret, by which it is known for one without asking the database.
 MARK_LENGTH = 8
 _SALT = b"multisession.guard:"
+#: For each octet a letter of a CSRF secret's alphabet.
+_LETTERS = bytes(
+    ord(csrf.CSRF_ALLOWED_CHARS[octet % len(csrf.CSRF_ALLOWED_CHARS)]) for octet in range(256)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +290,6 @@ def _keys() -> list[str]:
 
 
 def _letters(key: str, text: str, length: int) -> str:
-    """``length`` characters of a CSRF secret's alphabet, as random as HMAC-SHA-256."""
+    """``length`` letters of a CSRF secret's alphabet, as random as HMAC-SHA-256."""
     octets = hmac.digest(key.encode(), _SALT + text.encode(), "sha256")
-    alphabet = csrf.CSRF_ALLOWED_CHARS
-    return "".join(alphabet[octet % len(alphabet)] for octet in octets[:length])
+    return octets[:length].translate(_LETTERS).decode()

@@ -35,12 +35,10 @@ def install(request: HttpRequest) -> None:
     Costs nothing until they are used.
     """
     user = request.__dict__.get("user")
-    if (
-        type(user) is SimpleLazyObject
-        and user._wrapped is empty
-        and user._setupfunc.__module__ == middleware.__name__
-    ):
-        request.user = SimpleLazyObject(partial(_user, request))  # type: ignore[assignment]
+    if type(user) is SimpleLazyObject:
+        lazy = vars(user)
+        if lazy["_wrapped"] is empty and lazy["_setupfunc"].__module__ == middleware.__name__:
+            lazy["_setupfunc"] = partial(_user, request)
     auser = request.__dict__.get("auser")
     if isinstance(auser, partial) and auser.func is middleware.auser:
         request.auser = partial(_auser, request)

@@ -190,6 +190,25 @@ class TestQueries:
         with django_assert_num_queries(2):
             firefox.put("theirs")
 
+    def test_saving_what_is_there_already_writes_nothing(self, firefox, django_assert_num_queries):
+        firefox.put("theirs", "yes")
+        with django_assert_num_queries(1):
+            firefox.put("theirs", "yes")
+        assert firefox.get("/who/").json()["data"]["theirs"] == "yes"
+        with django_assert_num_queries(2):
+            firefox.put("theirs", "no")
+        assert firefox.get("/who/").json()["data"]["theirs"] == "no"
+
+    def test_but_it_goes_on_keeping_the_session_alive(self, ada):
+        firefox = signed_in(ada)
+        firefox.get("/set-expiry/30/")
+        for seconds in (20, 40, 60, 80):
+            with later(seconds=seconds):
+                firefox.put("theirs")
+                assert firefox.who() == "ada"
+        with later(seconds=111):
+            assert firefox.who() == NOBODY
+
     @pytest.fixture
     def grown(self, firefox):
         """With one account more, which is the active one now."""

@@ -42,7 +42,7 @@ class Found(NamedTuple):
 
 def is_sure(using: str) -> bool:
     """Whether the statements may be used at all: by the settings, and on this database."""
-    return settings.QUICK and connections[using].vendor in VENDORS
+    return settings.QUICK and _is_known(using)
 
 
 def find(using: str, digest: str) -> Found:
@@ -210,6 +210,11 @@ def _writing(using: str, names: tuple[str, ...]) -> Statement:
     query = rows.query.chain(UpdateQuery)
     query.add_update_values({name: Slot(name, Session._meta.get_field(name)) for name in names})
     return Statement(query, using)
+
+
+@lru_cache
+def _is_known(using: str) -> bool:
+    return connections[using].vendor in VENDORS
 
 
 @lru_cache

@@ -37,41 +37,41 @@ class Rows(SessionBase):
     #: There are copies outside the database, which have to hear of a change before it is seen.
     has_copies = False
 
-    def __init__(self, session_key: str | None = None) -> None:
-        super().__init__(session_key)
-        #: The request that this store serves, if any: set by the middleware.
-        self.request: HttpRequest | None = None
-        #: The cookie has to be sent: this store made the token that ``session_key`` is now.
-        self.rotated = False
-        #: The new token was made within somebody else's transaction, which may be rolled back.
-        self.may_be_undone = False
-        #: flush() was called, and nothing has taken the account's place since.
-        self.flushed = False
-        #: After such a flush() nothing is left on the client: its cookie may go.
-        self.emptied = False
-        #: A change through the token was refused, because it has been superseded meanwhile.
-        self._was_refused = False
-        #: The token that the key had been, found to be valid no more.
-        self._outdated: Token | None = None
-        self._token: Token | None = None
-        self._row: Session | None = None
-        self._found_user: AbstractBaseUser | None = None
-        self._announced = False
-        self._actor: AbstractBaseUser | None = None
-        #: Who is signing in, as ``login()`` has said: saves asking for the name.
-        self._entering: Any = None
-        #: The program that brought the account in, where it was not a person who signed in.
-        self._brought_by: str | None = None
-        #: What of the data written after flush() is kept: these keys; None: everything.
-        self._carried_over: tuple[str, ...] | None = None
-        #: Whom the flushed session was; whoever is next on the client follows him.
-        self._left: Session | None = None
-        self._changed_client = False
-        #: What flush() closed without a sign-out, and the key it was under.
-        self._made_room: tuple[Session, str | None] | None = None
-        self._may_return = False
-        #: Outside a request: what flush() has put on record of it, perhaps too early.
-        self._told: Event | None = None
+    # What is the same in most stores, which never come to need it, is said here, once.
+
+    #: The request that this store serves, if any: set by the middleware.
+    request: HttpRequest | None = None
+    #: The cookie has to be sent: this store made the token that ``session_key`` is now.
+    rotated = False
+    #: The new token was made within somebody else's transaction, which may be rolled back.
+    may_be_undone = False
+    #: flush() was called, and nothing has taken the account's place since.
+    flushed = False
+    #: After such a flush() nothing is left on the client: its cookie may go.
+    emptied = False
+    #: A change through the token was refused, because it has been superseded meanwhile.
+    _was_refused = False
+    #: The token that the key had been, found to be valid no more.
+    _outdated: Token | None = None
+    _token: Token | None = None
+    _row: Session | None = None
+    _found_user: AbstractBaseUser | None = None
+    _announced = False
+    _actor: AbstractBaseUser | None = None
+    #: Who is signing in, as ``login()`` has said: saves asking for the name.
+    _entering: Any = None
+    #: The program that brought the account in, where it was not a person who signed in.
+    _brought_by: str | None = None
+    #: What of the data written after flush() is kept: these keys; None: everything.
+    _carried_over: tuple[str, ...] | None = None
+    #: Whom the flushed session was; whoever is next on the client follows him.
+    _left: Session | None = None
+    _changed_client = False
+    #: What flush() closed without a sign-out, and the key it was under.
+    _made_room: tuple[Session, str | None] | None = None
+    _may_return = False
+    #: Outside a request: what flush() has put on record of it, perhaps too early.
+    _told: Event | None = None
 
     if TYPE_CHECKING:  # Django has it; its stubs do not.
 
@@ -332,15 +332,20 @@ class Rows(SessionBase):
     def _update(self, row: Session, data: dict[str, Any], *, in_use: bool = False) -> None:
         """The one statement that writes session data: into this row, if it is still active.
 
-        Within a request it notes the activity, too, if that is due.
+        Within a request it notes the activity, too, if that is due; and if it is not, what is
+        there already is not written again.
         """
         token = self._base
         text, now = self.encode(data), timezone.now()
         changed = {"user_id": row.user_id, "session_data": text, "updated_at": now}
-        if in_use or (self.request is not None and row.is_touch_due):
+        is_active = in_use or (self.request is not None and row.is_touch_due)
+        if is_active:
             changed |= {"last_active_at": now, "ip_address": self.ip_address or row.ip_address}
             row.last_active_at = now
-        changed |= self._expiry(row, saved_at=now)
+        expiry = self._expiry(row, saved_at=now)
+        changed |= expiry
+        if self.request is not None and not is_active and _is_saved(row, text, expiry, now):
+            return
         alone = not (self.has_copies or self._locks_what_it_reads)
         if alone and quick.is_sure(self.using):
             written = quick.write(self.using, row.pk, token.pk, changed)
@@ -353,7 +358,8 @@ class Rows(SessionBase):
                 self._models.clients_changed([token.client_id], self.using)
         if not written:
             raise UpdateError
-        row.session_data = text
+        for name, value in changed.items():
+            setattr(row, name, value)
 
     @property
     def _locks_what_it_reads(self) -> bool:
@@ -392,3 +398,20 @@ class Rows(SessionBase):
         if account is None or self._models.Session.user.field.related_model is not user_model:
             return None
         return user_model._meta.pk.to_python(account)
+
+
+def _is_saved(row: Session, text: str, expiry: dict[str, Any], now: datetime.datetime) -> bool:
+    """Whether the row says all of this already, but for a deadline that would hardly move.
+
+    Hardly is less than ``ACTIVITY_INTERVAL``, and less than a tenth of the time that is left: a
+    session of half a minute has to be prolonged too.
+    """
+    interval = datetime.timedelta(seconds=settings.ACTIVITY_INTERVAL)
+    return (
+        text == row.session_data
+        and expiry["expire_at_browser_close"] == row.expire_at_browser_close
+        and all(
+            abs(expiry[name] - getattr(row, name)) < min(interval, (row.expire_at - now) / 10)
+            for name in ("expire_at", "abandon_at")
+        )
+    )
