@@ -109,7 +109,10 @@ def _steps(using: str) -> dict[str, Step]:
             lambda rows: rows.update(user_agent=""),
         ),
         "tokens": (_superseded(using, now), _delete),
-        "clients": (clients.filter(created_at__lte=old, sessions__isnull=True), _delete),
+        "clients": (
+            clients.filter(~Exists(sessions.filter(client_id=OuterRef("pk"))), created_at__lte=old),
+            _delete_clients,
+        ),
         "events": (events.filter(at__lte=old_event), _delete),
         "origins": (
             events.filter(at__lte=stale, at__gt=old_event).exclude(ip_address=None, user_agent=""),
@@ -120,6 +123,18 @@ def _steps(using: str) -> dict[str, Step]:
 
 def _delete(rows: Any) -> int:
     return int(rows.delete()[0])
+
+
+def _delete_clients(rows: QuerySet[Client]) -> int:
+    """Clients without any session, and their tokens.
+
+    Locked, so that nobody signs in on them meanwhile. Then there is nothing else to cascade to,
+    which Django would find out row by row.
+    """
+    found = len(rows.select_for_update().values_list("pk", flat=True))
+    Token.objects.using(rows.db).filter(client__in=rows).delete()
+    rows._raw_delete(rows.db)
+    return found
 
 
 def _ended_before(moment: datetime.datetime) -> Q:

@@ -9,6 +9,7 @@ ROUNDS=n repeats each meeting n times with different users.
 
 from __future__ import annotations
 
+import datetime
 import os
 import threading
 from collections import Counter
@@ -25,11 +26,12 @@ from django.db import connection, connections
 from django.http import HttpRequest, HttpResponse
 from django.test import Client as Browser
 from django.urls import path
+from django.utils import timezone
 
 from accounts.models import User
 from multisession import actions, tokens
 from multisession.backends.db import SessionStore
-from multisession.models import Session, Token
+from multisession.models import Client, Session, Token
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -454,6 +456,18 @@ class TestChanging:
         )
         assert statuses(answers) <= {200, 400, 409}
         assert Session.objects.live().filter(pk__in=[s.pk for s in sessions]).count() == 3
+
+    def test_clearsessions_deletes_no_browser_on_which_somebody_is_just_signing_in(
+        self, meeting, users
+    ):
+        meeting.sign_in(users[0])
+        Session.objects.all().delete()
+        Client.objects.update(created_at=timezone.now() - datetime.timedelta(days=900))
+        answers = meeting.at_once(
+            add(users[1]), look, others=(lambda: call_command("clearsessions"),)
+        )
+        assert statuses(answers) == {200}
+        assert meeting.user_of(answers[0].cookie) == str(users[1].pk)
 
 
 class TestTheMomentInWhichLoginMakesRoom:
