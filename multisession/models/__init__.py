@@ -24,13 +24,8 @@ change of the active account. What has passed through them is in the audit trail
 from .clients import Client, clients_changed, now
 from .events import Cause, Event
 from .keys import ApiKey
-from .sessions import (
-    MADE_ROOM,
-    AccountLimitReached,
-    Session,
-    SessionQuerySet,
-    announce,
-)
+from .session_sets import MADE_ROOM, SessionQuerySet
+from .sessions import AccountLimitReached, Session, announce
 from .tokens import SUPERSEDED_MEMORY, SupersededToken, Token, TokenQuerySet
 
 __all__ = [

@@ -1,26 +1,24 @@
-"""One account signed in on one client: its statuses, its deadlines, and the door to its end."""
+"""One account signed in on one client: its deadlines, its activity, and how it ends."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
-from typing import TYPE_CHECKING, Any, Unpack
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
-from django.db import connections, models, router, transaction
-from django.db.models import F, OuterRef, Q, Subquery, prefetch_related_objects
+from django.db import models, router, transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from multisession import serialization, signals, tokens
 from multisession.conf import settings
 
+from . import session_sets
 from .clients import Client, clients_changed, now
 from .events import Cause, Event
 
@@ -28,235 +26,15 @@ if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
     from django.dispatch import Signal
 
-    from .tokens import Token
-
-#: In place of the data of a session that ``login()`` has closed and may take back, and how long.
-MADE_ROOM = "-"
-MAKING_ROOM = datetime.timedelta(minutes=1)
-
 
 class AccountLimitReached(PermissionDenied):
     """The browser is signed in to as many accounts as it may be (``MAX_ACCOUNTS``)."""
 
 
-class SessionQuerySet(models.QuerySet["Session"]):
-    """Questions to ask of sessions, in the words of the product."""
-
-    def accounts(self) -> SessionQuerySet:
-        """Sessions of accounts."""
-        return self.filter(user__isnull=False)
-
-    def visitors(self) -> SessionQuerySet:
-        """The others: data of visitors who have not signed in."""
-        return self.filter(user__isnull=True)
-
-    def live(self) -> SessionQuerySet:
-        """Signed in at this moment, whether or not a job has marked the expired ones."""
-        return self.filter(_live(timezone.now()))
-
-    def remembered(self) -> SessionQuerySet:
-        """On the list of their client: signed in, or to be signed in again."""
-        return self.filter(_remembered())
-
-    def visible_to(self, token: Token) -> SessionQuerySet:
-        """What ``token`` may see of its client: all but what a newer, unseen token added."""
-        return self.filter(client_id=token.client_id).exclude(added_through_id=token.pk)
-
-    def hidden_from(self, token: Token) -> SessionQuerySet:
-        """What a sign-in through ``token`` added: for the token that followed, not for it."""
-        return self.accounts().filter(client_id=token.client_id, added_through_id=token.pk)
-
-    def with_current_status(self, status: str) -> SessionQuerySet:
-        """Those whose ``current_status`` is this one. No job has to run for it to be true."""
-        now, Status = timezone.now(), Session.Status
-        marked = Q(status=status)
-        if status == Status.ACTIVE:
-            return self.live()
-        if status == Status.EXPIRED:
-            over = Q(status=Status.ACTIVE, expire_at__lte=now)
-            return self.filter(over | marked, abandon_at__gt=now)
-        if status == Status.ABANDONED:
-            over = Q(status=Status.ACTIVE, expire_at__lte=now) | Q(status=Status.EXPIRED)
-            return self.filter(over & Q(abandon_at__lte=now) | marked)
-        return self.filter(marked)
-
-    def most_recently_used(self) -> SessionQuerySet:
-        return self.order_by("-last_active_at", "-pk")
-
-    def named(self) -> SessionQuerySet:
-        """Each with the names of its client and its account, for the trail.
-
-        Without a join: rows that are locked through this lock no others.
-        """
-        client = Client._base_manager.filter(pk=OuterRef("client_id"))
-        found = self.annotate(client_name=Subquery(client.values("public_id")))
-        if not _users_are_in(self._writing_alias()):
-            return found
-        user_model: Any = Session._meta.get_field("user").related_model
-        user = user_model._base_manager.filter(pk=OuterRef("user_id"))
-        found = found.annotate(account_name=Subquery(user.values(user_model.USERNAME_FIELD)))
-        if hasattr(user_model, "is_superuser"):
-            found = found.annotate(account_is_superuser=Subquery(user.values("is_superuser")))
-        return found
-
-    def close(
-        self, status: Session.Status, *, making_room: bool = False, **cause: Unpack[Cause]
-    ) -> list[Session]:
-        """End the live ones among these, and forget their data. The only way a session ends.
-
-        ``by`` and ``origin`` are who did it and from where, for the trail and for the signal
-        ``session_ended``. ``making_room``: ``reopen`` may follow, so both are left to the caller.
-        A constant number of statements for any number of rows. Returns the sessions that this
-        call ended, with the data they had; what had ended before stays as it is.
-
-        That is also true of what the clock has ended and nobody has marked yet: it becomes
-        ``expired`` or ``abandoned``, as of the moment it did, and is not among those returned.
-        Otherwise a revocation would seem to have thrown somebody out who had left long ago.
-        """
-        if status == Session.Status.ACTIVE:
-            raise ValueError("close() ends sessions; 'active' is not an end.")
-        using = self._writing_alias()
-        everything = Session.objects.using(using)
-        now = timezone.now()
-        active = Q(status=Session.Status.ACTIVE)
-        with transaction.atomic(using=using):
-            # The lock makes the read and the write agree; by primary key, as everywhere.
-            found = self._locked(active if making_room else active | _making_room(now))
-            rows = [row for row in found if row.is_live_at(now)]
-            everything.filter(pk__in=[row.pk for row in rows]).update(
-                status=status, session_data=MADE_ROOM if making_room else "", updated_at=now
-            )
-            taken = [row for row in found if row.status != Session.Status.ACTIVE]
-            if taken:
-                # login() is about to take these back: not any more.
-                everything.filter(pk__in=[row.pk for row in taken]).update(
-                    status=status, session_data="", updated_at=now
-                )
-            told = [] if making_room else [*rows, *taken]
-            events = (row.event(status, at=now, **cause) for row in told if row.user_id is not None)
-            over = [row for row in found if row.is_over_at(now)]
-            Event.record(chain(events, _mark_over(over, now, using)), using)
-            clients_changed([row.client_id for row in rows], using)
-            for row in rows:
-                row.status = status
-                row.updated_at = now
-                if not making_room:
-                    row.announce_end(cause.get("by"))
-        return rows
-
-    def mark_over(self) -> int:
-        """Note what the clock has ended among these. Returns of how many.
-
-        No answer depends on it (see ``with_current_status``); it puts the fact on record.
-        """
-        using, now = self._writing_alias(), timezone.now()
-        expired = Q(status=Session.Status.ACTIVE, expire_at__lte=now)
-        abandoned = Q(status=Session.Status.EXPIRED, abandon_at__lte=now)
-        with transaction.atomic(using=using):
-            found = self._locked(expired | abandoned)
-            Event.record(_mark_over(found, now, using), using)
-        return len(found)
-
-    def _locked(self, wanted: Q) -> list[Session]:
-        """Those of these that are so, locked until the transaction ends, named for the trail."""
-        using = self._writing_alias()
-        # These (self) may be joined to other tables, which must not be locked: hence pk__in.
-        found = Session.objects.using(using).filter(pk__in=self._keys()).filter(wanted)
-        if not settings.AUDIT:
-            return list(found.order_by("pk").select_for_update())
-        rows = list(found.named().order_by("pk").select_for_update())
-        if not _users_are_in(using):
-            prefetch_related_objects(rows, "user")
-        return rows
-
-    def _keys(self) -> Iterable[int]:
-        """Which rows these are, for a statement that locks no other row and no other index.
-
-        MySQL and MariaDB lock whatever a locking statement looks at, its subqueries included.
-        """
-        keys = self.values_list("pk", flat=True)
-        vendor = connections[self._writing_alias()].vendor
-        return list(keys) if vendor == "mysql" else keys
-
-    def _writing_alias(self) -> str:
-        """The database that ``using()`` chose, or else the one that sessions are written to."""
-        chosen: str | None = getattr(self, "_db", None)
-        return chosen or router.db_for_write(Session)
-
-    def remove_all(self, **cause: Unpack[Cause]) -> list[Session]:
-        """Take these off their clients' lists: what is live ends, the rest is forgotten.
-
-        Returns those that ended.
-        """
-        now, using = timezone.now(), self._writing_alias()
-        everything = Session.objects.using(using)
-        with transaction.atomic(using=using):
-            ending = self.filter(_live(now) | _making_room(now))
-            closed = ending.close(Session.Status.REMOVED, **cause)
-            rest = self._locked(_remembered())
-            ended = [row.pk for row in rest if row.status == Session.Status.ENDED]
-            if ended:
-                everything.filter(pk__in=ended).update(
-                    status=Session.Status.REMOVED, updated_at=now
-                )
-            # How a session ended stays on record: these have expired or were revoked.
-            if others := [row.pk for row in rest if row.pk not in ended]:
-                everything.filter(pk__in=others).update(forgotten=True)
-            events = (
-                row.event("forgotten", at=now, **cause) for row in rest if row.user_id is not None
-            )
-            Event.record(events, using)
-        return closed
-
-
-def _live(now: datetime.datetime) -> Q:
-    return Q(status=Session.Status.ACTIVE, expire_at__gt=now)
-
-
-def _remembered() -> Q:
-    gone = [Session.Status.REMOVED, Session.Status.REPLACED]
-    return Q(forgotten=False) & ~Q(status__in=gone)
-
-
-def _users_are_in(using: str) -> bool:
-    """Whether users are in this database, too, so that one statement can ask for both."""
-    return router.db_for_write(Session._meta.get_field("user").related_model) == using
-
-
-def _mark_over(rows: list[Session], now: datetime.datetime, using: str) -> Iterator[Event]:
-    """Write what the clock has made of these, as of the moment it did. Returns what to record."""
-    everything = Session.objects.using(using)
-    marked = []
-    for status, moment in (("expired", "expire_at"), ("abandoned", "abandon_at")):
-        found = [row for row in rows if (row.abandon_at <= now) == (status == "abandoned")]
-        if not found:
-            continue
-        everything.filter(pk__in=[row.pk for row in found]).update(
-            status=status, session_data="", updated_at=F(moment)
-        )
-        marked += [(row, status, getattr(row, moment)) for row in found if row.user_id is not None]
-    return (row.event(status, at=at) for row, status, at in marked)
-
-
-def _making_room(now: datetime.datetime) -> Q:
-    """Removed a moment ago, perhaps only because ``login()`` made room for another account."""
-    return Q(
-        status=Session.Status.REMOVED, updated_at__gt=now - MAKING_ROOM, session_data=MADE_ROOM
-    )
-
-
 class Session(models.Model):
     """One account signed in on one client; or, without a user, a visitor's data."""
 
-    class Status(models.TextChoices):
-        # The words of Clerk's API; what reaches each is in docs/concepts.md.
-        ACTIVE = "active", pgettext_lazy("session status", "active")
-        ENDED = "ended", pgettext_lazy("session status", "signed out")
-        REMOVED = "removed", pgettext_lazy("session status", "removed")
-        REPLACED = "replaced", pgettext_lazy("session status", "replaced")
-        REVOKED = "revoked", pgettext_lazy("session status", "revoked")
-        EXPIRED = "expired", pgettext_lazy("session status", "expired")
-        ABANDONED = "abandoned", pgettext_lazy("session status", "abandoned")
+    Status: TypeAlias = session_sets.Status
 
     public_id = models.CharField(
         _("id"), max_length=40, unique=True, default=tokens.new_session_id, editable=False
@@ -303,7 +81,7 @@ class Session(models.Model):
     abandon_at = models.DateTimeField(_("abandoned"), editable=False)
     expire_at_browser_close = models.BooleanField(_("until the browser closes"), default=False)
 
-    objects = SessionQuerySet.as_manager()
+    objects = session_sets.SessionQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("session")
