@@ -346,20 +346,26 @@ class Rows(SessionBase):
         changed |= expiry
         if self.request is not None and not is_active and _is_saved(row, text, expiry, now):
             return
-        alone = not (self.has_copies or self._locks_what_it_reads)
-        if alone and quick.is_sure(self.using):
-            written = quick.write(self.using, row.pk, token.pk, changed)
-            self._models.clients_changed([token.client_id], self.using)
-        else:
+        if self.has_copies or self._locks_what_it_reads:
             with transaction.atomic(using=self.using):
                 if self._locks_what_it_reads:
                     self._models.Client.lock_if_there(token.client_id, using=self.using)
-                written = quick.writable(self.using, row.pk, token.pk).update(**changed)
-                self._models.clients_changed([token.client_id], self.using)
+                written = self._write(row, token, changed)
+        else:
+            written = self._write(row, token, changed)
         if not written:
             raise UpdateError
         for name, value in changed.items():
             setattr(row, name, value)
+
+    def _write(self, row: Session, token: Token, changed: dict[str, Any]) -> bool:
+        """Whether the row could be written."""
+        if quick.is_sure(self.using):
+            written = quick.write(self.using, row.pk, token.pk, changed)
+        else:
+            written = bool(quick.writable(self.using, row.pk, token.pk).update(**changed))
+        self._models.clients_changed([token.client_id], self.using)
+        return written
 
     @property
     def _locks_what_it_reads(self) -> bool:
