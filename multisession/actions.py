@@ -229,7 +229,7 @@ def _client_locked(request: HttpRequest, session: Session) -> Iterator[None]:
     """The client before its sessions, as everywhere: no two requests wait for each other."""
     using = _store(request).using
     with transaction.atomic(using=using):
-        Client.lock_if_there(session.client_id, using=using)
+        Client.lock(session.client_id, using=using)
         yield
 
 

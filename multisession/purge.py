@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
-from django.db import router, transaction
+from django.db import connections, router, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -26,8 +26,17 @@ BY_CLOCK = (Session.Status.ACTIVE, Session.Status.EXPIRED, Session.Status.ABANDO
 
 #: Called with a step, its rows so far, and how many there were when it began.
 Progress = Callable[[str, int, int], None]
-#: The rows of a step, and the work on some of them, which returns of how many it was done.
-Step = tuple[QuerySet[Any], Callable[[Any], int]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Some rows and what is done with them: ``work`` returns of how many it was done.
+
+    Each call of it is one transaction.
+    """
+
+    rows: QuerySet[Any]
+    work: Callable[[Any], int]
 
 
 @dataclass
@@ -70,13 +79,13 @@ def purge(
     purged = Purged()
     steps = _steps(using)
     for field in fields(Purged):
-        found, work = steps[field.name]
+        step = steps[field.name]
         if dry_run:
-            setattr(purged, field.name, found.count())
+            setattr(purged, field.name, step.rows.count())
             continue
         # Only who watches wants to know how much there is to do.
-        total = found.count() if progress is not None else 0
-        for done in _batches(found, work, batch, using):
+        total = step.rows.count() if progress is not None else 0
+        for done in _batches(step, batch):
             setattr(purged, field.name, done)
             if progress is not None:
                 progress(field.name, done, total)
@@ -97,24 +106,24 @@ def _steps(using: str) -> dict[str, Step]:
     recent = sessions.filter(client_id=OuterRef("pk")).exclude(_ended_before(stale))
     events = Event.objects.using(using)
     return {
-        "visitors": (sessions.visitors().filter(expire_at__lte=now), _delete),
-        "sessions": (sessions.accounts().filter(_ended_before(old)), _delete),
-        "marked": (kept.filter(over | abandoned), lambda rows: rows.mark_over()),
-        "details": (
+        "visitors": Step(sessions.visitors().filter(expire_at__lte=now), _delete),
+        "sessions": Step(sessions.accounts().filter(_ended_before(old)), _delete),
+        "marked": Step(kept.filter(over | abandoned), lambda rows: rows.mark_over()),
+        "details": Step(
             kept.filter(_ended_before(stale)).exclude(ip_address=None, session_data=""),
             lambda rows: rows.update(ip_address=None, session_data=""),
         ),
-        "browsers": (
+        "browsers": Step(
             clients.filter(~Exists(recent), created_at__lte=stale).exclude(user_agent=""),
             lambda rows: rows.update(user_agent=""),
         ),
-        "tokens": (_superseded(using, now), _delete),
-        "clients": (
+        "tokens": Step(_superseded(using, now), _delete),
+        "clients": Step(
             clients.filter(~Exists(sessions.filter(client_id=OuterRef("pk"))), created_at__lte=old),
             _delete_clients,
         ),
-        "events": (events.filter(at__lte=old_event), _delete),
-        "origins": (
+        "events": Step(events.filter(at__lte=old_event), _delete),
+        "origins": Step(
             events.filter(at__lte=stale, at__gt=old_event).exclude(ip_address=None, user_agent=""),
             lambda rows: rows.update(ip_address=None, user_agent=""),
         ),
@@ -128,13 +137,29 @@ def _delete(rows: Any) -> int:
 def _delete_clients(rows: QuerySet[Client]) -> int:
     """Clients without any session, and their tokens.
 
-    Locked, so that nobody signs in on them meanwhile. Then there is nothing else to cascade to,
-    which Django would find out row by row.
+    They are locked first, as for every change of a client, so that nobody signs in meanwhile.
+    Then there is nothing else to cascade to, which Django would find out row by row.
     """
-    found = len(rows.select_for_update().values_list("pk", flat=True))
-    Token.objects.using(rows.db).filter(client__in=rows).delete()
-    rows._raw_delete(rows.db)
-    return found
+    using = rows.db
+    if connections[using].vendor == "mysql":
+        return _delete_clients_one_by_one(rows)
+    with transaction.atomic(using=using):
+        len(rows.select_for_update().values_list("pk", flat=True))
+        Token.objects.using(using).filter(client__in=rows).delete()
+        return int(rows._raw_delete(using))
+
+
+def _delete_clients_one_by_one(rows: QuerySet[Client]) -> int:
+    """The same, named by their keys: MySQL and MariaDB lock whatever such statements look at."""
+    using = rows.db
+    keys = list(rows.values_list("pk", flat=True))
+    clients = Client.objects.using(using).filter(pk__in=keys)
+    with transaction.atomic(using=using):
+        len(clients.order_by("pk").select_for_update().values_list("pk", flat=True))
+        found = Session.objects.using(using).filter(client_id__in=keys)
+        gone = sorted(set(keys).difference(found.values_list("client_id", flat=True)))
+        Token.objects.using(using).filter(client_id__in=gone).delete()
+        return int(clients.filter(pk__in=gone)._raw_delete(using))
 
 
 def _ended_before(moment: datetime.datetime) -> Q:
@@ -156,21 +181,19 @@ def _superseded(using: str, now: datetime.datetime) -> QuerySet[Token]:
     )
 
 
-def _batches(
-    found: QuerySet[Any], work: Callable[[Any], int], batch: int, using: str
-) -> Iterator[int]:
-    """Do the work on these rows; yield how many have been done after each batch.
+def _batches(step: Step, batch: int) -> Iterator[int]:
+    """Do a step's work; yield how many have been done after each batch.
 
-    What is kept is passed once, not once for every batch. The keys stay in the database: a batch
-    is all that is found up to the key at its end.
+    What is kept is passed once, not once for every batch. A batch is all that is found up to the
+    key at its end, so the other keys need not be sent back.
     """
-    done = 0
-    last: int | None = 0
-    while last is not None:
-        rest = found.filter(pk__gt=last).order_by("pk")
-        with transaction.atomic(using=using):
-            last = next(iter(rest.values_list("pk", flat=True)[batch - 1 : batch]), None)
-            number = work(rest.order_by() if last is None else rest.order_by().filter(pk__lte=last))
-        done += number
-        if number:
+    done, last, is_over = 0, 0, False
+    while not is_over:
+        rest = step.rows.filter(pk__gt=last)
+        found = rest.order_by("pk").values_list("pk", flat=True)
+        keys = list(found[:batch])
+        is_over = len(keys) < batch
+        if keys:
+            last = keys[-1]
+            done += step.work(rest.filter(pk__lte=last))
             yield done

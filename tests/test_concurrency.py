@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,7 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 ROUNDS = int(os.environ.get("ROUNDS", "1"))
 PATIENCE = 60  # Seconds until a deadlock that no database noticed counts as one.
 CONFLICT = 409
+DAY = datetime.timedelta(days=1)
 
 Job = Callable[[HttpRequest], object]
 Watch = Callable[[], object]
@@ -457,17 +459,52 @@ class TestChanging:
         assert statuses(answers) <= {200, 400, 409}
         assert Session.objects.live().filter(pk__in=[s.pk for s in sessions]).count() == 3
 
-    def test_clearsessions_deletes_no_browser_on_which_somebody_is_just_signing_in(
-        self, meeting, users
-    ):
+    @pytest.fixture
+    def left_long_ago(self, meeting, users) -> Meeting:
+        """A browser on which nobody has been signed in for so long that it is to be purged."""
         meeting.sign_in(users[0])
         Session.objects.all().delete()
         Client.objects.update(created_at=timezone.now() - datetime.timedelta(days=900))
-        answers = meeting.at_once(
+        return meeting
+
+    def test_somebody_comes_back_while_clearsessions_runs(self, left_long_ago, users):
+        answers = left_long_ago.at_once(
             add(users[1]), look, others=(lambda: call_command("clearsessions"),)
         )
         assert statuses(answers) == {200}
-        assert meeting.user_of(answers[0].cookie) == str(users[1].pk)
+        assert left_long_ago.user_of(answers[0].cookie) == str(users[1].pk)
+
+    def test_somebody_comes_back_just_before_clearsessions(self, left_long_ago, users):
+        def job(request: HttpRequest) -> None:
+            call_command("clearsessions")
+            add(users[1])(request)
+
+        answer = ask(left_long_ago.cookie, job)
+        assert not Client.objects.filter(created_at__lt=timezone.now() - DAY).exists()
+        assert answer.status == 200
+        assert left_long_ago.user_of(answer.cookie) == str(users[1].pk)
+
+    def test_clearsessions_comes_in_the_middle_of_it(self, left_long_ago, users):
+        signing_in = threading.Event()
+
+        def wait(execute: Any, sql: str, *args: Any) -> Any:
+            done = execute(sql, *args)
+            if sql.startswith("INSERT") and "multisession_session" in sql:
+                signing_in.set()
+                time.sleep(0.3)  # By then the other one waits for the client.
+            return done
+
+        def sign_in() -> Answer:
+            with connection.execute_wrapper(wait):
+                return ask(left_long_ago.cookie, add(users[1]))
+
+        def purge() -> None:
+            assert signing_in.wait(PATIENCE)
+            call_command("clearsessions")
+
+        answer, _ = in_threads(sign_in, purge)
+        assert answer.status == 200
+        assert left_long_ago.user_of(answer.cookie) == str(users[1].pk)
 
 
 class TestTheMomentInWhichLoginMakesRoom:

@@ -141,6 +141,8 @@ class SessionStore(Placement):
             return
         with transaction.atomic(using=self.using):
             client = models.Client.lock(token.client_id, using=self.using)
+            if client is None:
+                return
             if token.children.exists():
                 denoted = self._sessions.filter(pk=token.session_id)
                 denoted.close(models.Session.Status.REVOKED, origin=self.origin)
@@ -176,7 +178,7 @@ class SessionStore(Placement):
         with transaction.atomic(using=self.using):
             # The client first, as everywhere: login() goes on to change it, and under
             # ATOMIC_REQUESTS the lock on the session would still be held.
-            self._models.Client.lock_if_there(row.client_id, using=self.using)
+            self._models.Client.lock(row.client_id, using=self.using)
             closed = self._sessions.filter(pk=row.pk).close(
                 status, making_room=not announced, by=by, origin=self.origin
             )

@@ -349,7 +349,7 @@ class Rows(SessionBase):
         if self.has_copies or self._locks_what_it_reads:
             with transaction.atomic(using=self.using):
                 if self._locks_what_it_reads:
-                    self._models.Client.lock_if_there(token.client_id, using=self.using)
+                    self._models.Client.lock(token.client_id, using=self.using)
                 written = self._write(row, token, changed)
         else:
             written = self._write(row, token, changed)

@@ -45,17 +45,12 @@ class Client(models.Model):
         return self.public_id
 
     @classmethod
-    def lock(cls, pk: int, *, using: str) -> Client:
+    def lock(cls, pk: int, *, using: str) -> Client | None:
         """The row, locked until the transaction ends: every change of a client begins here.
 
         Session rows are locked after it, in order of primary key, so that no two changes can
-        wait for each other. Raises DoesNotExist.
+        wait for each other. None if it has been purged: nobody had been signed in on it for long.
         """
-        return cls.objects.using(using).select_for_update().get(pk=pk)
-
-    @classmethod
-    def lock_if_there(cls, pk: int, *, using: str) -> Client | None:
-        """As ``lock``, where it makes no difference that the row may be gone: then None."""
         return cls.objects.using(using).select_for_update().filter(pk=pk).first()
 
 

@@ -104,9 +104,12 @@ class Token(models.Model):
         """
         using = self._state.db or router.db_for_write(Token)
         while True:
-            self.client = Client.lock(self.client_id, using=using)
+            client = Client.lock(self.client_id, using=using)
+            if client is None:
+                raise SupersededToken
+            self.client = client
             if self.is_valid:
-                return self.client
+                return client
             row = Token.objects.using(using).filter(pk=self.pk).values("client_id").first()
             if row is None or row["client_id"] == self.client_id:
                 raise SupersededToken
