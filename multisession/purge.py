@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 from django.db import connections, router, transaction
@@ -28,15 +29,22 @@ BY_CLOCK = (Session.Status.ACTIVE, Session.Status.EXPIRED, Session.Status.ABANDO
 Progress = Callable[[str, int, int], None]
 
 
+#: Keys: those above the first one, and up to the second if there is one.
+Span = tuple[int, int | None]
+
+
 @dataclass(frozen=True)
 class Step:
-    """Some rows and what is done with them: ``work`` returns of how many it was done.
+    """Some rows, and the work on them.
 
-    Each call of it is one transaction.
+    ``work`` takes the rows within a span and returns of how many it was done; one transaction.
+    ``through`` is what the spans are made of, where to search for the rows would take longer
+    than to pass others, too.
     """
 
     rows: QuerySet[Any]
-    work: Callable[[Any], int]
+    work: Callable[[Span], int]
+    through: QuerySet[Any]
 
 
 @dataclass
@@ -105,52 +113,71 @@ def _steps(using: str) -> dict[str, Step]:
     clients = Client.objects.using(using)
     recent = sessions.filter(client_id=OuterRef("pk")).exclude(_ended_before(stale))
     events = Event.objects.using(using)
+    old_clients = clients.filter(created_at__lte=old)
     return {
-        "visitors": Step(sessions.visitors().filter(expire_at__lte=now), _delete),
-        "sessions": Step(sessions.accounts().filter(_ended_before(old)), _delete),
-        "marked": Step(kept.filter(over | abandoned), lambda rows: rows.mark_over()),
-        "details": Step(
+        "visitors": _step(sessions.visitors().filter(expire_at__lte=now), _delete),
+        "sessions": _step(sessions.accounts().filter(_ended_before(old)), _delete),
+        "marked": _step(kept.filter(over | abandoned), lambda rows: rows.mark_over()),
+        "details": _step(
             kept.filter(_ended_before(stale)).exclude(ip_address=None, session_data=""),
             lambda rows: rows.update(ip_address=None, session_data=""),
         ),
-        "browsers": Step(
+        "browsers": _step(
             clients.filter(~Exists(recent), created_at__lte=stale).exclude(user_agent=""),
             lambda rows: rows.update(user_agent=""),
         ),
-        "tokens": Step(_superseded(using, now), _delete),
+        "tokens": _step(_superseded(using, now), _delete),
         "clients": Step(
-            clients.filter(~Exists(sessions.filter(client_id=OuterRef("pk"))), created_at__lte=old),
-            _delete_clients,
+            _without_session(old_clients, (0, None)),
+            partial(_delete_clients, old_clients),
+            old_clients,
         ),
-        "events": Step(events.filter(at__lte=old_event), _delete),
-        "origins": Step(
+        "events": _step(events.filter(at__lte=old_event), _delete),
+        "origins": _step(
             events.filter(at__lte=stale, at__gt=old_event).exclude(ip_address=None, user_agent=""),
             lambda rows: rows.update(ip_address=None, user_agent=""),
         ),
     }
 
 
+def _step(rows: QuerySet[Any], work: Callable[[Any], int]) -> Step:
+    return Step(rows, lambda span: work(rows.filter(**_within(span))), rows)
+
+
 def _delete(rows: Any) -> int:
     return int(rows.delete()[0])
 
 
-def _delete_clients(rows: QuerySet[Client]) -> int:
-    """Clients without any session, and their tokens.
+def _without_session(clients: QuerySet[Client], span: Span) -> QuerySet[Client]:
+    """Those of these clients that have no session.
+
+    That the sessions are within the same span goes without saying; but the database is told.
+    """
+    sessions = Session.objects.using(clients.db).filter(client_id=OuterRef("pk"))
+    found = sessions.filter(**_within(span, "client_id"))
+    return clients.filter(~Exists(found), **_within(span))
+
+
+def _delete_clients(clients: QuerySet[Client], span: Span) -> int:
+    """Those of these clients that have no session, and their tokens.
 
     They are locked first, as for every change of a client, so that nobody signs in meanwhile.
     Then there is nothing else to cascade to, which Django would find out row by row.
     """
-    using = rows.db
+    using = clients.db
+    rows = _without_session(clients, span)
     if connections[using].vendor == "mysql":
-        return _delete_clients_one_by_one(rows)
+        return _delete_clients_by_key(rows)
     with transaction.atomic(using=using):
-        len(rows.select_for_update().values_list("pk", flat=True))
-        Token.objects.using(using).filter(client__in=rows).delete()
+        if not len(rows.select_for_update().values_list("pk", flat=True)):
+            return 0
+        tokens = Token.objects.using(using).filter(**_within(span, "client_id"))
+        tokens.filter(client__in=rows).delete()
         return int(rows._raw_delete(using))
 
 
-def _delete_clients_one_by_one(rows: QuerySet[Client]) -> int:
-    """The same, named by their keys: MySQL and MariaDB lock whatever such statements look at."""
+def _delete_clients_by_key(rows: QuerySet[Client]) -> int:
+    """The same where a locking statement locks whatever it looks at: MySQL and MariaDB."""
     using = rows.db
     keys = list(rows.values_list("pk", flat=True))
     clients = Client.objects.using(using).filter(pk__in=keys)
@@ -184,16 +211,26 @@ def _superseded(using: str, now: datetime.datetime) -> QuerySet[Token]:
 def _batches(step: Step, batch: int) -> Iterator[int]:
     """Do a step's work; yield how many have been done after each batch.
 
-    What is kept is passed once, not once for every batch. A batch is all that is found up to the
-    key at its end, so the other keys need not be sent back.
+    What is kept is passed once, not once for every batch.
     """
-    done, last, is_over = 0, 0, False
-    while not is_over:
-        rest = step.rows.filter(pk__gt=last)
-        found = rest.order_by("pk").values_list("pk", flat=True)
-        keys = list(found[:batch])
-        is_over = len(keys) < batch
-        if keys:
-            last = keys[-1]
-            done += step.work(rest.filter(pk__lte=last))
+    done = 0
+    for span in _spans(step.through, batch):
+        number = step.work(span)
+        done += number
+        if number:
             yield done
+
+
+def _spans(rows: QuerySet[Any], batch: int) -> Iterator[Span]:
+    """So many of the rows each, by their keys, which stay in the database."""
+    last: int | None = 0
+    while last is not None:
+        first = last
+        keys = rows.filter(pk__gt=first).order_by("pk").values_list("pk", flat=True)
+        last = next(iter(keys[batch - 1 : batch]), None)
+        yield first, last
+
+
+def _within(span: Span, name: str = "pk") -> dict[str, int]:
+    first, last = span
+    return {f"{name}__gt": first} | ({} if last is None else {f"{name}__lte": last})
