@@ -186,7 +186,7 @@ def _delete_clients_by_key(rows: QuerySet[Client]) -> int:
         found = Session.objects.using(using).filter(client_id__in=keys)
         gone = sorted(set(keys).difference(found.values_list("client_id", flat=True)))
         Token.objects.using(using).filter(client_id__in=gone).delete()
-        return int(clients.filter(pk__in=gone)._raw_delete(using))
+        return int(clients.filter(pk__in=gone)._raw_delete(using)) if gone else 0
 
 
 def _ended_before(moment: datetime.datetime) -> Q:

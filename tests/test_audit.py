@@ -17,7 +17,7 @@ from django.utils import timezone
 from multisession import actions, signals
 from multisession.api import keys
 from multisession.backends.db import SessionStore
-from multisession.models import Client, Event, Session
+from multisession.models import Client, Event, Session, SessionQuerySet
 from multisession.purge import purge
 from tests.stories import (
     NOBODY,
@@ -437,7 +437,7 @@ class TestCost:
     def test_users_in_another_database_cost_one_more_not_one_each(self, settings, ada, grace):
         for user in (ada, grace):
             signed_in(user)
-        elsewhere = mock.patch("multisession.models.sessions._users_are_in", return_value=False)
+        elsewhere = mock.patch.object(SessionQuerySet, "_has_users_beside", return_value=False)
         here = self.statements(settings, True, lambda: actions.revoke(session_of(ada)))
         with elsewhere:
             there = self.statements(settings, True, lambda: actions.revoke(session_of(grace)))
