@@ -124,9 +124,9 @@ def _steps(using: str) -> dict[str, Step]:
         ),
         "browsers": _step(
             clients.filter(~Exists(recent), created_at__lte=stale).exclude(user_agent=""),
-            lambda rows: rows.update(user_agent=""),
+            lambda rows: _by_key(rows).update(user_agent=""),
         ),
-        "tokens": _step(_superseded(using, now), _delete),
+        "tokens": _step(_superseded(using, now), lambda rows: _delete(_by_key(rows))),
         "clients": Step(
             _without_session(old_clients, (0, None)),
             partial(_delete_clients, old_clients),
@@ -146,6 +146,15 @@ def _step(rows: QuerySet[Any], work: Callable[[Any], int]) -> Step:
 
 def _delete(rows: Any) -> int:
     return int(rows.delete()[0])
+
+
+def _by_key(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """The same rows. MySQL and MariaDB lock whatever a change looks at: there by their keys."""
+    if connections[rows.db].vendor != "mysql":
+        return rows
+    keys = list(rows.values_list("pk", flat=True))
+    named: QuerySet[Any] = rows.model._base_manager.using(rows.db).filter(pk__in=keys)
+    return named
 
 
 def _without_session(clients: QuerySet[Client], span: Span) -> QuerySet[Client]:
@@ -177,7 +186,7 @@ def _delete_clients(clients: QuerySet[Client], span: Span) -> int:
 
 
 def _delete_clients_by_key(rows: QuerySet[Client]) -> int:
-    """The same where a locking statement locks whatever it looks at: MySQL and MariaDB."""
+    """The same for MySQL and MariaDB: see ``_by_key``."""
     using = rows.db
     keys = list(rows.values_list("pk", flat=True))
     clients = Client.objects.using(using).filter(pk__in=keys)
