@@ -424,6 +424,35 @@ def hold(menu: Menu, url: str) -> list[Route]:
 
 
 class TestLooks:
+    @pytest.mark.parametrize("width", [320, 1280])
+    @pytest.mark.parametrize(
+        "corner", ["top left", "top right", "bottom left", "bottom right", "top", "bottom"]
+    )
+    def test_wherever_the_button_is_its_panel_turns_to_where_there_is_room(
+        self, menu, width, corner
+    ):
+        menu.page.set_viewport_size({"width": width, "height": 700})
+        menu.page.evaluate(
+            """(corner) => {
+              const { style } = document.querySelector("[data-multisession-button]");
+              style.position = "fixed";
+              style.insetInlineStart = "45vw";
+              for (const side of corner.split(" ")) style[side] = "4px";
+              if (corner.includes("right")) style.left = "auto";
+            }""",
+            corner,
+        )
+        menu.open()
+        panel, button = menu.panel.bounding_box(), menu.trigger.bounding_box()
+        assert panel is not None
+        assert button is not None
+        assert panel["x"] >= 0
+        assert panel["x"] + panel["width"] <= width
+        assert panel["y"] >= 0
+        assert panel["y"] + panel["height"] <= 700
+        above, below = panel["y"] + panel["height"], button["y"] + button["height"]
+        assert above <= button["y"] if "bottom" in corner else below <= panel["y"]
+
     @pytest.mark.parametrize("direction", ["ltr", "rtl"])
     @pytest.mark.parametrize("width", [320, 1280])
     def test_the_panel_stays_in_the_window_and_is_easy_to_hit(self, menu, width, direction):
