@@ -104,6 +104,7 @@ def choose(request: MultiSessionRequest) -> HttpResponse:
     context = account_list_context(request, next_url)
     context["add_account_url"] = sign_in_link(None, next=next_url)
     context["sessions_url"] = resolve_url(settings.SESSIONS_URL)
+    context["multiple"] = settings.MULTIPLE
     return render(request, "multisession/choose.html", context)
 
 

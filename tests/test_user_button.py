@@ -319,6 +319,11 @@ class TestSingleSessionMode:
             assert word not in html
 
 
+    def test_the_chooser_offers_no_further_account_either(self, browser, settings):
+        settings.MULTISESSION = {**settings.MULTISESSION, "MULTIPLE": False}
+        assert "Add account" not in browser.get("/accounts/choose/").text
+
+
 class TestThePlaceForAButton:
     def test_holds_a_link_and_costs_nothing(self, browser, django_assert_num_queries):
         with django_assert_num_queries(0):
