@@ -318,7 +318,6 @@ class TestSingleSessionMode:
         for word in ("Switch or add account", "Add account", "Sign out of all accounts"):
             assert word not in html
 
-
     def test_the_chooser_offers_no_further_account_either(self, browser, settings):
         settings.MULTISESSION = {**settings.MULTISESSION, "MULTIPLE": False}
         assert "Add account" not in browser.get("/accounts/choose/").text
