@@ -105,7 +105,7 @@ class EventAdmin(EventAdminBase):
         "of_session",
         "client_id",
         "browser",
-        "user_agent",
+        "agent",
         "ip_address",
     )
     readonly_fields = fields
@@ -158,6 +158,10 @@ class EventAdmin(EventAdminBase):
     @admin.display(description=_("browser"))
     def browser(self, event: Event) -> str:
         return browser_name(event.user_agent) if event.user_agent else "–"
+
+    @admin.display(description=_("user agent"))
+    def agent(self, event: Event) -> str:
+        return event.user_agent or "–"
 
     @admin.display(description=_("session"))
     def of_session(self, event: Event) -> str:

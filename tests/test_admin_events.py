@@ -120,6 +120,7 @@ class TestList:
         text = page(office, f"{LIST}{event.pk}/change/")
         assert event.session_id in text
         assert event.client_id in text
+        assert [text.count(label) for label in ("Browser:", "User agent:")] == [1, 1]
         assert "<input" not in text.partition('id="event_form"')[2].partition("</form>")[0].replace(
             '<input type="hidden" name="csrfmiddlewaretoken"', ""
         )
@@ -223,6 +224,7 @@ class TestLinks:
         parts += ["Revoked (auditor@example.com)"]
         found = [text.index(part) for part in parts]
         assert found == sorted(found)
+        assert f"<h2>{session.public_id}" not in text  # it would lie under the buttons
         event = Event.objects.latest("pk")
         assert (event.actor, event.user_id) == ("auditor@example.com", str(ada.pk))
 
