@@ -20,7 +20,7 @@ class Client(models.Model):
     """A browser, known by its one cookie."""
 
     public_id = models.CharField(
-        _("id"), max_length=40, unique=True, default=tokens.new_client_id, editable=False
+        _("id"), max_length=40, default=tokens.new_client_id, editable=False
     )
     presented_token = models.ForeignKey(
         "Token",
@@ -40,6 +40,10 @@ class Client(models.Model):
         verbose_name = _("client")
         verbose_name_plural = _("clients")
         indexes = [models.Index(fields=["-created_at", "-id"], name="multisession_newest_client")]
+        # Not unique=True: for that Django makes a second index on PostgreSQL, for LIKE.
+        constraints = [
+            models.UniqueConstraint(fields=["public_id"], name="multisession_client_public_id")
+        ]
 
     def __str__(self) -> str:
         return self.public_id

@@ -37,7 +37,7 @@ class Session(models.Model):
     Status: TypeAlias = session_sets.Status
 
     public_id = models.CharField(
-        _("id"), max_length=40, unique=True, default=tokens.new_session_id, editable=False
+        _("id"), max_length=40, default=tokens.new_session_id, editable=False
     )
     client = models.ForeignKey(
         Client,
@@ -93,6 +93,9 @@ class Session(models.Model):
             models.Index(fields=["status", "expire_at"], name="multisession_by_expiry"),
             models.Index(fields=["status", "abandon_at"], name="multisession_by_abandon"),
             models.Index(fields=["ip_address", "-id"], name="multisession_by_address"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["public_id"], name="multisession_session_public_id")
         ]
         permissions = [("revoke_session", "Can revoke session")]
 

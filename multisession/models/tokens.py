@@ -36,7 +36,7 @@ class TokenQuerySet(models.QuerySet["Token"]):
 class Token(models.Model):
     """One value that the cookie of a client has had, as its hash."""
 
-    digest = models.CharField(max_length=64, unique=True, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="tokens")
     session = models.ForeignKey(
         Session,
@@ -62,6 +62,7 @@ class Token(models.Model):
     class Meta:
         verbose_name = _("token")
         verbose_name_plural = _("tokens")
+        constraints = [models.UniqueConstraint(fields=["digest"], name="multisession_token_digest")]
 
     def __str__(self) -> str:
         return f"token {self.pk}"
