@@ -135,7 +135,11 @@ class Placement(Rows):
         token, user_id = self._base, self._user_id(data)
         if user_id is None or (self.rotated and token.parent_id is None):
             return None  # A client made for this very sign-in holds nobody else.
-        self._models.Client.lock(token.client_id, using=self.using)
+        try:
+            # The token may have left for another client since it was read.
+            token.lock()
+        except self._models.SupersededToken:
+            return None  # Whatever is written through it next will be refused.
         active = self._sessions.visible_to(token).filter(user_id=user_id, status="active")
         found: Session | None = None
         for candidate in active.select_related("user").order_by("-pk"):
