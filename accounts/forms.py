@@ -57,12 +57,14 @@ class SignInForm(auth_forms.AuthenticationForm):
         return ValidationError({"password": super().get_invalid_login_error()})
 
 
-class PasswordErrorMixin:
+class PasswordErrorMixin(auth_forms.SetPasswordMixin):
     """What is wrong with a password is said where it was typed first."""
 
+    fields: dict[str, forms.Field]
+
     def validate_password_for_user(self, user: User, password_field_name: str = "") -> None:
-        first = "password1" if "password1" in self.fields else "new_password1"  # type: ignore[attr-defined]
-        super().validate_password_for_user(user, first)  # type: ignore[misc]
+        first = "password1" if "password1" in self.fields else "new_password1"
+        super().validate_password_for_user(user, first)
 
 
 class PasswordForm(PasswordErrorMixin, auth_forms.PasswordChangeForm):

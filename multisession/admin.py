@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -39,9 +39,11 @@ from . import actions, admin_pages
 from .admin_events import link_to_events
 from .admin_list import (
     ChosenFilter,
+    PagedAdmin,
     PagedList,
     SinceFilter,
     UserFilter,
+    link_of_user,
     link_to,
     user_has_field,
 )
@@ -52,11 +54,6 @@ from .origin import Origin
 
 __all__ = ["SessionAdmin", "link_to_events", "link_to_sessions"]
 
-if TYPE_CHECKING:
-    SessionAdminBase = admin.ModelAdmin[Session]
-else:  # Generic for the type checker only.
-    SessionAdminBase = admin.ModelAdmin
-
 #: A search shows the sessions of no more users than this.
 MOST_USERS = 50
 
@@ -66,9 +63,7 @@ BROWSER_SIGNS = dict(reversed([(name, sign) for sign, name in FAMILIES]))
 
 def link_to_sessions(user: Any) -> str:
     """A link to the sessions of a user: for a read-only field on that user's own admin page."""
-    if user is None or user.pk is None:
-        return "–"
-    return link_to("session", _("Where this user is signed in"), user=user.pk)
+    return link_of_user(user, "session", _("Where this user is signed in"))
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -147,7 +142,7 @@ class SessionList(PagedList):
 
 
 @admin.register(Session)
-class SessionAdmin(SessionAdminBase):
+class SessionAdmin(PagedAdmin):
     #: Whether staff who are no superusers see, and may revoke, the sessions of superusers.
     shows_superusers = False
     #: The fields of the user that a search looks into, from their beginning. None: the username
@@ -158,11 +153,6 @@ class SessionAdmin(SessionAdminBase):
     list_display_links = ("public_id",)
     list_filter = FILTERS
     list_select_related = ("user", "client")
-    list_per_page = 50
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # They would count every row, for every choice.
-    sortable_by = ()
-    ordering = ("-pk",)
     search_fields = ("public_id",)  # See get_search_results().
     actions = ("revoke_selected",)
     change_list_template = "multisession/admin/change_list.html"
@@ -495,12 +485,6 @@ class SessionAdmin(SessionAdminBase):
         self, request: HttpRequest, context: dict[str, Any] | None
     ) -> dict[str, Any]:
         return {**(context or {}), "may_revoke": self.has_revoke_permission(request)}
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Session | None = None) -> bool:
-        return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Session | None = None) -> bool:
         # The admin asks this too when a user is deleted, whose sessions go along. Only our own

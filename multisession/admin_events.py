@@ -13,23 +13,25 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from .admin_list import ChosenFilter, PagedList, SinceFilter, UserFilter, link_to
+from .admin_list import (
+    ChosenFilter,
+    PagedAdmin,
+    PagedList,
+    SinceFilter,
+    UserFilter,
+    link_of_user,
+    link_to,
+)
 from .browsers import browser_name
 from .models import Event
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList
 
-    EventAdminBase = admin.ModelAdmin[Event]
-else:  # Generic for the type checker only.
-    EventAdminBase = admin.ModelAdmin
-
 
 def link_to_events(user: Any) -> str:
     """A link to what is on record of a user: for a read-only field on their own admin page."""
-    if user is None or user.pk is None:
-        return "–"
-    return link_to("event", _("What happened to this user's sessions"), user=user.pk)
+    return link_of_user(user, "event", _("What happened to this user's sessions"))
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -79,17 +81,12 @@ class EventList(PagedList):
 
 
 @admin.register(Event)
-class EventAdmin(EventAdminBase):
+class EventAdmin(PagedAdmin):
     #: Whether staff who are no superusers read what happened to the sessions of superusers.
     shows_superusers = False
 
     list_display = ("at", "what", "of_user", "by_whom", "browser", "ip_address", "of_session")
     list_filter = FILTERS
-    list_per_page = 50
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # They would count every row, for every choice.
-    sortable_by = ()
-    ordering = ("-pk",)
     search_fields = ("account",)  # See get_search_results().
     search_help_text = _(
         "All of: an account's name at that time, a session's id (sess_…), a client's id "
@@ -168,12 +165,6 @@ class EventAdmin(EventAdminBase):
         return link_to("session", event.session_id, q=event.session_id)
 
     # Django's hooks
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Event | None = None) -> bool:
-        return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Event | None = None) -> bool:
         return False

@@ -6,7 +6,7 @@ Quick at any size: what a list may be asked is what an index answers (see ``admi
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -24,7 +24,28 @@ from django.utils.translation import gettext_lazy as _
 
 from . import admin_pages
 
+if TYPE_CHECKING:
+    AdminBase = admin.ModelAdmin[Any]
+else:  # Generic for the type checker only.
+    AdminBase = admin.ModelAdmin
+
 BEFORE, AFTER = "before", "after"
+
+
+class PagedAdmin(AdminBase):
+    """Rows to read, in a ``PagedList``: none is counted, added or changed here."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # They would count every row, for every choice.
+    sortable_by = ()
+    ordering = ("-pk",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 class PagedList(ChangeList):
@@ -171,6 +192,13 @@ def link_to(model: str, text: Any, **filters: Any) -> str:
     except NoReverseMatch:  # a site that has taken it out
         return str(text)
     return format_html('<a href="{}?{}">{}</a>', url, urlencode(filters), text)
+
+
+def link_of_user(user: Any, model: str, text: Any) -> str:
+    """The same, filtered by a user, for that user's own admin page, where it may be a new one."""
+    if user is None or user.pk is None:
+        return "–"
+    return link_to(model, text, user=user.pk)
 
 
 def user_has_field(name: str) -> bool:
