@@ -3,14 +3,13 @@
 from django.urls import path
 
 from accounts import views
-from multisession.guard import any_account
 from multisession.views import choose
 from multisession.where_views import sessions
 
 app_name = "accounts"
 
 urlpatterns = [
-    path("sign-in/", any_account(views.SignInView.as_view()), name="sign_in"),
+    path("sign-in/", views.SignInView.as_view(), name="sign_in"),
     path("sign-up/", views.SignUpView.as_view(), name="sign_up"),
     path("choose/", choose, name="choose"),
     path("sessions/", sessions, name="sessions"),

@@ -21,7 +21,6 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.http import Http404, HttpRequest
-from django.middleware.csrf import rotate_token
 
 from . import guard, signals
 from .backends.db import SessionStore
@@ -242,7 +241,7 @@ def _leave_active(request: HttpRequest, *, forget: bool = False, stay: bool = Fa
     _accounts(request).forget()
     request.user = AnonymousUser()
     request.auser = _always(request.user)
-    rotate_token(request)
+    guard.account_changed(request)
 
 
 def _put_away_messages(request: HttpRequest) -> None:

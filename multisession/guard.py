@@ -8,11 +8,18 @@ bound to the session). So, without a word in any template and without a row in a
 * a form drawn for A is recognised when it arrives, whoever is active by then;
 * the forms of A's pages stay good while other accounts are added and switched to.
 
-A token that is no account's goes to Django's check as it came: where nobody is signed in,
-everything is as in Django, with one secret for the browser, in its cookie.
+While nobody is active, pages carry a secret of the browser, in its CSRF cookie, and Django's check
+decides as always. The cookie stops carrying an account's secret as soon as the account is gone.
+Views that sign people in take the pages of nobody and of every account of this browser
+(``takes_any_page``).
 
 Scripts that read the CSRF *cookie* at the moment of sending speak for the browser, not for their
 page. For them ``notice.js`` adds the header ``X-Multisession-Page`` to what it sees sent.
+
+The public ``get_token()`` and ``CsrfViewMiddleware`` know one secret for each browser. So this
+module relies on private parts of Django: the secret passes through ``request.COOKIES`` and
+``META["CSRF_COOKIE"]``, ``get_token()`` iterates over it, ``csrf._mask_cipher_secret`` and
+``csrf._unmask_cipher_token`` translate. ``tests/test_guard_django.py`` fails when one changes.
 """
 
 from __future__ import annotations
@@ -21,18 +28,27 @@ import hmac
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
+from django.contrib.auth import views as auth_views
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 from django.middleware import csrf
+from django.shortcuts import resolve_url
+from django.urls import NoReverseMatch
 from django.utils.crypto import constant_time_compare, get_random_string
+from django.views.i18n import set_language
 
+from . import tokens
+from .asking import wants_json
 from .backends.db import SessionStore
 from .backends.placement import SAFE_METHODS
+from .conf import settings
 from .models import Session
 
 if TYPE_CHECKING:
+    from .models import Client
     from .request import MultiSession
 
 #: The session that a page was drawn for, told by its script.
@@ -40,6 +56,13 @@ PAGE_HEADER = "X-Multisession-Page"
 
 #: How many sessions of a client a page may still be recognised as.
 REMEMBERED_PAGES = 50
+
+#: Django's views that ask who somebody is: it does not matter which account is active.
+SIGN_IN_VIEWS = (
+    auth_views.LoginView,
+    auth_views.PasswordResetView,
+    auth_views.PasswordResetConfirmView,
+)
 
 SECRET_LENGTH = csrf.CSRF_SECRET_LENGTH
 #: The end of an account's secret, by which it is known for one without asking the database.
@@ -60,47 +83,86 @@ class WrongAccount:
 
 
 def any_account(view: Callable[..., Any]) -> Callable[..., Any]:
-    """A view that is about the browser, not about an account: it takes forms of any page.
+    """Let a view take forms of any page: it is about the browser, not about an account.
 
-    The CSRF check stays. (To leave out both, ``csrf_exempt`` is enough.)
+    The CSRF check stays. (To leave out both, ``csrf_exempt`` is enough.) Sign-in pages need no
+    such mark: see ``takes_any_page``.
     """
     view.any_account = True  # type: ignore[attr-defined]
     return view
 
 
-def bind(request: HttpRequest) -> None:
-    """Make the active account's secret the one that Django's CSRF protection works with.
+def takes_any_page(request: HttpRequest, view: Callable[..., Any]) -> bool:
+    """Return whether it does not matter to this view which account the page was drawn for.
 
-    Lazy, in both places where Django looks: a page without a form asks for nothing.
+    So it is with views that are marked by ``any_account``, with Django's language view, and with
+    sign-in pages: Django's own, the admin's, and the one behind ``LOGIN_URL``.
     """
-    if not django_settings.CSRF_USE_SESSIONS:
-        # (Otherwise Django keeps it in request.session: it is the account's own already.)
-        request.META["CSRF_COOKIE"] = _Secret(request)
-        if request.method in SAFE_METHODS:
-            request.COOKIES = _Cookies(request.COOKIES, lambda: _account_secret(request))
+    if getattr(view, "any_account", False) or view is set_language:
+        return True
+    view_class = getattr(view, "view_class", None)
+    if isinstance(view_class, type) and issubclass(view_class, SIGN_IN_VIEWS):
+        return True
+    match = request.resolver_match
+    if match is not None and match.url_name == "login" and "admin" in match.app_names:
+        return True
+    try:
+        return request.path == urlsplit(resolve_url(settings.SIGN_IN_URL)).path
+    except NoReverseMatch:
+        return False
+
+
+def prepare(request: HttpRequest) -> None:
+    """Put a secret that knows the active account where Django's CSRF protection looks first.
+
+    Before the view is known, so that error pages have good forms, too. Asks for nothing.
+    """
+    name = django_settings.CSRF_COOKIE_NAME
+    if name in request.COOKIES and not django_settings.CSRF_USE_SESSIONS:
+        request.COOKIES[name] = _Secret(request, request.COOKIES[name])
+
+
+def bind(request: HttpRequest) -> None:
+    """Do the same for a browser without a CSRF cookie: its first form is the active account's."""
+    if not django_settings.CSRF_USE_SESSIONS and not isinstance(
+        request.META.get("CSRF_COOKIE"), _Secret
+    ):
+        # (Under CSRF_USE_SESSIONS the secret is in request.session: the account's own already.)
+        request.META["CSRF_COOKIE"] = _Secret(request, request.META.get("CSRF_COOKIE", ""))
 
 
 def account_changed(request: HttpRequest) -> None:
-    """Another account is active from here on: what the request still renders is that one's."""
+    """Another account, or nobody, is active from here on: pages and cookie follow."""
     if not django_settings.CSRF_USE_SESSIONS:
-        request.META["CSRF_COOKIE"] = _Secret(request)
+        sent = request.COOKIES.get(django_settings.CSRF_COOKIE_NAME, "")
+        request.META["CSRF_COOKIE"] = _Secret(request, str(sent))
         request.META["CSRF_COOKIE_NEEDS_UPDATE"] = True
 
 
 def finish(request: HttpRequest, response: HttpResponse) -> None:
-    """If the answer sends the CSRF cookie, it is that of the account that is active now.
+    """Let the CSRF cookie carry the secret of who is active now, if the answer sends it.
 
-    Scripts take the token from there. To be called when the session has been saved.
+    Scripts take the token from there. If the account that the browser's cookie speaks for is
+    gone, the answer sends a new one. To be called when the session has been saved.
     """
-    cookie = response.cookies.get(django_settings.CSRF_COOKIE_NAME)
-    if cookie is None or not cookie.value or django_settings.CSRF_USE_SESSIONS:
+    if django_settings.CSRF_USE_SESSIONS or response.status_code >= 500:
         return
-    if response.status_code < 500 and (secret := _account_secret(request)) is not None:
-        response.cookies[django_settings.CSRF_COOKIE_NAME] = secret
+    name = django_settings.CSRF_COOKIE_NAME
+    if name not in response.cookies and _speaks_for_nobody(request):
+        request.META["CSRF_COOKIE"] = _Secret(request, request.COOKIES.get(name, ""))
+        request.META["CSRF_COOKIE_NEEDS_UPDATE"] = True
+        csrf.CsrfViewMiddleware(_no_view).process_response(request, response)
+    cookie = response.cookies.get(name)
+    if cookie is not None and cookie["max-age"] != 0:  # (0: a view has deleted it)
+        secret = request.META.get("CSRF_COOKIE")
+        if isinstance(secret, _Secret):
+            response.cookies[name] = secret.drawn
+        elif (of_the_account := _account_secret(request)) is not None:
+            response.cookies[name] = of_the_account
 
 
 def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None:
-    """Whether an unsafe request comes from a page of another account than the active one.
+    """Return what is wrong with an unsafe request from a page of another account than the active.
 
     To be asked before Django's CSRF check, which then decides as always. None if all is well.
     """
@@ -115,7 +177,7 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
         return None
     accounts: MultiSession = request.multisession  # type: ignore[attr-defined]
     active = accounts.session
-    any_page = getattr(view, "any_account", False)
+    any_page = takes_any_page(request, view) or (active is None and _may_be_nobodys(request, view))
     if said and not any_page and (active is None or said != active.public_id):
         page = known_session(request, said)
         if page is None or active is None or page.user_id != active.user_id:
@@ -123,81 +185,114 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
     if exempt:
         _accept(request, _matches(token, active))
         return None
+    if active is None and _is_the_cookie(request, token):
+        return None
     for page in _candidates(request, active) if token else ():
         if secret := _matches(token, page):
             if any_page or (active is not None and active.user_id == page.user_id):
                 _accept(request, secret)
                 return None
             return WrongAccount(page=page, active=active)
-    if token and not any_page and _is_marked(_unmask(token)):
+    if any_page:
+        _accept(request, _matches_nobody(request, token))
+    elif token and _is_marked(_unmask(token)):
         return WrongAccount(page=None, active=active)
     return None
 
 
 def token_for(session: Session) -> str:
-    """A CSRF token as a page of this session has it."""
+    """Return a CSRF token as a page of this session has it."""
     token: str = csrf._mask_cipher_secret(next(_secrets_of(session)))  # type: ignore[attr-defined]
     return token
 
 
-class _Secret:
-    """What Django finds in ``META["CSRF_COOKIE"]``.
+class _Secret(str):
+    """A CSRF secret with two faces, for the request that it belongs to.
 
-    ``get_token()`` walks through it to mask it: that is when the account is asked for. The CSRF
-    middleware writes it into the cookie: that alone asks for nothing.
+    As text it is what the browser sent: with that Django's check compares. ``get_token()`` iterates
+    over it to mask it: then it is the secret of whoever is active at that moment.
     """
 
-    def __init__(self, request: HttpRequest) -> None:
-        self._request = request
-        self._browsers = request.META.get("CSRF_COOKIE")
-        self._found: str | None = None
+    _request: HttpRequest
+    _drawn: str | None = None
+
+    def __new__(cls, request: HttpRequest, sent: str) -> _Secret:
+        secret = super().__new__(cls, sent)
+        secret._request = request
+        return secret
 
     def __iter__(self) -> Iterator[str]:
-        if self._found is None:
-            store = self._request.session
-            if isinstance(store, SessionStore) and store.has_unsaved_sign_in:
-                store.save()  # A page right after login(): its session has to have an id now.
-            self._found = _account_secret(self._request) or self._of_the_browser()
-        return iter(self._found)
+        return iter(self.drawn)
 
-    def __str__(self) -> str:
-        return self._found or self._of_the_browser()
+    @property
+    def drawn(self) -> str:
+        """The secret of pages drawn now; asked for once."""
+        if self._drawn is None:
+            self._drawn = self._find()
+        return self._drawn
 
-    def _of_the_browser(self) -> str:
-        browsers = "" if self._browsers is None else str(self._browsers)
-        if not browsers or _is_marked(browsers):
-            # None yet, or an account's that has gone: a page of nobody must not look like one.
-            self._browsers = browsers = get_random_string(SECRET_LENGTH, csrf.CSRF_ALLOWED_CHARS)
-        return browsers
+    def _find(self) -> str:
+        store = self._request.session
+        if isinstance(store, SessionStore) and store.has_unsaved_sign_in:
+            store.save()  # A page right after login(): its session has to have an id now.
+        return _account_secret(self._request) or _secret_of_nobody(self._request, str(self))
 
 
 def _account_secret(request: HttpRequest) -> str | None:
-    """The secret of the active account's pages; None if nobody is signed in."""
+    """The secret of the active account's pages; None if nobody is active."""
     accounts: MultiSession = request.multisession  # type: ignore[attr-defined]
     active = accounts.session
     return None if active is None else next(_secrets_of(active))
 
 
-class _Cookies(dict[str, str]):
-    """The request's cookies; the CSRF cookie is the active account's secret, if there is one.
+def _secret_of_nobody(request: HttpRequest, sent: str) -> str:
+    """The secret of a page that is drawn while nobody is active.
 
-    For views that ask Django for its protection by a decorator: that looks here once more.
+    The browser's own, from its cookie. If that is still an account's, or there is none, a browser
+    that we know gets one that can be found again when an account is active: its sign-in pages
+    and choosers that are open then are still good.
     """
+    if sent and len(sent) == SECRET_LENGTH and not _is_marked(sent):
+        return sent
+    client = _client(request)
+    if client is not None:
+        return next(_secrets_of_client(client))
+    return get_random_string(SECRET_LENGTH, csrf.CSRF_ALLOWED_CHARS)
 
-    def __init__(self, cookies: dict[str, str], secret: Callable[[], str | None]) -> None:
-        super().__init__(cookies)
-        self._secret = secret
 
-    def __getitem__(self, name: str) -> str:
-        if name == django_settings.CSRF_COOKIE_NAME and (secret := self._secret()) is not None:
-            return secret
-        return super().__getitem__(name)
+def _speaks_for_nobody(request: HttpRequest) -> bool:
+    """Whether the CSRF cookie that was sent is an account's though nobody is active.
 
-    def get(self, name: str, default: Any = None) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            return default
+    Only if the request has read the session anyway; costs no statement.
+    """
+    store = request.session
+    if not isinstance(store, SessionStore) or not store.accessed:
+        return False
+    row = store.row
+    if row is not None and row.user_id is not None:
+        return False
+    sent = request.COOKIES.get(django_settings.CSRF_COOKIE_NAME)
+    return bool(sent) and _is_marked(str(sent))
+
+
+def _may_be_nobodys(request: HttpRequest, view: Callable[..., Any]) -> bool:
+    """Whether a page of an account that is gone may speak to this view as nobody's.
+
+    A script gets the project's own answer, as its code for ended sessions expects. Signing out is
+    done already.
+    """
+    view_class = getattr(view, "view_class", None)
+    is_sign_out = isinstance(view_class, type) and issubclass(view_class, auth_views.LogoutView)
+    return is_sign_out or wants_json(request)
+
+
+def _is_the_cookie(request: HttpRequest, token: str) -> bool:
+    """Whether a script read this from the CSRF cookie, which says nothing about its page.
+
+    Templates mask their tokens, so those are longer.
+    """
+    sent = str(request.COOKIES.get(django_settings.CSRF_COOKIE_NAME, ""))
+    return len(token) == SECRET_LENGTH and constant_time_compare(token, sent)
 
 
 def _accept(request: HttpRequest, secret: str | None) -> None:
@@ -205,7 +300,10 @@ def _accept(request: HttpRequest, secret: str | None) -> None:
     if secret is None:
         return
     if not django_settings.CSRF_USE_SESSIONS:
-        request.COOKIES = {**request.COOKIES, django_settings.CSRF_COOKIE_NAME: secret}
+        request.COOKIES = {
+            **request.COOKIES,
+            django_settings.CSRF_COOKIE_NAME: _Secret(request, secret),
+        }
     elif secret != request.session.get(csrf.CSRF_SESSION_KEY):
         # Django knows the active account's only. The token has been compared, here.
         request.csrf_processing_done = True  # type: ignore[attr-defined]
@@ -258,6 +356,26 @@ def _matches(token: str, session: Session | None) -> str | None:
     return None
 
 
+def _matches_nobody(request: HttpRequest, token: str) -> str | None:
+    """The secret that this token carries, if this browser's pages had it while nobody was active.
+
+    Also before its first sign-in: then only a hash is known of it.
+    """
+    carried, client = _unmask(token), _client(request)
+    if not carried or client is None:
+        return None
+    digest = client.visitor_csrf_digest
+    if digest and constant_time_compare(tokens.digest(carried), digest):
+        return carried
+    found = (secret for secret in _secrets_of_client(client))
+    return next((secret for secret in found if constant_time_compare(carried, secret)), None)
+
+
+def _client(request: HttpRequest) -> Client | None:
+    accounts: MultiSession = request.multisession  # type: ignore[attr-defined]
+    return accounts.client
+
+
 def _unmask(token: str) -> str:
     """The secret that a token carries; empty for what is no token."""
     if not set(token) <= set(csrf.CSRF_ALLOWED_CHARS):
@@ -277,6 +395,11 @@ def _secrets_of(session: Session) -> Iterator[str]:
         yield body + _letters(key, f"mark:{body}", MARK_LENGTH)
 
 
+def _secrets_of_client(client: Client) -> Iterator[str]:
+    """The secrets of nobody's pages on this browser, the present one first."""
+    return (_letters(key, f"nobody:{client.public_id}", SECRET_LENGTH) for key in _keys())
+
+
 def _is_marked(secret: str) -> bool:
     """Whether this is some account's secret: its end follows from its beginning."""
     body, mark = secret[:-MARK_LENGTH], secret[-MARK_LENGTH:]
@@ -293,3 +416,8 @@ def _letters(key: str, text: str, length: int) -> str:
     """``length`` letters of a CSRF secret's alphabet, as random as HMAC-SHA-256."""
     octets = hmac.digest(key.encode(), _SALT + text.encode(), "sha256")
     return octets[:length].translate(_LETTERS).decode()
+
+
+def _no_view(request: HttpRequest) -> HttpResponse:
+    """Stand in for the view that a middleware wants, where only its answer is wanted."""
+    raise NotImplementedError

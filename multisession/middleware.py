@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
 from django.conf import settings as django_settings
 from django.contrib.sessions import middleware as stock
 from django.contrib.sessions.backends.base import UpdateError
@@ -41,6 +42,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         store.request = request
         request.session = store
         request.multisession = MultiSession(request)  # type: ignore[attr-defined]
+        guard.prepare(request)
 
     def process_view(
         self,
@@ -53,6 +55,8 @@ class SessionMiddleware(stock.SessionMiddleware):
         if not isinstance(getattr(request, "session", None), SessionStore):
             return None
         request_user.install(request)
+        if iscoroutinefunction(view):
+            request_user.read_ahead(request)
         guard.bind(request)
         wrong = guard.check(request, view)
         return None if wrong is None else refusal.answer(request, wrong)

@@ -54,6 +54,8 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
             values = {"account": profile.label, "count": settings.MAX_ACCOUNTS}
             messages.info(request, text % values, fail_silently=True)
         guard.account_changed(request)
+        if request.multisession.serves_coroutine:
+            store.save()  # What the coroutine draws next needs the session's id.
 
 
 def on_signed_out(sender: Any, request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
@@ -61,13 +63,16 @@ def on_signed_out(sender: Any, request: HttpRequest | None, user: Any, **kwargs:
     store = getattr(request, "session", None)
     if not isinstance(store, SessionStore):
         return
-    if store.row is not None and store.row.user_id is not None:
+    is_account = store.row is not None and store.row.user_id is not None
+    if is_account:
         signals.active_session_changing.send(
             sender=Session, request=request, leaving=store.row, entering=None
         )
     store.announce_sign_out(user)
     if request is not None and hasattr(request, "multisession"):
         request.multisession.forget()
+        if is_account:
+            guard.account_changed(request)
 
 
 def _nobody(request: HttpRequest | None) -> None:

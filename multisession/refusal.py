@@ -16,12 +16,12 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 
+from .asking import wants_json
 from .conf import settings
 from .guard import PAGE_HEADER, WrongAccount, token_for
 from .models import Session
 from .profiles import profile_of
 
-FORM_TYPES = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 #: More than this is not worth a page full of hidden fields (bytes).
 LARGEST_KEPT = 256 * 1024
 
@@ -47,12 +47,6 @@ def answer(request: HttpRequest, wrong: WrongAccount, *, to: str | None = None) 
     add_never_cache_headers(response)
     patch_vary_headers(response, ("Cookie", "HX-Request", "Accept", PAGE_HEADER))
     return response
-
-
-def wants_json(request: HttpRequest) -> bool:
-    """A script that talks JSON cannot do anything with a page."""
-    preferred = request.get_preferred_type(["text/html", "application/json"])
-    return preferred == "application/json" or request.content_type not in FORM_TYPES
 
 
 def as_json(wrong: WrongAccount) -> dict[str, Any]:

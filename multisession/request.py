@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject, cached_property, empty
 
+from . import coroutines
 from .backends.db import SessionStore
 from .models import Session
 
@@ -23,6 +25,9 @@ class MultiSessionRequest(HttpRequest):
 
 class MultiSession:
     """Lazy: each answer costs nothing until it is asked for, and one query once."""
+
+    #: The view is a coroutine, which can't ask the database.
+    serves_coroutine = False
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
@@ -77,6 +82,10 @@ class MultiSession:
         for name in ("_known", "sessions", "signed_out_sessions"):
             self.__dict__.pop(name, None)
 
+    async def asessions(self) -> list[Session]:
+        """``sessions``, for a coroutine; once awaited, its templates may ask for them, too."""
+        return await sync_to_async(lambda: self.sessions)()
+
     @property
     def _user(self) -> Any:
         """``request.user``; in a coroutine, what ``await request.auser()`` has found."""
@@ -93,10 +102,5 @@ class MultiSession:
         token = self._store.token
         if token is None:
             return []
-        return list(
-            Session.objects.visible_to(token)
-            .accounts()
-            .remembered()
-            .select_related("user")
-            .most_recently_used()
-        )
+        known = Session.objects.visible_to(token).accounts().remembered().select_related("user")
+        return coroutines.ask(lambda: list(known.most_recently_used()))

@@ -27,6 +27,7 @@ from django.utils.crypto import constant_time_compare
 from django.utils.functional import SimpleLazyObject, empty
 
 from .backends.db import SessionStore
+from .request import MultiSession
 
 
 def install(request: HttpRequest) -> None:
@@ -44,6 +45,27 @@ def install(request: HttpRequest) -> None:
         request.auser = partial(_auser, request)
 
 
+def read_ahead(request: HttpRequest) -> None:
+    """Read session and user before a coroutine view is called: its templates can't.
+
+    One statement, where the browser has sent a cookie. It is no use of the session: the answer
+    does not vary by it, and it is no activity.
+    """
+    store = request.session
+    if not isinstance(store, SessionStore):
+        return
+    accounts: MultiSession = request.multisession  # type: ignore[attr-defined]
+    accounts.serves_coroutine = True
+    if store.session_key is None:
+        return
+    accessed = store.accessed
+    if isinstance(request.__dict__.get("auser"), partial):
+        request._acached_user = _user(request)  # type: ignore[attr-defined]
+    else:
+        _ = store.row
+    store.accessed = accessed
+
+
 def _user(request: HttpRequest) -> Any:
     if not hasattr(request, "_cached_user") and (found := _found(request)) is not None:
         request._cached_user = found  # type: ignore[attr-defined]
@@ -51,6 +73,9 @@ def _user(request: HttpRequest) -> Any:
 
 
 async def _auser(request: HttpRequest) -> Any:
+    user = request.__dict__.get("user")
+    if user is not None and type(user) is not SimpleLazyObject:
+        return user  # Set by login() or logout(): Django 5.2 changes request.user alone.
     if not hasattr(request, "_acached_user"):
         found = await sync_to_async(_found)(request)
         if found is not None:

@@ -158,3 +158,17 @@ def test_behind_a_tls_proxy_the_cookie_is_bound_to_this_host(site, ada, settings
     assert user(f"sessionid={value}") is None
     assert user(f"__host-sessionid={value}") is None
     assert user(f"\xe2\x80\x80__Host-sessionid={value}") is None
+
+
+@pytest.mark.urls("tests.test_async_pages")
+def test_many_coroutines_at_once_draw_forms_and_lists_of_accounts(site, ada, grace):
+    firefox = Browser(site)
+    firefox.sign_in(ada)
+    firefox.sign_in(grace)
+    urls = ["/list/", "/active/", "/form/", "/choose/"] * 10
+    with ThreadPoolExecutor(8) as tabs:
+        pages = list(tabs.map(firefox.get, urls))
+    assert pages[::4] == ["2"] * 10
+    assert pages[1::4] == [grace.email] * 10
+    assert all("csrfmiddlewaretoken" in page for page in pages[2::4])
+    assert all(ada.name in page for page in pages[3::4])

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "multisession"
 #: From the bottom to the top. A module imports only from those above its own line in this list,
 #: whether at its head, inside a function or for the type checker.
 LAYERS = (
-    {"tokens", "conf", "signals", "serialization", "cookies", "origin"},
+    {"tokens", "conf", "signals", "serialization", "cookies", "origin", "asking", "coroutines"},
     {"models", "profiles", "browsers"},
     {"purge", "lists", "user_changes", "backends.adoption"},
     {"backends.quick"},
@@ -20,7 +20,8 @@ LAYERS = (
     {"backends.placement"},
     {"backends.db"},
     {"backends.cached_db"},
-    {"request", "request_user"},
+    {"request"},
+    {"request_user"},
     {"items"},
     {"menu"},
     {"guard"},

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from django.conf import settings as django_settings
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
 from django.db import IntegrityError, router, transaction
 from django.db.models import Exists, OuterRef
+from django.middleware.csrf import CSRF_SESSION_KEY
 from django.utils import timezone
 from django.utils.functional import cached_property
 
@@ -214,7 +216,8 @@ class Rows(SessionBase):
         try:
             with transaction.atomic(using=self.using):
                 client = models.Client.objects.using(self.using).create(
-                    user_agent=self.origin.user_agent
+                    user_agent=self.origin.user_agent,
+                    visitor_csrf_digest=self._visitor_csrf_digest(data),
                 )
                 row = self._new_row(data, client=client)
                 token = models.Token.objects.using(self.using).create(
@@ -224,6 +227,16 @@ class Rows(SessionBase):
             raise CreateError from error
         self._row = row
         self._use(token, secret)
+
+    def _visitor_csrf_digest(self, data: dict[str, Any]) -> str:
+        """The hash of the CSRF secret that the browser's pages have had; empty if there is none."""
+        if django_settings.CSRF_USE_SESSIONS:
+            secret = data.get(CSRF_SESSION_KEY)
+        elif self.request is not None:
+            secret = self.request.COOKIES.get(django_settings.CSRF_COOKIE_NAME)
+        else:
+            secret = None
+        return tokens.digest(str(secret)) if secret and str(secret).isascii() else ""
 
     def _rotate(
         self,

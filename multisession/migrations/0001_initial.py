@@ -73,6 +73,10 @@ class Migration(migrations.Migration):
                     models.CharField(blank=True, max_length=256, verbose_name="browser"),
                 ),
                 (
+                    "visitor_csrf_digest",
+                    models.CharField(blank=True, editable=False, max_length=64),
+                ),
+                (
                     "created_at",
                     models.DateTimeField(
                         default=multisession.models.now,
