@@ -59,6 +59,7 @@ class SessionStore(Placement):
         For an unknown or a superseded key, ``session_key`` becomes None.
         """
         self._row = None
+        self._is_open = True
         self._token = self._find(self._session_key)
         if self._token is None and settings.ADOPT_FROM and not self.superseded:
             self._adopt(settings.ADOPT_FROM)
@@ -77,7 +78,7 @@ class SessionStore(Placement):
 
     def create(self) -> None:
         """A session of its own under a new key: on this browser's client if there is one."""
-        data = self._get_session()
+        data = self._open()
         self._note_transaction()
         if self._token is None:
             self._create(data)
@@ -96,25 +97,58 @@ class SessionStore(Placement):
         One conditional UPDATE: the row must still be active and the token still valid. Raises
         UpdateError if not, CreateError if ``must_create`` meets a key that is taken.
         """
-        data = self._get_session(no_load=must_create)
+        data = self._get_session(no_load=True) if must_create else self._open()
         self._note_transaction()
         if must_create:
             if self._find(self._session_key, present=False) is not None:
                 raise CreateError
             self._create(data)
-        elif self.flushed and not data and self._token is None:
+        elif not data and self._token is None and (self.flushed or self.request is not None):
             pass
         elif self.superseded:
-            raise UpdateError
+            self._save_superseded(data)
         elif self._token is None:
             self._create(data)
         elif self._row is None or self._account_of(data) != self._account_of_row():
-            self._place(data)
+            try:
+                self._place(data)
+            except UpdateError:
+                if not self.superseded:
+                    raise
+                self._save_superseded(data)
         else:
-            before = self._row.get_decoded().get(HASH_SESSION_KEY)
-            self._update(self._row, data)
-            if self.rotated and before != data.get(HASH_SESSION_KEY):
-                self._revoke_old_passwords(self._row)
+            self._save_to_row(self._row, data)
+
+    def _save_to_row(self, row: Session, data: dict[str, Any]) -> None:
+        """Write the data to the row it was loaded from.
+
+        A request that began with a valid cookie may finish. If its account has ended meanwhile,
+        the answer is kept and the data dropped; a visitor's row that is gone raises UpdateError.
+        """
+        before = row.get_decoded().get(HASH_SESSION_KEY)
+        try:
+            self._update(row, data, late=self.request is not None)
+        except UpdateError:
+            if self.request is None or row.user_id is None:
+                raise
+            self._row_has_ended(row, data)
+            return
+        if self.rotated and before != data.get(HASH_SESSION_KEY):
+            self._revoke_old_passwords(row)
+
+    def _save_superseded(self, data: dict[str, Any]) -> None:
+        """Nothing is written through a superseded token, but a sign-in begins a new client.
+
+        If the token was valid when the request began, the answer is kept and the data dropped.
+        """
+        if self.request is None:
+            raise UpdateError
+        if self._account_of(data) is not None:
+            self._row = self._token = self._outdated = None
+            self._was_refused = False
+            self._create(data)
+        elif self._outdated is not None:
+            raise UpdateError
 
     def _revoke_old_passwords(self, row: Session) -> None:
         """The password was changed here: what was signed in with the old one is over everywhere.
@@ -158,7 +192,7 @@ class SessionStore(Placement):
         The account's data is kept in memory until the end of the request, in case this is
         ``login()`` making room for another account (see ``confirm_login``).
         """
-        self._get_session()
+        self._open()
         row, announced, by = self._row, self._announced, self._actor
         if row is not None and self._has_twin(row.get_decoded()):
             adoption.sign_out(str(settings.ADOPT_FROM), str(self._session_key))
@@ -194,7 +228,7 @@ class SessionStore(Placement):
 
     def cycle_key(self) -> None:
         """A new key for the same data. The old one goes on only for what it already showed."""
-        data = self._get_session()
+        data = self._open()
         self._note_transaction()
         self._may_return = False
         try:
@@ -369,7 +403,7 @@ class SessionStore(Placement):
         ``forget``: nothing at all is carried over to the next page. ``stay``: nobody becomes
         active unless the person chooses.
         """
-        self._get_session()
+        self._open()
         self._leave(self._row)
         self._changed_client = True
         if forget:

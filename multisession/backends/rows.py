@@ -49,6 +49,8 @@ class Rows(SessionBase):
     flushed = False
     #: After such a flush() nothing is left on the client: its cookie may go.
     emptied = False
+    #: The token and the row have been looked up.
+    _is_open = False
     #: A change through the token was refused, because it has been superseded meanwhile.
     _was_refused = False
     #: The token that the key had been, found to be valid no more.
@@ -74,6 +76,7 @@ class Rows(SessionBase):
     _told: Event | None = None
 
     if TYPE_CHECKING:  # Django has it; its stubs do not.
+        _session_cache: dict[str, Any]
 
         def _get_session(self, no_load: bool = False) -> dict[str, Any]: ...
 
@@ -90,16 +93,27 @@ class Rows(SessionBase):
         """The alias of the database that holds the sessions."""
         return router.db_for_write(self._models.Session)
 
+    def _open(self) -> dict[str, Any]:
+        """The data, once the token and the row behind it are known.
+
+        ``clear()`` replaces the data without loading it.
+        """
+        if not self._is_open and self._session_key is not None and "_session_cache" in vars(self):
+            data = vars(self).pop("_session_cache")
+            self._get_session()
+            self._session_cache = data
+        return self._get_session()
+
     @property
     def token(self) -> Token | None:
         """The token of the client, or None for a browser that we do not know."""
-        self._get_session()
+        self._open()
         return self._token
 
     @property
     def row(self) -> Session | None:
         """The session row whose data this is, a visitor's included."""
-        self._get_session()
+        self._open()
         return self._row
 
     @property
@@ -122,7 +136,7 @@ class Rows(SessionBase):
     @property
     def has_unsaved_sign_in(self) -> bool:
         """``login()`` has written an account into the data, and it has no session row yet."""
-        data = self._get_session()
+        data = self._open()
         return self._account_of(data) is not None and self._account_of_row() is None
 
     @property
@@ -276,7 +290,7 @@ class Rows(SessionBase):
         """``secret`` is the browser's new cookie."""
         self._token = token
         self._session_key = secret
-        self.rotated = True
+        self._is_open = self.rotated = True
         self.flushed = self.emptied = False
 
     def _new_row(self, data: dict[str, Any], **fields: Any) -> Session:
@@ -329,8 +343,12 @@ class Rows(SessionBase):
         self._models.Event.record([event], self.using)
         return event
 
-    def _update(self, row: Session, data: dict[str, Any], *, in_use: bool = False) -> None:
+    def _update(
+        self, row: Session, data: dict[str, Any], *, in_use: bool = False, late: bool = False
+    ) -> None:
         """The one statement that writes session data: into this row, if it is still active.
+
+        ``late``: also if the token has been superseded since it was read.
 
         Within a request it notes the activity, too, if that is due; and if it is not, what is
         there already is not written again.
@@ -353,7 +371,7 @@ class Rows(SessionBase):
                 written = self._write(row, token, changed)
         else:
             written = self._write(row, token, changed)
-        if not written:
+        if not written and not (late and self._write_late(row, changed)):
             raise UpdateError
         for name, value in changed.items():
             setattr(row, name, value)
@@ -366,6 +384,15 @@ class Rows(SessionBase):
             written = bool(quick.writable(self.using, row.pk, token.pk).update(**changed))
         self._models.clients_changed([token.client_id], self.using)
         return written
+
+    def _write_late(self, row: Session, changed: dict[str, Any]) -> bool:
+        """Write the row without asking for the token. It may have moved to another client."""
+        found = self._sessions.filter(pk=row.pk, status=row.Status.ACTIVE)
+        client_id = found.values_list("client_id", flat=True).first()
+        if client_id is None or not found.update(**changed):
+            return False
+        self._models.clients_changed([client_id], self.using)
+        return True
 
     @property
     def _locks_what_it_reads(self) -> bool:
