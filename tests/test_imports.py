@@ -20,7 +20,7 @@ LAYERS = (
     {"backends.placement"},
     {"backends.db"},
     {"backends.cached_db"},
-    {"request", "request_user"},
+    {"request", "request_user", "doubled"},
     {"items"},
     {"menu"},
     {"guard"},

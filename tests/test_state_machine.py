@@ -259,7 +259,9 @@ class Model:
             account.status = "ended"
         else:
             self.forget(account)
-        return 200, self.after_sign_out(token) if fell or is_active else None
+        is_last = name == "forget" and active is None and not self.remembered(token)
+        leaves = fell or is_active or is_last
+        return 200, self.after_sign_out(token) if leaves else None
 
     def shown(self, token: Token) -> list[Account]:
         """What is listed: those signed in, and one remembered account of each other person."""

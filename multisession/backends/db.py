@@ -22,13 +22,16 @@ from django.db import transaction
 
 from multisession import serialization
 from multisession.backends import adoption
-from multisession.backends.placement import Placement
+from multisession.backends.placement import Placement, said_since
 from multisession.conf import settings
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
     from multisession.models import Session
+
+#: In a session's data: what ``set_expiry()`` was given.
+EXPIRY = "_session_expiry"
 
 
 class SessionStore(Placement):
@@ -125,7 +128,7 @@ class SessionStore(Placement):
         A request that began with a valid cookie may finish. If its account has ended meanwhile,
         the answer is kept and the data dropped; a visitor's row that is gone raises UpdateError.
         """
-        before = row.get_decoded().get(HASH_SESSION_KEY)
+        before, closed_with_it = row.get_decoded(), row.expire_at_browser_close
         try:
             self._update(row, data, late=self.request is not None)
         except UpdateError:
@@ -133,8 +136,16 @@ class SessionStore(Placement):
                 raise
             self._row_has_ended(row, data)
             return
-        if self.rotated and before != data.get(HASH_SESSION_KEY):
+        if self.rotated and before.get(HASH_SESSION_KEY) != data.get(HASH_SESSION_KEY):
             self._revoke_old_passwords(row)
+        if before.get(EXPIRY) != data.get(EXPIRY):
+            # The cookie of an account lives COOKIE_AGE, unless it has to be longer or shorter.
+            self.renews_cookie |= (
+                row.user_id is None
+                or row.expire_at_browser_close != closed_with_it
+                or self.get_expiry_age() > settings.COOKIE_AGE
+            )
+        self.renews_cookie |= self._is_wearing_out(row)
 
     def _save_superseded(self, data: dict[str, Any]) -> None:
         """Nothing is written through a superseded token, but a sign-in begins a new client.
@@ -225,6 +236,19 @@ class SessionStore(Placement):
         elif closed:
             self._made_room = (closed[0], self._flushed_key)
             self._may_return = status == row.Status.REMOVED
+
+    def sign_out_active(self) -> None:
+        """Sign out of the active account, as ``logout()`` does, or drop a visitor's data.
+
+        What a view has said to the person in this request is kept.
+        """
+        data, row = self._open(), self._row
+        if row is None:
+            return
+        said = said_since(row.get_decoded(), data) if row.user_id is not None else {}
+        self.announce_sign_out(self._user_of(row))
+        self.flush()
+        self.update(said)
 
     def cycle_key(self) -> None:
         """A new key for the same data. The old one goes on only for what it already showed."""

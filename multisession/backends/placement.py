@@ -140,7 +140,7 @@ class Placement(Rows):
         That becomes the visitor's, as after a sign-out; the rest of the data is dropped. If
         another answer is under way to this browser, everything is.
         """
-        said = _said_since(row.get_decoded(), data)
+        said = said_since(row.get_decoded(), data)
         # (If login() beside this request makes room, the row comes back.)
         returns = self._sessions.filter(pk=row.pk, session_data=self._models.MADE_ROOM).exists()
         if not said or returns:
@@ -276,7 +276,7 @@ class Placement(Rows):
         return adoption.is_signed_out(str(settings.ADOPT_FROM), str(self._session_key))
 
 
-def _said_since(before: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+def said_since(before: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     """What of ``data`` may still be said to the person, without the messages of ``before``."""
     written = _written_since(before, data)
     return {key: written[key] for key in CARRIED_OVER if key in written}

@@ -43,6 +43,8 @@ class Rows(SessionBase):
     request: HttpRequest | None = None
     #: The cookie has to be sent: this store made the token that ``session_key`` is now.
     rotated = False
+    #: ``set_expiry()`` has changed how long the browser keeps the cookie, or it wears out.
+    renews_cookie = False
     #: The new token was made within somebody else's transaction, which may be rolled back.
     may_be_undone = False
     #: flush() was called, and nothing has taken the account's place since.
@@ -157,21 +159,30 @@ class Rows(SessionBase):
         of a browser that is new.
 
         One cookie serves all accounts of the client: as soon as one of them asked to be
-        forgotten when the browser closes, all are.
+        forgotten when the browser closes, all are. It lives ``COOKIE_AGE`` if the client
+        remembers an account. For a visitor it lives as long as Django's, and half as long again:
+        in the first half of that time it is not renewed (see ``_is_wearing_out``).
         """
         token, key = self._token, self._session_key
-        until_it_closes: bool | None = False
+        found: Any = (False, self._row is not None and self._row.user_id is not None)
         is_new = token is not None and token.parent_id is None and self.rotated
         if not is_new or self.may_be_undone:
-            closing = self._sessions.live().filter(
-                client_id=OuterRef("client_id"), expire_at_browser_close=True
-            )
-            until_it_closes = self._current(key).values_list(Exists(closing), flat=True).first()
-        if key is None or until_it_closes is None:
+            sessions = self._sessions.filter(client_id=OuterRef("client_id"))
+            closing = sessions.live().filter(expire_at_browser_close=True)
+            remembered = sessions.accounts().remembered()
+            found = self._current(key).values_list(Exists(closing), Exists(remembered)).first()
+        if key is None or found is None:
             return None
+        until_it_closes, is_remembered = found
         if until_it_closes or self.get_expire_at_browser_close():
             return Cookie(key, None)
-        return Cookie(key, max(self.get_expiry_age(), settings.COOKIE_AGE))
+        age = self.get_expiry_age()
+        return Cookie(key, max(age, settings.COOKIE_AGE) if is_remembered else age * 3 // 2)
+
+    def _is_wearing_out(self, row: Session) -> bool:
+        """The cookie's value was made so long ago that the browser may soon drop it."""
+        age = self.get_expiry_age() if row.user_id is None else settings.COOKIE_AGE
+        return self._base.created_at <= timezone.now() - datetime.timedelta(seconds=age) / 2
 
     def exists(self, session_key: str | None) -> bool:
         """Whether something is stored under this key, and no newer one has taken its place."""
