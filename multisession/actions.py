@@ -146,6 +146,7 @@ def forget(request: HttpRequest, session: Session | str) -> Session:
         set_active(request, None)
     else:
         _remove(request, found)
+        _nothing_remembered(request)
     accounts.forget()
     found.refresh_from_db(fields=["status", "updated_at", "forgotten"])
     return found
@@ -221,6 +222,18 @@ def _remove(request: HttpRequest, session: Session) -> None:
         mine = Session.objects.visible_to(store.token).filter(user=session.user)
         with _client_locked(request, session):
             mine.remove_all(by=_actor(request), origin=store.origin)
+
+
+def _nothing_remembered(request: HttpRequest) -> None:
+    """If nobody is left on the list, the cookie goes; a visitor's lives as long as Django's."""
+    store = _store(request)
+    if store.token is None or (store.row is not None and store.row.user_id is not None):
+        return
+    if not Session.objects.visible_to(store.token).accounts().remembered().exists():
+        if store.row is None:
+            store.leave_active(forget=True)
+        else:
+            store.renews_cookie = True
 
 
 @contextmanager

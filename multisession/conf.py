@@ -53,12 +53,12 @@ class Settings:
 
     @property
     def VISITOR_AGE(self) -> int | None:
-        """Seconds after which the data of a visitor who has not signed in is over (default a day).
+        """Seconds after which the data of a visitor who has not signed in is over (default None).
 
-        From its last change, and never longer than Django says; what ``set_expiry()`` was given
-        goes before. None: only Django's own limit.
+        None: as long as Django says, ``SESSION_COOKIE_AGE`` after its last change. A number can
+        only shorten that; what ``set_expiry()`` was given goes before.
         """
-        return self._seconds_or_none("VISITOR_AGE", DAY)
+        return self._seconds_or_none("VISITOR_AGE")
 
     @property
     def MULTIPLE(self) -> bool:
@@ -126,7 +126,8 @@ class Settings:
         """Seconds that a browser keeps the cookie (default 400 days, the most browsers allow).
 
         The server ends sessions; the cookie only has to outlive them (NIST SP 800-63B-4, 5.1.1).
-        It also carries the list of accounts that a browser remembers after they signed out.
+        It also carries the list of accounts that a browser remembers after they signed out. Where
+        no account is remembered, the cookie lives as long as Django says.
         """
         return self._seconds("COOKIE_AGE", 400 * DAY)
 
@@ -234,8 +235,8 @@ class Settings:
     def _text(self, key: str, default: str) -> str:
         return str(self._get(key, default))
 
-    def _seconds_or_none(self, key: str, default: int | None = None) -> int | None:
-        return None if self._get(key, default) is None else self._seconds(key, default or 0)
+    def _seconds_or_none(self, key: str) -> int | None:
+        return None if self._get(key, None) is None else self._seconds(key, 0)
 
     def _seconds(self, key: str, default: int) -> int:
         value = self._get(key, default)

@@ -1,20 +1,22 @@
 """Django's session middleware, for a cookie that several accounts share.
 
-Three things differ from the stock class, all about the cookie:
+Four things differ from the stock class, all about the cookie:
 
 * It is sent only by an answer whose own request changed the client. A late answer to an older
   cookie neither restores that one nor deletes the newer (better-auth 9987, Django 6984).
 * It is sent on a 5xx too, if a new value was stored: otherwise the browser would be left with
   an old one.
-* It is read by its exact octets (see cookies.py).
+* It is read by its exact octets (see cookies.py), also where there are several (doubled.py).
+* What a view did to it on the response never costs the browser its accounts.
 
 Under an engine that is not ours, everything is as in the stock class.
 """
 
 from __future__ import annotations
 
-import time
+import logging
 from collections.abc import Callable
+from http.cookies import Morsel
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -24,11 +26,12 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
-from django.utils.http import http_date
 
-from . import cookies, guard, offers, refusal, request_user, tokens
+from . import cookies, doubled, guard, offers, refusal, request_user, tokens
 from .backends.db import SessionStore
 from .request import MultiSession
+
+logger = logging.getLogger("multisession")
 
 
 class SessionMiddleware(stock.SessionMiddleware):
@@ -38,7 +41,11 @@ class SessionMiddleware(stock.SessionMiddleware):
         if not issubclass(self.SessionStore, SessionStore):
             super().process_request(request)
             return
-        store = self.SessionStore(cookies.read(request, django_settings.SESSION_COOKIE_NAME))
+        values = cookies.read_all(request, django_settings.SESSION_COOKIE_NAME)
+        if len(values) > 1:
+            choice = request._multisession_doubled = doubled.choose(values)  # type: ignore[attr-defined]
+            values = [choice.value] if choice.value is not None else []
+        store = self.SessionStore(values[0] if values else None)
         store.request = request
         request.session = store
         request.multisession = MultiSession(request)  # type: ignore[attr-defined]
@@ -69,20 +76,23 @@ class SessionMiddleware(stock.SessionMiddleware):
         store = getattr(request, "session", None)
         if not isinstance(store, SessionStore):
             return super().process_response(request, response)
+        theirs = cookies.take(response)
+        if theirs is not None:
+            self._heed(store, theirs)
         self._save(request, store, response)
         guard.finish(request, response)
-        if store.rotated:
+        if store.rotated or store.renews_cookie:
             self._set_cookie(store, response)
         elif store.flushed and self._may_delete_cookie(request, store):
-            response.delete_cookie(
-                django_settings.SESSION_COOKIE_NAME,
-                path=django_settings.SESSION_COOKIE_PATH,
-                domain=django_settings.SESSION_COOKIE_DOMAIN,
-                samesite=_samesite(),
-            )
-            patch_vary_headers(response, ("Cookie",))
+            cookies.delete(response)
         elif django_settings.SESSION_SAVE_EVERY_REQUEST and response.status_code < 500:
             self._set_cookie(store, response)
+        if theirs is not None:
+            self._answer_theirs(store, response, theirs)
+        if doubled.is_to_mend(request):
+            if django_settings.SESSION_COOKIE_NAME not in response.cookies:
+                self._set_cookie(store, response)  # It may stand in a scope that goes now.
+            cookies.delete_elsewhere(request, response)
         if store.accessed:
             patch_vary_headers(response, ("Cookie",))
         store.finish()
@@ -108,28 +118,43 @@ class SessionMiddleware(stock.SessionMiddleware):
 
     def _may_delete_cookie(self, request: HttpRequest, store: SessionStore) -> bool:
         """After a flush(): there is a cookie, and nothing is behind it any more."""
-        sent = cookies.read(request, django_settings.SESSION_COOKIE_NAME)
-        return sent is not None and (store.emptied or not tokens.is_token(sent))
+        sent = cookies.read_all(request, django_settings.SESSION_COOKIE_NAME)
+        if not sent:
+            return False
+        return store.emptied or not any(tokens.is_token(value) for value in sent)
 
     def _set_cookie(self, store: SessionStore, response: HttpResponse) -> None:
         cookie = store.cookie()
-        if cookie is None:
+        if cookie is not None:
+            cookies.send(response, cookie.value, cookie.max_age)
+            store.rotated = False
+
+    def _heed(self, store: SessionStore, theirs: Morsel[str]) -> None:
+        """A view that deletes the cookie wants this browser signed out of the active account."""
+        if not cookies.is_deletion(theirs) or not cookies.has_our_scope(theirs):
             return
-        response.set_cookie(
-            django_settings.SESSION_COOKIE_NAME,
-            cookie.value,
-            max_age=cookie.max_age,
-            expires=None if cookie.max_age is None else http_date(time.time() + cookie.max_age),
-            domain=django_settings.SESSION_COOKIE_DOMAIN,
-            path=django_settings.SESSION_COOKIE_PATH,
-            secure=django_settings.SESSION_COOKIE_SECURE or False,
-            httponly=django_settings.SESSION_COOKIE_HTTPONLY or False,
-            samesite=_samesite(),
-        )
-        patch_vary_headers(response, ("Cookie",))
-        store.rotated = False
+        if not store.flushed and not store.rotated and not store.has_unsaved_sign_in:
+            store.sign_out_active()
 
+    def _answer_theirs(
+        self, store: SessionStore, response: HttpResponse, theirs: Morsel[str]
+    ) -> None:
+        """What a view has made of the cookie never costs the browser its accounts.
 
-def _samesite() -> Any:
-    """Django allows False here, for no attribute at all; the stubs do not."""
-    return django_settings.SESSION_COOKIE_SAMESITE
+        On a browser that has nothing here to lose, it stays as it is.
+        """
+        is_ours = cookies.has_our_scope(theirs)
+        if cookies.is_deletion(theirs) and not is_ours:
+            cookies.put(response, theirs)
+        elif django_settings.SESSION_COOKIE_NAME in response.cookies:
+            pass
+        elif store.token is None and not store.superseded:
+            cookies.put(response, theirs)
+        elif theirs.value == store.session_key:
+            self._set_cookie(store, response)
+        elif not cookies.is_deletion(theirs):
+            logger.warning(
+                "A view has set another value of the cookie %r, which was left out: it would "
+                "have cost this browser its accounts.",
+                django_settings.SESSION_COOKIE_NAME,
+            )

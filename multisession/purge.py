@@ -63,7 +63,7 @@ class Purged:
     browsers: int = 0
     #: Tokens that were superseded: deleted.
     tokens: int = 0
-    #: Clients without any session: deleted.
+    #: Clients without any session, such as a visitor's whose data has expired: deleted.
     clients: int = 0
     #: The audit trail, after its time: deleted.
     events: int = 0
@@ -113,7 +113,8 @@ def _steps(using: str) -> dict[str, Step]:
     clients = Client.objects.using(using)
     recent = sessions.filter(client_id=OuterRef("pk")).exclude(_ended_before(stale))
     events = Event.objects.using(using)
-    old_clients = clients.filter(created_at__lte=old)
+    # (A late request may still carry a token of a younger one.)
+    old_clients = clients.filter(created_at__lte=now - SUPERSEDED_MEMORY)
     return {
         "visitors": _step(sessions.visitors().filter(expire_at__lte=now), _delete),
         "sessions": _step(sessions.accounts().filter(_ended_before(old)), _delete),

@@ -7,7 +7,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils.translation import ngettext
 
-from . import guard, signals
+from . import doubled, guard, signals
 from .backends.db import SessionStore
 from .conf import settings
 from .models import Session
@@ -41,6 +41,8 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
         _nobody(request)
         raise
     store.confirm_login(user)
+    if request is not None:
+        doubled.note_sign_in(request, store)
     if request is not None and hasattr(request, "multisession"):
         request.multisession.forget()
         _leave_messages_behind(request)

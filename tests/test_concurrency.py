@@ -638,7 +638,7 @@ class TestWriting:
                 f"note{n}" for n in range(5)
             ]
 
-    def test_a_save_that_lost_its_session_says_so(self, users):
+    def test_a_save_that_lost_its_session_is_answered(self, users):
         """Revoked, signed out, replaced or deleted between a request's read and its write."""
         ends: list[Callable[[Meeting, Session], object]] = [
             lambda one, session: actions.revoke(session),
@@ -671,14 +671,14 @@ class TestWriting:
                 ended.set()
 
             answer, _nothing = in_threads(late, finish)
-            assert answer.status == 400  # SessionInterrupted
+            assert answer.status == 200  # what it did is done; its data is dropped
             assert answer.cookie is None
             one.check()
 
             store = SessionStore(one.cookie)
             assert "_auth_user_id" not in store
 
-    def test_the_store_alone_says_so_too(self, users):
+    def test_the_store_alone_says_so(self, users):
         one = Meeting("loaded")
         (session,) = one.sign_in(users[0])
         store = SessionStore(one.cookie)

@@ -21,7 +21,7 @@ LAYERS = (
     {"backends.db"},
     {"backends.cached_db"},
     {"request"},
-    {"request_user"},
+    {"request_user", "doubled"},
     {"items"},
     {"menu"},
     {"guard"},

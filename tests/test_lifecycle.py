@@ -90,13 +90,22 @@ class TestLifetime:
 
 
 class TestVisitors:
-    """Who has not signed in is remembered for a short time only."""
+    """The data of people who have not signed in."""
 
     @staticmethod
     def cart(browser):
         return browser.page()["data"].get("cart")
 
-    def test_a_day_from_the_last_change(self):
+    def test_as_long_as_django_says(self):
+        firefox = Browser()
+        firefox.put("cart")
+        with later(days=13):
+            assert self.cart(firefox) == "1"
+        with later(days=15):
+            assert self.cart(firefox) is None
+
+    def test_a_day_from_the_last_change_if_the_project_says_so(self, settings):
+        settings.MULTISESSION = {"VISITOR_AGE": DAY}
         firefox = Browser()
         firefox.put("cart")
         with later(hours=23):
@@ -108,7 +117,8 @@ class TestVisitors:
             assert self.cart(firefox) is None
             assert "visitors: 1" in TestClearsessions().run()
 
-    def test_what_set_expiry_says_goes_before(self):
+    def test_what_set_expiry_says_goes_before(self, settings):
+        settings.MULTISESSION = {"VISITOR_AGE": DAY}
         firefox = Browser()
         firefox.put("cart")
         firefox.post(f"/set-expiry/{WEEK}/")

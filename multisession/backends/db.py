@@ -22,13 +22,16 @@ from django.db import transaction
 
 from multisession import serialization
 from multisession.backends import adoption
-from multisession.backends.placement import Placement
+from multisession.backends.placement import Placement, said_since
 from multisession.conf import settings
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
     from multisession.models import Session
+
+#: In a session's data: what ``set_expiry()`` was given.
+EXPIRY = "_session_expiry"
 
 
 class SessionStore(Placement):
@@ -59,6 +62,7 @@ class SessionStore(Placement):
         For an unknown or a superseded key, ``session_key`` becomes None.
         """
         self._row = None
+        self._is_open = True
         self._token = self._find(self._session_key)
         if self._token is None and settings.ADOPT_FROM and not self.superseded:
             self._adopt(settings.ADOPT_FROM)
@@ -77,7 +81,7 @@ class SessionStore(Placement):
 
     def create(self) -> None:
         """A session of its own under a new key: on this browser's client if there is one."""
-        data = self._get_session()
+        data = self._open()
         self._note_transaction()
         if self._token is None:
             self._create(data)
@@ -96,25 +100,66 @@ class SessionStore(Placement):
         One conditional UPDATE: the row must still be active and the token still valid. Raises
         UpdateError if not, CreateError if ``must_create`` meets a key that is taken.
         """
-        data = self._get_session(no_load=must_create)
+        data = self._get_session(no_load=True) if must_create else self._open()
         self._note_transaction()
         if must_create:
             if self._find(self._session_key, present=False) is not None:
                 raise CreateError
             self._create(data)
-        elif self.flushed and not data and self._token is None:
+        elif not data and self._token is None and (self.flushed or self.request is not None):
             pass
         elif self.superseded:
-            raise UpdateError
+            self._save_superseded(data)
         elif self._token is None:
             self._create(data)
         elif self._row is None or self._account_of(data) != self._account_of_row():
-            self._place(data)
+            try:
+                self._place(data)
+            except UpdateError:
+                if not self.superseded:
+                    raise
+                self._save_superseded(data)
         else:
-            before = self._row.get_decoded().get(HASH_SESSION_KEY)
-            self._update(self._row, data)
-            if self.rotated and before != data.get(HASH_SESSION_KEY):
-                self._revoke_old_passwords(self._row)
+            self._save_to_row(self._row, data)
+
+    def _save_to_row(self, row: Session, data: dict[str, Any]) -> None:
+        """Write the data to the row it was loaded from.
+
+        A request that began with a valid cookie may finish. If its account has ended meanwhile,
+        the answer is kept and the data dropped; a visitor's row that is gone raises UpdateError.
+        """
+        before, closed_with_it = row.get_decoded(), row.expire_at_browser_close
+        try:
+            self._update(row, data, late=self.request is not None)
+        except UpdateError:
+            if self.request is None or row.user_id is None:
+                raise
+            self._row_has_ended(row, data)
+            return
+        if self.rotated and before.get(HASH_SESSION_KEY) != data.get(HASH_SESSION_KEY):
+            self._revoke_old_passwords(row)
+        if before.get(EXPIRY) != data.get(EXPIRY):
+            # The cookie of an account lives COOKIE_AGE, unless it has to be longer or shorter.
+            self.renews_cookie |= (
+                row.user_id is None
+                or row.expire_at_browser_close != closed_with_it
+                or self.get_expiry_age() > settings.COOKIE_AGE
+            )
+        self.renews_cookie |= self._is_wearing_out(row)
+
+    def _save_superseded(self, data: dict[str, Any]) -> None:
+        """Nothing is written through a superseded token, but a sign-in begins a new client.
+
+        If the token was valid when the request began, the answer is kept and the data dropped.
+        """
+        if self.request is None:
+            raise UpdateError
+        if self._account_of(data) is not None:
+            self._row = self._token = self._outdated = None
+            self._was_refused = False
+            self._create(data)
+        elif self._outdated is not None:
+            raise UpdateError
 
     def _revoke_old_passwords(self, row: Session) -> None:
         """The password was changed here: what was signed in with the old one is over everywhere.
@@ -158,7 +203,7 @@ class SessionStore(Placement):
         The account's data is kept in memory until the end of the request, in case this is
         ``login()`` making room for another account (see ``confirm_login``).
         """
-        self._get_session()
+        self._open()
         row, announced, by = self._row, self._announced, self._actor
         if row is not None and self._has_twin(row.get_decoded()):
             adoption.sign_out(str(settings.ADOPT_FROM), str(self._session_key))
@@ -192,9 +237,22 @@ class SessionStore(Placement):
             self._made_room = (closed[0], self._flushed_key)
             self._may_return = status == row.Status.REMOVED
 
+    def sign_out_active(self) -> None:
+        """Sign out of the active account, as ``logout()`` does, or drop a visitor's data.
+
+        What a view has said to the person in this request is kept.
+        """
+        data, row = self._open(), self._row
+        if row is None:
+            return
+        said = said_since(row.get_decoded(), data) if row.user_id is not None else {}
+        self.announce_sign_out(self._user_of(row))
+        self.flush()
+        self.update(said)
+
     def cycle_key(self) -> None:
         """A new key for the same data. The old one goes on only for what it already showed."""
-        data = self._get_session()
+        data = self._open()
         self._note_transaction()
         self._may_return = False
         try:
@@ -369,7 +427,7 @@ class SessionStore(Placement):
         ``forget``: nothing at all is carried over to the next page. ``stay``: nobody becomes
         active unless the person chooses.
         """
-        self._get_session()
+        self._open()
         self._leave(self._row)
         self._changed_client = True
         if forget:

@@ -5,6 +5,7 @@ The rules are those of docs/concepts.md; the statements are in rows.py.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.sessions.backends.base import CreateError, UpdateError
@@ -38,7 +39,13 @@ class Placement(Rows):
             if row is not None and row.user_id is not None:
                 # Somebody rewrote or removed the user by hand: a row never changes hands.
                 row.remove(origin=self.origin)
-                row = self._row = None
+                self._row = None
+                if self._account_of(data) is None:
+                    # clear(), pop("_auth_user_id"): a sign-out, like flush().
+                    written = _written_since(row.get_decoded(), data)
+                    self._leave(row)
+                    data = self._session_cache = written
+                row = None
             if self._account_of(data) is None:
                 self._place_visitor(data)
             elif (known := self._known_session(data)) is not None:
@@ -126,6 +133,23 @@ class Placement(Rows):
             self._create(data)
         if row is not None:
             self._sessions.filter(pk=row.pk, user__isnull=True).delete()
+
+    def _row_has_ended(self, row: Session, data: dict[str, Any]) -> None:
+        """The account has ended while the request ran: keep what the view said to the person.
+
+        That becomes the visitor's, as after a sign-out; the rest of the data is dropped. If
+        another answer is under way to this browser, everything is.
+        """
+        said = said_since(row.get_decoded(), data)
+        # (If login() beside this request makes room, the row comes back.)
+        returns = self._sessions.filter(pk=row.pk, session_data=self._models.MADE_ROOM).exists()
+        if not said or returns:
+            return
+        try:
+            self._row = self._rotate(None, data=self._with_next(said, True), unasked=True)
+        except UpdateError:
+            return
+        self._session_cache = said
 
     def _known_session(self, data: dict[str, Any]) -> Session | None:
         """The live session that this user has on this client already.
@@ -250,3 +274,20 @@ class Placement(Rows):
     def _twin_is_gone(self) -> bool:
         """Whether an old worker signed it out."""
         return adoption.is_signed_out(str(settings.ADOPT_FROM), str(self._session_key))
+
+
+def said_since(before: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """What of ``data`` may still be said to the person, without the messages of ``before``."""
+    written = _written_since(before, data)
+    return {key: written[key] for key in CARRIED_OVER if key in written}
+
+
+def _written_since(before: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """What of ``data`` is new or changed, without the messages of ``before``."""
+    written = {key: data[key] for key in data if key not in before or before[key] != data[key]}
+    unread, queued = before.get("_messages"), written.get("_messages")
+    if isinstance(unread, str) and isinstance(queued, str):
+        # Both are lists in JSON (see the SessionStorage of django.contrib.messages).
+        old, new = json.loads(unread), json.loads(queued)
+        written["_messages"] = json.dumps(new[len(old) :] if new[: len(old)] == old else new)
+    return written

@@ -45,12 +45,16 @@ class Rows(SessionBase):
     request: HttpRequest | None = None
     #: The cookie has to be sent: this store made the token that ``session_key`` is now.
     rotated = False
+    #: ``set_expiry()`` has changed how long the browser keeps the cookie, or it wears out.
+    renews_cookie = False
     #: The new token was made within somebody else's transaction, which may be rolled back.
     may_be_undone = False
     #: flush() was called, and nothing has taken the account's place since.
     flushed = False
     #: After such a flush() nothing is left on the client: its cookie may go.
     emptied = False
+    #: The token and the row have been looked up.
+    _is_open = False
     #: A change through the token was refused, because it has been superseded meanwhile.
     _was_refused = False
     #: The token that the key had been, found to be valid no more.
@@ -76,6 +80,7 @@ class Rows(SessionBase):
     _told: Event | None = None
 
     if TYPE_CHECKING:  # Django has it; its stubs do not.
+        _session_cache: dict[str, Any]
 
         def _get_session(self, no_load: bool = False) -> dict[str, Any]: ...
 
@@ -92,16 +97,27 @@ class Rows(SessionBase):
         """The alias of the database that holds the sessions."""
         return router.db_for_write(self._models.Session)
 
+    def _open(self) -> dict[str, Any]:
+        """The data, once the token and the row behind it are known.
+
+        ``clear()`` replaces the data without loading it.
+        """
+        if not self._is_open and self._session_key is not None and "_session_cache" in vars(self):
+            data = vars(self).pop("_session_cache")
+            self._get_session()
+            self._session_cache = data
+        return self._get_session()
+
     @property
     def token(self) -> Token | None:
         """The token of the client, or None for a browser that we do not know."""
-        self._get_session()
+        self._open()
         return self._token
 
     @property
     def row(self) -> Session | None:
         """The session row whose data this is, a visitor's included."""
-        self._get_session()
+        self._open()
         return self._row
 
     @property
@@ -124,7 +140,7 @@ class Rows(SessionBase):
     @property
     def has_unsaved_sign_in(self) -> bool:
         """``login()`` has written an account into the data, and it has no session row yet."""
-        data = self._get_session()
+        data = self._open()
         return self._account_of(data) is not None and self._account_of_row() is None
 
     @property
@@ -145,21 +161,30 @@ class Rows(SessionBase):
         of a browser that is new.
 
         One cookie serves all accounts of the client: as soon as one of them asked to be
-        forgotten when the browser closes, all are.
+        forgotten when the browser closes, all are. It lives ``COOKIE_AGE`` if the client
+        remembers an account. For a visitor it lives as long as Django's, and half as long again:
+        in the first half of that time it is not renewed (see ``_is_wearing_out``).
         """
         token, key = self._token, self._session_key
-        until_it_closes: bool | None = False
+        found: Any = (False, self._row is not None and self._row.user_id is not None)
         is_new = token is not None and token.parent_id is None and self.rotated
         if not is_new or self.may_be_undone:
-            closing = self._sessions.live().filter(
-                client_id=OuterRef("client_id"), expire_at_browser_close=True
-            )
-            until_it_closes = self._current(key).values_list(Exists(closing), flat=True).first()
-        if key is None or until_it_closes is None:
+            sessions = self._sessions.filter(client_id=OuterRef("client_id"))
+            closing = sessions.live().filter(expire_at_browser_close=True)
+            remembered = sessions.accounts().remembered()
+            found = self._current(key).values_list(Exists(closing), Exists(remembered)).first()
+        if key is None or found is None:
             return None
+        until_it_closes, is_remembered = found
         if until_it_closes or self.get_expire_at_browser_close():
             return Cookie(key, None)
-        return Cookie(key, max(self.get_expiry_age(), settings.COOKIE_AGE))
+        age = self.get_expiry_age()
+        return Cookie(key, max(age, settings.COOKIE_AGE) if is_remembered else age * 3 // 2)
+
+    def _is_wearing_out(self, row: Session) -> bool:
+        """The cookie's value was made so long ago that the browser may soon drop it."""
+        age = self.get_expiry_age() if row.user_id is None else settings.COOKIE_AGE
+        return self._base.created_at <= timezone.now() - datetime.timedelta(seconds=age) / 2
 
     def exists(self, session_key: str | None) -> bool:
         """Whether something is stored under this key, and no newer one has taken its place."""
@@ -289,7 +314,7 @@ class Rows(SessionBase):
         """``secret`` is the browser's new cookie."""
         self._token = token
         self._session_key = secret
-        self.rotated = True
+        self._is_open = self.rotated = True
         self.flushed = self.emptied = False
 
     def _new_row(self, data: dict[str, Any], **fields: Any) -> Session:
@@ -342,8 +367,12 @@ class Rows(SessionBase):
         self._models.Event.record([event], self.using)
         return event
 
-    def _update(self, row: Session, data: dict[str, Any], *, in_use: bool = False) -> None:
+    def _update(
+        self, row: Session, data: dict[str, Any], *, in_use: bool = False, late: bool = False
+    ) -> None:
         """The one statement that writes session data: into this row, if it is still active.
+
+        ``late``: also if the token has been superseded since it was read.
 
         Within a request it notes the activity, too, if that is due; and if it is not, what is
         there already is not written again.
@@ -366,7 +395,7 @@ class Rows(SessionBase):
                 written = self._write(row, token, changed)
         else:
             written = self._write(row, token, changed)
-        if not written:
+        if not written and not (late and self._write_late(row, changed)):
             raise UpdateError
         for name, value in changed.items():
             setattr(row, name, value)
@@ -379,6 +408,15 @@ class Rows(SessionBase):
             written = bool(quick.writable(self.using, row.pk, token.pk).update(**changed))
         self._models.clients_changed([token.client_id], self.using)
         return written
+
+    def _write_late(self, row: Session, changed: dict[str, Any]) -> bool:
+        """Write the row without asking for the token. It may have moved to another client."""
+        found = self._sessions.filter(pk=row.pk, status=row.Status.ACTIVE)
+        client_id = found.values_list("client_id", flat=True).first()
+        if client_id is None or not found.update(**changed):
+            return False
+        self._models.clients_changed([client_id], self.using)
+        return True
 
     @property
     def _locks_what_it_reads(self) -> bool:
