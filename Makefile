@@ -18,7 +18,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test test-ecosystem test-sdk test-sdk-here \
+.PHONY: help run test test-ecosystem test-strangers test-sdk test-sdk-here \
 	test-postgresql test-mariadb test-mariadb-repeatable-read test-all stories matrix \
 	conformance conformance-quick screenshots messages bench bench-check always \
 	lint types format check clean
@@ -27,6 +27,7 @@ help:
 	@echo "make run [PORT=8000]  the demo on http://$(HOST):$(PORT)/"
 	@echo "make test [ARGS=…]    the tests, those in a browser included"
 	@echo "make test-ecosystem   the stories told with other packages: allauth, DRF, Channels, …"
+	@echo "make test-strangers   the wheel, in projects that know nothing of us"
 	@echo "make test-sdk         Clerk's own SDKs for Python and Node, against a running server"
 	@echo "make test-postgresql  the tests on a PostgreSQL server here; test-mariadb: on MariaDB"
 	@echo "make test-all         the tests on SQLite, and on every server that answers here"
@@ -57,6 +58,10 @@ test: $(VENV)/test.stamp
 test-ecosystem: $(VENV)/ecosystem.stamp
 	$(BIN)/python -m pytest --ds=tests.ecosystem.settings tests/ecosystem $(ARGS)
 
+# Each project runs in a process and an environment of its own, kept in .strangers.
+test-strangers: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -m strangers tests/strangers $(ARGS)
+
 # Clerk's SDKs bring many packages along, so they have an environment of their own.
 test-sdk:
 	@$(MAKE) --no-print-directory VENV=$(VENV)-sdk test-sdk-here
@@ -85,7 +90,7 @@ stories: $(VENV)/test.stamp
 
 matrix: $(VENV)/matrix.stamp $(VENV)/test.stamp
 	@chromium=$$($(BIN)/python -m tests.browser.chromium --install </dev/null) && \
-	CHROMIUM="$$chromium" $(BIN)/nox --session tests -- $(ARGS)
+	CHROMIUM="$$chromium" $(BIN)/python -m nox --session tests -- $(ARGS)
 
 conformance: $(VENV)/made
 	@$(BIN)/python -m tools.conformance
@@ -130,7 +135,7 @@ format: $(VENV)/lint.stamp
 check: test lint types
 
 clean:
-	rm -rf $(VENV) $(VENV)-sdk .bench .nox .hypothesis staticfiles tests/sdk/node_modules \
+	rm -rf $(VENV) $(VENV)-sdk .bench .nox .strangers .hypothesis staticfiles tests/sdk/node_modules \
 		.mypy_cache .pytest_cache .ruff_cache
 
 # A stamp is as old as the last complete installation of its requirements.

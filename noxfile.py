@@ -6,43 +6,16 @@ the newest pair have to be there. EXCEPT="5.2.19 on 3.11" leaves out a pair.
 """
 
 import os
-import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import nox
 
-# Django's release -> Python.
-PAIRS = {"5.2.19": "3.11", "6.0.10": "3.12", "6.1.3": "3.13"}
-REQUIRED = ("5.2.19", "6.1.3")
+from tools.pythons import PAIRS, REQUIRED, interpreter, runs
 
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
 # Set by CI=true too: whether one may be missing is decided below.
 nox.options.error_on_missing_interpreters = False
-
-
-def candidates(version: str) -> Iterator[Path]:
-    """Where an interpreter may be: on PATH, or under pyenv without a shim that works here."""
-    if found := shutil.which(f"python{version}"):
-        yield Path(found)
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    yield from sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"), reverse=True)
-
-
-def runs(python: Path) -> bool:
-    """A name alone is not enough: a shim may only say that the version is not switched on."""
-    try:
-        done = subprocess.run([python, "-c", "import venv, ensurepip"], capture_output=True)  # noqa: S603
-    except OSError:
-        return False
-    return done.returncode == 0
-
-
-def interpreter(version: str) -> str | None:
-    """The path of a Python of this version that starts."""
-    return next((str(python) for python in candidates(version) if runs(python)), None)
 
 
 @nox.session(python=False)

@@ -1,0 +1,36 @@
+"""The versions of Django that this project supports, and where the Python for each one is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+#: Django's release -> the oldest Python that we mean it for.
+PAIRS = {"5.2.19": "3.11", "6.0.10": "3.12", "6.1.3": "3.13"}
+#: The oldest and the newest: a CI server has to have both.
+REQUIRED = ("5.2.19", "6.1.3")
+
+
+def candidates(version: str) -> Iterator[Path]:
+    """Yield where an interpreter may be: on PATH, or under pyenv without a shim that works here."""
+    if found := shutil.which(f"python{version}"):
+        yield Path(found)
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    yield from sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"), reverse=True)
+
+
+def runs(python: Path) -> bool:
+    """Start it: a shim may only say that the version is not switched on."""
+    try:
+        done = subprocess.run([python, "-c", "import venv, ensurepip"], capture_output=True)  # noqa: S603
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+def interpreter(version: str) -> str | None:
+    """Return the path of a Python of this version that starts."""
+    return next((str(python) for python in candidates(version) if runs(python)), None)
