@@ -89,6 +89,28 @@ def set_active(request: HttpRequest, session: Session | str | None) -> Session |
     return found
 
 
+def step_aside(request: HttpRequest, *, page: str = "") -> Session | None:
+    """Make nobody active, with everybody still signed in. Returns the session that was active.
+
+    For a sign-in page that sends signed-in people away. From here on ``request.user`` and
+    ``request.session`` are nobody's, and the answer carries a new cookie. Until somebody is active
+    again, ``request.multisession.stepped_aside`` is the session returned here, and ``page_left``
+    is ``page``.
+
+    Raises UpdateError (another answer is under way to this browser), or what a receiver of
+    ``active_session_changing`` raises: then nothing has changed.
+    """
+    store, accounts = _store(request), _accounts(request)
+    active = accounts.session
+    if active is None:
+        return None
+    _announce_change(request, active, None)
+    _put_away_messages(request)
+    store.step_aside(page)
+    _nobody_is_active(request)
+    return active
+
+
 def sign_out(request: HttpRequest, session: Session | str) -> Session:
     """Sign out of exactly one account of this browser; it stays remembered. Returns its session.
 
@@ -174,6 +196,7 @@ def touch(request: HttpRequest) -> bool:
 
 
 aset_active = sync_to_async(set_active)
+astep_aside = sync_to_async(step_aside)
 asign_out = sync_to_async(sign_out)
 asign_out_all = sync_to_async(sign_out_all)
 aforget = sync_to_async(forget)
@@ -251,6 +274,10 @@ def _leave_active(request: HttpRequest, *, forget: bool = False, stay: bool = Fa
     ``forget``: nothing is carried over. ``stay``: nor does anybody follow by himself.
     """
     _store(request).leave_active(forget=forget, stay=stay)
+    _nobody_is_active(request)
+
+
+def _nobody_is_active(request: HttpRequest) -> None:
     _accounts(request).forget()
     request.user = AnonymousUser()
     request.auser = _always(request.user)
@@ -291,6 +318,7 @@ __all__ = [
     "aset_active",
     "asign_out",
     "asign_out_all",
+    "astep_aside",
     "atouch",
     "forget",
     "revoke",
@@ -298,5 +326,6 @@ __all__ = [
     "set_active",
     "sign_out",
     "sign_out_all",
+    "step_aside",
     "touch",
 ]

@@ -10,6 +10,7 @@ from django.utils.functional import SimpleLazyObject, cached_property, empty
 
 from . import coroutines
 from .backends.db import SessionStore
+from .backends.placement import ASIDE
 from .models import Session
 
 if TYPE_CHECKING:
@@ -63,6 +64,21 @@ class MultiSession:
         active = self.session
         return [row for row in self.sessions if active is None or row.pk != active.pk]
 
+    @property
+    def stepped_aside(self) -> Session | None:
+        """The account that stepped aside for a sign-in (``actions.step_aside``), to go back to.
+
+        None as soon as an account is active, and if that one could not act any more. Costs
+        ``sessions``, once an account has stepped aside, and nothing otherwise.
+        """
+        said = self._left_by_step_aside.get("session")
+        return next((row for row in self.sessions if row.public_id == said), None) if said else None
+
+    @property
+    def page_left(self) -> str:
+        """The page that it stepped aside on; empty if that is not known."""
+        return str(self._left_by_step_aside.get("page") or "")
+
     @cached_property
     def signed_out_sessions(self) -> list[Session]:
         """The accounts that this browser remembers though they are signed out, newest first.
@@ -87,6 +103,11 @@ class MultiSession:
         return await sync_to_async(lambda: self.sessions)()
 
     @property
+    def _left_by_step_aside(self) -> dict[str, Any]:
+        said = self._store.get(ASIDE) if self.session is None else None
+        return said if isinstance(said, dict) else {}
+
+    @property
     def _user(self) -> Any:
         """``request.user``; in a coroutine, what ``await request.auser()`` has found."""
         user = getattr(self._request, "user", None)
@@ -100,7 +121,7 @@ class MultiSession:
     @cached_property
     def _known(self) -> list[Session]:
         token = self._store.token
-        if token is None:
+        if token is None or token.is_visitors_first:
             return []
         known = Session.objects.visible_to(token).accounts().remembered().select_related("user")
         return coroutines.ask(lambda: list(known.most_recently_used()))

@@ -97,6 +97,7 @@ def describe_accounts(request: HttpRequest) -> dict[str, Any]:
         "sessions": names(found.sessions),
         "others": names(found.other_sessions),
         "signed_out": names(found.signed_out_sessions),
+        "stepped_aside": names(filter(None, [found.stepped_aside])),
         "ids": {
             name_of(session.user): session.public_id
             for session in [*found.signed_out_sessions, *found.sessions]
@@ -200,7 +201,7 @@ def explode(request: HttpRequest) -> HttpResponse:
 
 def argument(request: HttpRequest, name: str) -> list[Any]:
     """The session that the form names; none for a verb about the whole client."""
-    return [] if name in ("sign_out_all", "touch") else [request.POST.get("session")]
+    return [] if name in ("step_aside", "sign_out_all", "touch") else [request.POST.get("session")]
 
 
 def refusal(error: Exception) -> HttpResponse:

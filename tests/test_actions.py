@@ -15,6 +15,8 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from multisession import actions, signals
+from multisession.backends.db import SessionStore
+from multisession.backends.placement import ASIDE
 from multisession.models import Session
 from tests.stories import (
     COOKIE,
@@ -99,6 +101,191 @@ class TestNone:
 
     def test_a_visitor_may_ask_too(self, db):
         assert Browser().verb("set_active").status_code == 200
+
+
+class TestStepAside(EveryWay):
+    """Nobody is active, everybody stays signed in, and the way back is known."""
+
+    @pytest.fixture(autouse=True)
+    def _two_accounts(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        browser.put("theirs", "of Grace")
+
+    def test_leaves_everybody_signed_in_and_nobody_active(self, browser, ada, grace):
+        assert browser.verb("step_aside").json() == {
+            **({"before": "grace"} if browser.asynchronous else {}),
+            "user": NOBODY,
+            "status": "active",
+        }
+        assert browser.page() == {"user": NOBODY, "data": {}}
+        assert browser.accounts() == ["ada", "grace"]
+        assert browser.listed()["stepped_aside"] == ["grace"]
+        assert statuses(ada) == statuses(grace) == ["active"]
+
+    def test_lasts_until_somebody_is_chosen(self, browser, ada):
+        """Whatever ``AFTER_SIGN_OUT`` says: nobody has signed out."""
+        browser.verb("step_aside")
+        assert [browser.who() for _ in range(3)] == [NOBODY] * 3
+        browser.put("basket", "full")
+        assert browser.who() == NOBODY
+        browser.switch(ada)
+        assert browser.who() == "ada"
+        assert browser.listed()["stepped_aside"] == []
+
+    def test_lasts_longer_than_the_visit(self, browser):
+        browser.verb("step_aside")
+        with later(days=2):
+            assert browser.who() == NOBODY
+            assert browser.accounts() == ["ada", "grace"]
+            assert browser.listed()["stepped_aside"] == []
+
+    def test_going_back_finds_everything_as_it_was(self, browser, grace):
+        browser.verb("step_aside", put="draft")
+        browser.switch(grace)
+        data = {"theirs": "of Grace", "draft": "unsaved"}
+        assert browser.page() == {"user": "grace", "data": data}
+        assert statuses(grace) == ["active"]
+
+    def test_a_sign_in_adds_an_account_with_the_visitors_data_and_without_the_mark(
+        self, browser, ada, grace, alan
+    ):
+        browser.verb("step_aside")
+        browser.put("basket", "full")
+        browser.sign_in(alan)
+        assert browser.page() == {"user": "alan", "data": {"basket": "full"}}
+        assert browser.accounts() == ["ada", "alan", "grace"]
+        assert browser.listed()["stepped_aside"] == []
+        for user in (ada, grace, alan):
+            assert ASIDE not in session_of(user).get_decoded()
+
+    def test_the_same_account_may_sign_in_again(self, browser, grace):
+        browser.verb("step_aside")
+        browser.sign_in(grace)
+        assert browser.page() == {"user": "grace", "data": {"theirs": "of Grace"}}
+        assert statuses(grace) == ["active"]
+        assert ASIDE not in session_of(grace).get_decoded()
+
+    def test_twice_is_once(self, browser):
+        browser.verb("step_aside")
+        cookie = browser.cookie
+        assert silent(browser.verb("step_aside"))
+        assert (browser.cookie, browser.listed()["stepped_aside"]) == (cookie, ["grace"])
+
+    def test_the_account_that_has_ended_meanwhile_is_not_offered(self, browser, grace):
+        browser.verb("step_aside")
+        session_of(grace).revoke()
+        assert browser.listed()["stepped_aside"] == []
+        assert browser.who() == NOBODY
+
+    def test_an_answer_500_has_stepped_aside_and_lost_nobody(self, browser):
+        browser.verb("step_aside", status=500)
+        assert (browser.who(), browser.accounts()) == (NOBODY, ["ada", "grace"])
+
+
+class TestStepAsideAndVillains:
+    def test_a_stranger_may_ask_and_leaves_no_row(self, db):
+        browser = Browser()
+        assert silent(browser.verb("step_aside"))
+        assert Session.objects.count() == 0
+
+    def test_a_receiver_may_refuse(self, firefox, ada):
+        heard = []
+
+        def refuse(leaving, entering, **kwargs):
+            heard.append((leaving.user.email, entering))
+            raise PermissionDenied
+
+        with listening(signals.active_session_changing, refuse):
+            assert firefox.verb("step_aside").status_code == 403
+        assert heard == [("grace@example.com", None)]
+        assert firefox.who() == "grace"
+
+    def test_through_a_superseded_cookie_it_is_refused(self, firefox, ada):
+        late = firefox.late()
+        firefox.switch(ada)
+        assert firefox.who() == "ada"
+        assert late.verb("step_aside").json()["user"] == NOBODY  # it is nobody's anyway
+        assert firefox.who() == "ada"
+
+    @pytest.mark.parametrize("kept", ["first", "second"])
+    def test_of_two_clicks_whichever_answer_arrives_nothing_is_lost(self, firefox, grace, kept):
+        late = firefox.late()
+        assert firefox.verb("step_aside").status_code == 200
+        assert late.verb("step_aside").status_code == 200
+        browser = firefox if kept == "first" else late
+        assert (browser.who(), browser.accounts()) == (NOBODY, ["ada", "grace"])
+        assert browser.listed()["stepped_aside"] == ["grace"]
+        browser.switch(grace)
+        assert browser.who() == "grace"
+
+    @pytest.mark.parametrize(
+        "mark", ["sess_nobody", {"session": ["x"]}, {"session": None}, {}, ["session"], 1]
+    )
+    def test_a_forged_mark_is_nobodys(self, firefox, mark):
+        firefox.verb("step_aside")
+        write_mark(firefox, mark)
+        assert firefox.listed()["stepped_aside"] == []
+        assert (firefox.who(), firefox.accounts()) == (NOBODY, ["ada", "grace"])
+
+    def test_the_session_of_another_client_is_not_offered(self, firefox, alan):
+        safari = signed_in(alan)
+        firefox.verb("step_aside")
+        write_mark(firefox, {"session": safari.id_of(alan), "page": "/"})
+        assert firefox.listed()["stepped_aside"] == []
+        assert firefox.verb("set_active", safari.id_of(alan)).status_code == 404
+
+    def test_a_mark_in_an_accounts_data_means_nothing(self, firefox, ada, grace):
+        row = session_of(grace)
+        mark = {ASIDE: {"session": firefox.id_of(ada), "page": "/"}}
+        row.session_data = SessionStore().encode({**row.get_decoded(), **mark})
+        row.save()
+        assert firefox.who() == "grace"
+        assert firefox.listed()["stepped_aside"] == []
+
+    def test_a_sign_in_that_is_refused_leaves_the_way_back(self, firefox, alan):
+        firefox.verb("step_aside")
+
+        def refuse(entering, **kwargs):
+            raise PermissionDenied
+
+        with listening(signals.active_session_changing, refuse):
+            assert firefox.sign_in(alan).status_code == 403
+        assert firefox.who() == NOBODY
+        assert firefox.listed()["stepped_aside"] == ["grace"]
+
+    def test_the_limit_refuses_and_leaves_the_way_back(self, settings, firefox, grace, alan):
+        settings.MULTISESSION = {"MAX_ACCOUNTS": 2, "AT_LIMIT": "refuse"}
+        firefox.verb("step_aside")
+        assert firefox.sign_in(alan).status_code == 403
+        assert (firefox.who(), firefox.accounts()) == (NOBODY, ["ada", "grace"])
+        assert firefox.listed()["stepped_aside"] == ["grace"]
+        firefox.switch(grace)
+        assert firefox.who() == "grace"
+
+    def test_the_limit_replaces_the_one_used_least_recently(self, settings, firefox, alan):
+        settings.MULTISESSION = {"MAX_ACCOUNTS": 2}
+        firefox.verb("step_aside")
+        firefox.sign_in(alan)
+        assert (firefox.who(), firefox.accounts()) == ("alan", ["alan", "grace"])
+
+    def test_where_a_browser_holds_one_account_a_sign_in_replaces_it(self, settings, ada, alan):
+        settings.MULTISESSION = {"MULTIPLE": False}
+        browser = signed_in(ada)
+        browser.verb("step_aside")
+        assert browser.accounts() == ["ada"]
+        browser.sign_in(alan)
+        assert (browser.who(), browser.accounts()) == ("alan", ["alan"])
+        assert statuses(ada) == ["replaced"]
+
+
+def write_mark(browser: Browser, mark) -> None:
+    """What the visitor of this browser is said to have stepped aside from."""
+    request = request_of(browser)
+    row = request.session.row
+    assert row.user_id is None
+    row.session_data = SessionStore().encode({ASIDE: mark})
+    row.save()
 
 
 class TestIdsThatAreNotOurs(EveryWay):

@@ -484,8 +484,13 @@ class TestVisitors:
         listed = browser.listed()
         assert listed.pop("client").startswith("client_")
         assert listed == {
-            "active": None, "sessions": [], "others": [], "signed_out": [], "ids": {}
-        }  # fmt: skip
+            "active": None,
+            "sessions": [],
+            "others": [],
+            "signed_out": [],
+            "stepped_aside": [],
+            "ids": {},
+        }
 
     def test_a_flush_that_leaves_nothing_deletes_the_cookie(self, db):
         browser = Browser()

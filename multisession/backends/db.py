@@ -22,7 +22,7 @@ from django.db import transaction
 
 from multisession import serialization
 from multisession.backends import adoption
-from multisession.backends.placement import Placement, said_since
+from multisession.backends.placement import ASIDE, Placement, said_since
 from multisession.conf import settings
 
 if TYPE_CHECKING:
@@ -419,6 +419,27 @@ class SessionStore(Placement):
         self._rotate(row, kind="switched", by=by)
         self._row = row
         self._session_cache = row.get_decoded()
+        self.accessed, self.modified = True, False
+
+    def step_aside(self, page: str = "") -> None:
+        """Go over to nobody, with a new key; the account that was active stays signed in.
+
+        Unsaved data is saved to it first. What nobody does from here on is a visitor's data,
+        which says who stepped aside, on which page. Raises UpdateError if the token is superseded.
+        """
+        self._note_transaction()
+        row, data = self._row, self._get_session()
+        if row is None or row.user_id is None:
+            return
+        if self.modified:
+            self.save()
+        # Before the rotation: the deadline of the visit is not the account's.
+        self._session_cache = {ASIDE: {"session": row.public_id, "page": page}}
+        try:
+            self._row = self._rotate(None, data=self._session_cache)
+        except UpdateError:
+            self._session_cache = data
+            raise
         self.accessed, self.modified = True, False
 
     def leave_active(self, *, forget: bool = False, stay: bool = False) -> None:

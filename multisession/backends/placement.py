@@ -26,6 +26,10 @@ CARRIED_OVER = ("_messages", "_language")
 NEXT = "_multisession_next"
 #: In a visitor's data: written after an account had signed out.
 LEFT = "_multisession_left"
+#: In a visitor's data: the account that stepped aside for a sign-in, and the page it was on.
+ASIDE = "_multisession_aside"
+#: What is in no account's data.
+MARKS = (NEXT, LEFT, ASIDE)
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 
@@ -48,7 +52,10 @@ class Placement(Rows):
                 row = None
             if self._account_of(data) is None:
                 self._place_visitor(data)
-            elif (known := self._known_session(data)) is not None:
+                return
+            for mark in MARKS:
+                data.pop(mark, None)
+            if (known := self._known_session(data)) is not None:
                 self._renew(known, data)
             elif row is not None:
                 # The row that cycle_key() made for this sign-in: only the new key denotes it.
@@ -125,7 +132,8 @@ class Placement(Rows):
         if data.pop(LEFT, None):
             # Of what a sign-out left behind, only what this request has written is for the next.
             before = row.get_decoded() if row is not None else {}
-            for key in [key for key in data if key in before and key not in CARRIED_OVER]:
+            kept = (*CARRIED_OVER, ASIDE)
+            for key in [key for key in data if key in before and key not in kept]:
                 del data[key]
         if self.rotated or self._sessions.visible_to(self._token).accounts().exists():
             self._row = self._rotate(None, data=data, adding=True)
@@ -204,6 +212,8 @@ class Placement(Rows):
         """
         token = self._base
         gone = self._row is None and token.session_id is not None
+        if gone and token.session is not None and ASIDE in token.session.get_decoded():
+            return False  # A visit that is over, begun by stepping aside: nobody left.
         return (
             (gone or NEXT in data)
             and self.request is not None

@@ -78,6 +78,19 @@ class Token(models.Model):
         """Made for an answer that the browser has not yet shown to have received."""
         return self.parent_id is not None and self.client.presented_token_id == self.parent_id
 
+    @property
+    def is_visitors_first(self) -> bool:
+        """The first token of a client, for a visitor, and none has followed it: no accounts here.
+
+        An account is added by a further token, or begins a client of its own.
+        """
+        return (
+            self.parent_id is None
+            and self.client.presented_token_id is None
+            and self.session is not None
+            and self.session.user_id is None
+        )
+
     def live_session(self) -> Session | None:
         """The session that this token denotes, if it is still live and still on this client."""
         session = self.session
