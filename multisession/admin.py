@@ -50,6 +50,7 @@ from .admin_pages import BY_CLOCK, BY_KEY, BY_SIGN_IN
 from .browsers import FAMILIES, browser_name
 from .models import Cause, Client, Event, Session, SessionQuerySet
 from .origin import Origin, ip_address
+from .profiles import plain_name
 
 __all__ = ["SessionAdmin", "link_to_events", "link_to_sessions"]
 
@@ -262,7 +263,9 @@ class SessionAdmin(PagedAdmin):
 
     @admin.display(description=_("user"))
     def of_user(self, session: Session) -> str:
-        return link_to("session", session.user, user=session.user_id)
+        user = session.user
+        text = session.user_id if user is None else plain_name(user)
+        return link_to("session", text, user=session.user_id)
 
     @admin.display(description=_("client"))
     def of_client(self, session: Session) -> str:
