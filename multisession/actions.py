@@ -84,7 +84,7 @@ def set_active(request: HttpRequest, session: Session | str | None) -> Session |
     request.auser = _always(user)
     accounts.forget()
     guard.account_changed(request)
-    found.touch(ip_address=store.ip_address, at_once=True)
+    store.touch(found, at_once=True)
     announce(signals.session_activated, store.using, session=found)
     return found
 
@@ -192,7 +192,7 @@ def revoke_all(sessions: Iterable[Session], **cause: Unpack[Cause]) -> int:
 def touch(request: HttpRequest) -> bool:
     """Note that the active account is in use now. Returns whether it was written."""
     active = _accounts(request).session
-    return active is not None and active.touch(ip_address=_store(request).ip_address)
+    return active is not None and _store(request).touch(active)
 
 
 aset_active = sync_to_async(set_active)

@@ -10,7 +10,6 @@ To look at is one permission, ``view_session``; to end another, ``revoke_session
 from __future__ import annotations
 
 import datetime
-import ipaddress
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -50,7 +49,8 @@ from .admin_list import (
 from .admin_pages import BY_CLOCK, BY_KEY, BY_SIGN_IN
 from .browsers import FAMILIES, browser_name
 from .models import Cause, Client, Event, Session, SessionQuerySet
-from .origin import Origin
+from .origin import Origin, ip_address
+from .profiles import plain_name
 
 __all__ = ["SessionAdmin", "link_to_events", "link_to_sessions"]
 
@@ -222,10 +222,9 @@ class SessionAdmin(PagedAdmin):
             return queryset.filter(public_id=term), False
         if term.startswith("client_"):
             return of_client(queryset, term), False
-        try:
-            return queryset.filter(ip_address=str(ipaddress.ip_address(term))), False
-        except ValueError:
-            users = self._users_called(request, term)
+        if (address := ip_address(term)) is not None:
+            return queryset.filter(ip_address=address), False
+        users = self._users_called(request, term)
         return queryset.filter(user_id__in=users) if users else queryset.none(), False
 
     def _users_called(self, request: HttpRequest, term: str) -> list[Any]:
@@ -264,7 +263,9 @@ class SessionAdmin(PagedAdmin):
 
     @admin.display(description=_("user"))
     def of_user(self, session: Session) -> str:
-        return link_to("session", session.user, user=session.user_id)
+        user = session.user
+        text = session.user_id if user is None else plain_name(user)
+        return link_to("session", text, user=session.user_id)
 
     @admin.display(description=_("client"))
     def of_client(self, session: Session) -> str:

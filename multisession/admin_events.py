@@ -5,7 +5,6 @@ To look at it is a permission of its own, ``view_event``.
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -24,6 +23,7 @@ from .admin_list import (
 )
 from .browsers import browser_name
 from .models import Event
+from .origin import ip_address
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList
@@ -131,10 +131,9 @@ class EventAdmin(PagedAdmin):
             return _equal(queryset, "session_id", term), False
         if term.startswith("client_"):
             return _equal(queryset, "client_id", term), False
-        try:
-            return queryset.filter(ip_address=str(ipaddress.ip_address(term))), False
-        except ValueError:
-            return _equal(queryset, "account", term), False
+        if (address := ip_address(term)) is not None:
+            return queryset.filter(ip_address=address), False
+        return _equal(queryset, "account", term), False
 
     # What is shown
 

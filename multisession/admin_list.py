@@ -23,6 +23,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from . import admin_pages
+from .profiles import plain_name
 
 if TYPE_CHECKING:
     AdminBase = admin.ModelAdmin[Any]
@@ -152,7 +153,7 @@ class UserFilter(ChosenFilter):
     def name_of(self, value: str) -> str:
         key = self._key()
         user = None if key is None else get_user_model()._base_manager.filter(pk=key).first()
-        return str(user or value)
+        return value if user is None else plain_name(user)
 
     def _key(self) -> Any:
         try:

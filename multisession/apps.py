@@ -25,6 +25,7 @@ class MultisessionConfig(AppConfig):
     def ready(self) -> None:
         from . import (
             checks,  # noqa: F401  (they register themselves)
+            checks_storage,  # noqa: F401
             user_changes,
         )
 

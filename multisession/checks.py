@@ -1,26 +1,37 @@
-"""System checks: what a project may have overlooked, each with what to change."""
+"""System checks: the engine, the middleware, the settings and the cookie.
+
+Those of the databases and the cache are in checks_storage.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings as django_settings
+from django.contrib.sessions import middleware as stock
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections, router
+from django.middleware.cache import UpdateCacheMiddleware
 from django.utils.module_loading import import_string
 
+from .backends.db import SessionStore
 from .conf import settings
+from .middleware import SessionMiddleware
 
 MIDDLEWARE = "multisession.middleware.SessionMiddleware"
 STOCK_MIDDLEWARE = "django.contrib.sessions.middleware.SessionMiddleware"
-#: What reads ``request.session`` or ``request.user`` and so has to come after our middleware.
-LATER = (
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-)
+#: Middleware that has to come after ours, and why.
+LATER = {
+    "django.middleware.csrf.CsrfViewMiddleware": (
+        "forms would be checked before it is known which account they were drawn for"
+    ),
+    "django.contrib.auth.middleware.AuthenticationMiddleware": "it needs request.session",
+    "django.contrib.messages.middleware.MessageMiddleware": "it needs request.session",
+}
+#: Keys of MULTISESSION that may hold the dotted path of a function.
+FUNCTIONS = ("CLIENT_ADDRESS", "MENU_ITEMS", "USER_LABEL", "USER_PICTURE")
 
 
 @register(Tags.compatibility)
@@ -29,9 +40,7 @@ def check_installation(
 ) -> list[CheckMessage]:
     """The engine and the middleware, which only work together, and the settings."""
     found: list[CheckMessage] = []
-    ours = _engine_is_ours()
-    position = _position_of_middleware()
-    if not ours:
+    if not _engine_is_ours():
         found.append(
             Error(
                 f"SESSION_ENGINE is {django_settings.SESSION_ENGINE!r}.",
@@ -39,41 +48,70 @@ def check_installation(
                 id="multisession.E001",
             )
         )
-    if STOCK_MIDDLEWARE in django_settings.MIDDLEWARE:
-        found.append(
-            Error(
-                "MIDDLEWARE has Django's session middleware: a late answer, or one that failed, "
-                "would sign the browser out of every account.",
-                hint=f"Put {MIDDLEWARE!r} in the place of {STOCK_MIDDLEWARE!r}.",
-                id="multisession.E002",
-            )
-        )
-    elif position is None:
-        found.append(
-            Warning(
-                "There is no session middleware in MIDDLEWARE: requests have no session.",
-                hint=f"Add {MIDDLEWARE!r}.",
-                id="multisession.W007",
-            )
-        )
-    else:
-        found += [
-            Error(
-                f"{path!r} comes before the session middleware.",
-                hint=f"Move it below {MIDDLEWARE!r} in MIDDLEWARE.",
-                id="multisession.E003",
-            )
-            for path in LATER
-            if path in django_settings.MIDDLEWARE[:position]
-        ]
+    found += _check_middleware()
     for key in settings.valid_keys():
         try:
             getattr(settings, key)
         except ImproperlyConfigured as error:
             hint = f"Valid keys of MULTISESSION: {', '.join(settings.valid_keys())}."
             found.append(Error(str(error), hint=hint, id="multisession.E004"))
-            break
+            return found
+    for key in FUNCTIONS:
+        path = getattr(settings, key)
+        if not isinstance(path, str) or "." not in path:
+            continue
+        try:
+            import_string(path)
+        except ImportError as error:
+            text = f"MULTISESSION[{key!r}] is {path!r}, which can't be imported: {error}."
+            hint = "Give the dotted path of a function."
+            found.append(Error(text, hint=hint, id="multisession.E004"))
     return found
+
+
+def _check_middleware() -> Iterator[CheckMessage]:
+    """Ours is there, it is the only one that handles the session, and it comes early enough."""
+    classes = {path: _class_at(path) for path in django_settings.MIDDLEWARE}
+    handling = [path for path, found in classes.items() if _is(found, stock.SessionMiddleware)]
+    ours = [path for path in handling if _is(classes[path], SessionMiddleware)]
+    others = [path for path in handling if path not in ours]
+    for path in others:
+        what = "is" if path == STOCK_MIDDLEWARE else "is a subclass of"
+        yield Error(
+            f"MIDDLEWARE has {path!r}, which {what} Django's session middleware: a late answer, "
+            "or one that failed, would sign the browser out of every account.",
+            hint=(
+                f"Remove it: {ours[0]!r} is there already."
+                if ours
+                else f"Put {MIDDLEWARE!r} in its place; a subclass of yours, derive from that."
+            ),
+            id="multisession.E002",
+        )
+    if others:
+        return
+    if not ours:
+        yield Warning(
+            "MIDDLEWARE has no session middleware of ours: requests have no session.",
+            hint=f"Add {MIDDLEWARE!r}, in the place of another one if there is one.",
+            id="multisession.W007",
+        )
+        return
+    for path, found in list(classes.items())[: list(classes).index(ours[0])]:
+        reason = next((why for later, why in LATER.items() if _is(found, _class_at(later))), None)
+        if reason is not None:
+            yield Error(
+                f"{path!r} comes before the session middleware: {reason}.",
+                hint=f"Move it below {ours[0]!r} in MIDDLEWARE.",
+                id="multisession.E003",
+            )
+    for path, found in list(classes.items())[list(classes).index(ours[0]) :]:
+        if _is(found, UpdateCacheMiddleware):
+            yield Warning(
+                f"{path!r} comes after the session middleware: it stores pages before they are "
+                "marked with 'Vary: Cookie', and may show one person's page to another.",
+                hint=f"Move it above {ours[0]!r} in MIDDLEWARE.",
+                id="multisession.W008",
+            )
 
 
 @register(Tags.security)
@@ -92,34 +130,6 @@ def check_messages(
             "Messages are stored in a cookie, which follows the browser from account to account.",
             hint=f"Set MESSAGE_STORAGE = {session_storage!r}.",
             id="multisession.W001",
-        )
-    ]
-
-
-@register(Tags.compatibility)
-def check_sqlite(
-    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
-) -> list[CheckMessage]:
-    """In SQLite's deferred mode two requests at once end in "database is locked"."""
-    from .models import Session
-
-    alias = router.db_for_write(Session)
-    connection = connections[alias]
-    if not _engine_is_ours() or connection.vendor != "sqlite":
-        return []
-    if connection.settings_dict.get("OPTIONS", {}).get("transaction_mode") in (
-        "IMMEDIATE",
-        "EXCLUSIVE",
-    ):
-        return []
-    return [
-        Warning(
-            f"The SQLite database {alias!r} begins its transactions in deferred mode.",
-            hint=(
-                f"Set DATABASES[{alias!r}]['OPTIONS']['transaction_mode'] = 'IMMEDIATE': "
-                "otherwise concurrent sign-ins fail with 'database is locked'."
-            ),
-            id="multisession.W002",
         )
     ]
 
@@ -165,23 +175,16 @@ def check_cookie(
 
 
 def _engine_is_ours() -> bool:
-    from .backends.db import SessionStore
+    return _is(_class_at(f"{django_settings.SESSION_ENGINE}.SessionStore"), SessionStore)
 
+
+def _class_at(path: str) -> Any:
+    """What the path names; None if it can't be imported, of which Django itself will tell."""
     try:
-        store = import_string(f"{django_settings.SESSION_ENGINE}.SessionStore")
-    except ImportError:
-        return False
-    return isinstance(store, type) and issubclass(store, SessionStore)
+        return import_string(path)
+    except Exception:
+        return None
 
 
-def _position_of_middleware() -> int | None:
-    from .middleware import SessionMiddleware
-
-    for index, path in enumerate(django_settings.MIDDLEWARE):
-        try:
-            middleware = import_string(path)
-        except ImportError:
-            continue
-        if isinstance(middleware, type) and issubclass(middleware, SessionMiddleware):
-            return index
-    return None
+def _is(found: Any, parent: Any) -> bool:
+    return isinstance(found, type) and isinstance(parent, type) and issubclass(found, parent)

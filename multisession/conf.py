@@ -142,6 +142,23 @@ class Settings:
         return None if value is None else str(value)
 
     @property
+    def CLIENT_ADDRESS(self) -> int | str | None:
+        """How the client's IP address is found (docs/proxies.md). It is kept for people to see.
+
+        0 (default): ``REMOTE_ADDR``. A number: how many proxies of yours append to
+        X-Forwarded-For. The dotted path of ``f(request) -> str | None``: any other way. None: no
+        addresses are kept.
+        """
+        value = self._get("CLIENT_ADDRESS", 0)
+        is_hops = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        if value is None or is_hops or (isinstance(value, str) and "." in value):
+            return cast("int | str | None", value)
+        raise ImproperlyConfigured(
+            f"MULTISESSION['CLIENT_ADDRESS'] is {value!r}; it must be a number of proxies, the "
+            "dotted path of a function, or None."
+        )
+
+    @property
     def CHOOSE_URL(self) -> str:
         """URL or URL name of the page on which one chooses an account."""
         return self._text("CHOOSE_URL", "multisession:choose")

@@ -29,6 +29,7 @@ from django.utils.cache import patch_vary_headers
 
 from . import cookies, doubled, guard, offers, refusal, request_user, tokens
 from .backends.db import SessionStore
+from .origin import is_prefetch
 from .request import MultiSession
 
 logger = logging.getLogger("multisession")
@@ -111,10 +112,15 @@ class SessionMiddleware(stock.SessionMiddleware):
                     "The request's session was deleted before the request completed. The user "
                     "may have signed out, or in as somebody else, in a concurrent request."
                 ) from None
-        elif store.accessed and store.row is not None and store.row.is_touch_due:
+        elif (
+            store.accessed
+            and store.row is not None
+            and store.row.is_touch_due
+            and not is_prefetch(request)
+        ):
             active = request.multisession.session  # type: ignore[attr-defined]
             if active is not None:
-                active.touch(ip_address=store.ip_address)
+                store.touch(active)
 
     def _may_delete_cookie(self, request: HttpRequest, store: SessionStore) -> bool:
         """After a flush(): there is a cookie, and nothing is behind it any more."""

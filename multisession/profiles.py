@@ -1,12 +1,13 @@
 """How an account is shown to people: its name, its identifier, its initials and its colour.
 
 Everything here is worked out from the user object alone, without a query, and copes with what
-people put into names: nothing at all, one word, any script, emoji, stray control characters.
+people put into names: nothing at all, one word, any script, emoji, stray control characters. What
+the project's own code fails at for one account is logged and left out; the menu stays.
 """
 
+import logging
 import unicodedata
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,10 @@ from .conf import settings
 HUES = 12
 
 ZERO_WIDTH_JOINER = "\u200d"
+#: Letters and signs by their category, and nothing to see: fillers, and an empty Braille cell.
+BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+
+logger = logging.getLogger("multisession")
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,8 @@ class Profile:
 
 
 def profile_of(user: Any) -> Profile:
-    """The profile of ``user``, through the setting ``USER_LABEL`` if there is one."""
-    name, identifier = (_tidy(part) for part in _labeller()(user))
+    """Return the profile of ``user``, through the setting ``USER_LABEL`` if there is one."""
+    name, identifier = _label(user)
     return Profile(
         name=name or identifier,
         identifier=identifier if name and name != identifier else "",
@@ -56,19 +61,25 @@ def profile_of(user: Any) -> Profile:
 
 
 def picture_of(user: Any) -> str:
-    """The URL that the setting ``USER_PICTURE`` finds; empty for none, and for one that is unsafe.
+    """Return the URL that the setting ``USER_PICTURE`` finds.
 
-    Safe are http(s) and paths on this site. A picture is often what a user has typed in.
+    Empty for none, for one that is unsafe, and where the project's code fails. Safe are http(s)
+    and paths on this site: a picture is often what a user has typed in.
     """
     setting = settings.USER_PICTURE
     if not setting:
         return ""
-    picture = import_string(setting)(user) if "." in setting else getattr(user, setting, "")
-    if callable(picture):
-        picture = picture()
-    if not picture:  # also what an empty file field is
+    find = import_string(setting) if "." in setting else None
+    try:
+        picture = find(user) if find is not None else getattr(user, setting, "")
+        if callable(picture):
+            picture = picture()
+        if not picture:  # also what an empty file field is
+            return ""
+        url = str(getattr(picture, "url", picture))
+    except Exception:
+        logger.exception("MULTISESSION['USER_PICTURE'] failed for the user %s.", user.pk)
         return ""
-    url = str(getattr(picture, "url", picture))
     return url if _is_safe(url) else ""
 
 
@@ -77,9 +88,33 @@ def name_and_identifier(user: Any) -> tuple[str, str]:
 
     Asks only for what every user model may have; a model without names has an empty one.
     """
-    full_name = user.get_full_name() if hasattr(user, "get_full_name") else ""
     email_field = user.get_email_field_name() if hasattr(user, "get_email_field_name") else ""
-    return full_name, getattr(user, email_field or "email", "") or user.get_username()
+    return full_name(user), getattr(user, email_field or "email", "") or user.get_username()
+
+
+def full_name(user: Any) -> str:
+    """Return ``get_full_name()``, or ``name`` where that says nothing.
+
+    A model without the fields first_name and last_name often sets both to None, of which Django's
+    method makes "None None".
+    """
+    found = user.get_full_name() if hasattr(user, "get_full_name") else ""
+    parts = [getattr(user, name, "") for name in ("first_name", "last_name")]
+    if None in parts and found == f"{parts[0]} {parts[1]}".strip():
+        found = " ".join(str(part) for part in parts if part is not None)
+    name = getattr(user, "name", "")
+    return _tidy(found) or (_tidy(name) if isinstance(name, str) else "")
+
+
+def plain_name(user: Any) -> str:
+    """Return a user as administrators see it, ``str(user)``; never empty, whatever the model."""
+    for ask in (str, lambda user: str(user.get_username() or "")):
+        try:
+            if text := ask(user).strip():
+                return text
+        except Exception:
+            logger.exception("The user %s can't say its name.", user.pk)
+    return str(user.pk)
 
 
 def initials(text: str) -> str:
@@ -97,9 +132,18 @@ def initials(text: str) -> str:
     return _capital(first)
 
 
-def _labeller() -> Callable[[Any], tuple[str, str]]:
+def _label(user: Any) -> tuple[str, str]:
+    """Return the name and the identifier, of which one is not empty."""
     path = settings.USER_LABEL
-    return import_string(path) if path else name_and_identifier
+    for ask in (import_string(path) if path else name_and_identifier, name_and_identifier):
+        try:
+            name, identifier = (_tidy(part) for part in ask(user))
+        except Exception:
+            logger.exception("%s failed for the user %s.", path or "A name", user.pk)
+        else:
+            if name or identifier:
+                return name, identifier
+    return "", _tidy(plain_name(user))
 
 
 def _is_safe(url: str) -> bool:
@@ -117,7 +161,8 @@ def _tidy(text: Any) -> str:
     # Format characters stay: emoji are joined, and Persian is spelt, with them. <bdi> confines
     # those that change the direction.
     printable = "".join(" " if unicodedata.category(c) == "Cc" else c for c in composed)
-    return " ".join(printable.split())
+    seen = any(c not in BLANKS and unicodedata.category(c)[0] not in "CZ" for c in printable)
+    return " ".join(printable.split()) if seen else ""
 
 
 def _first_letter(word: str) -> str:

@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "multisession"
 #: From the bottom to the top. A module imports only from those above its own line in this list,
 #: whether at its head, inside a function or for the type checker.
 LAYERS = (
-    {"tokens", "conf", "signals", "serialization", "cookies", "origin", "asking", "coroutines"},
+    {"tokens", "conf", "signals", "serialization", "cookies", "asking", "coroutines"},
+    {"origin"},
     {"models", "profiles", "browsers"},
     {"purge", "lists", "user_changes", "backends.adoption"},
     {"backends.quick"},
@@ -28,7 +29,15 @@ LAYERS = (
     {"refusal", "offers", "actions", "receivers", "passwords"},
     {"where"},
     {"middleware"},
-    {"checks", "admin_pages", "views", "decorators", "mixins", "templatetags.multisession"},
+    {
+        "checks",
+        "checks_storage",
+        "admin_pages",
+        "views",
+        "decorators",
+        "mixins",
+        "templatetags.multisession",
+    },
     {"admin_list", "where_views"},
     {"admin_events"},
     {"admin"},

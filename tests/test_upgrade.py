@@ -24,7 +24,7 @@ class Fleet:
 
     def worker(self, engine):
         both = [MIDDLEWARE, STOCK_MIDDLEWARE]
-        old, new = both if engine == STOCK else reversed(both)
+        old, new = reversed(both) if engine == OURS else both
         self.settings.SESSION_ENGINE = engine
         self.settings.MULTISESSION = {"ADOPT_FROM": STOCK} if engine == OURS else {}
         self.settings.MIDDLEWARE = [new if m == old else m for m in self.settings.MIDDLEWARE]
@@ -148,3 +148,15 @@ def test_the_trail_says_that_nobody_signed_in(fleet, ada):
         ada.email,
         f"ADOPT_FROM {STOCK}",
     )
+
+
+def test_signed_cookies_are_not_adopted_for_no_sign_out_would_end_them(settings, ada):
+    """Of two copies of a cookie, one could sign in again whoever signed out with the other."""
+    fleet = Fleet(settings)
+    fleet.worker("django.contrib.sessions.backends.signed_cookies").force_login(ada)
+    browser = fleet.worker(OURS)
+    settings.MULTISESSION = {"ADOPT_FROM": "django.contrib.sessions.backends.signed_cookies"}
+    assert [browser.get("/whoami").json()["user"] for _page in range(2)] == [None, None]
+    assert Token.objects.count() == 0
+    browser.force_login(ada)
+    assert [browser.get("/whoami").json()["user"] for _page in range(2)] == [ada.email] * 2

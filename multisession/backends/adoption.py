@@ -11,6 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from django.contrib.sessions.backends import signed_cookies
+
 #: In our session's data: the primary key of the token under which the old engine has a twin.
 TWIN = "_multisession_twin"
 
@@ -19,8 +21,12 @@ GRACE = 15 * 60
 
 
 def load(engine: str, session_key: str | None) -> dict[str, Any] | None:
-    """The data of a valid session of the old engine, or None."""
-    if session_key is None:
+    """Return the data of a valid session of the old engine, or None.
+
+    Signed cookies are not taken over: nothing on the server ends one, so any old copy of a cookie
+    would sign in again whoever has signed out here. The system checks say so.
+    """
+    if session_key is None or issubclass(store_class(engine), signed_cookies.SessionStore):
         return None
     data: dict[str, Any] = _store(engine, session_key).load()
     return data or None
@@ -48,5 +54,10 @@ def sign_out(engine: str, session_key: str) -> None:
     _store(engine, session_key).delete(session_key)
 
 
+def store_class(engine: str) -> Any:
+    """Return the ``SessionStore`` of an engine."""
+    return import_module(engine).SessionStore
+
+
 def _store(engine: str, session_key: str) -> Any:
-    return import_module(engine).SessionStore(session_key)
+    return store_class(engine)(session_key)

@@ -15,6 +15,7 @@ from multisession import signals
 from multisession.backends import adoption
 from multisession.backends.rows import Rows
 from multisession.conf import settings
+from multisession.origin import is_prefetch
 
 if TYPE_CHECKING:
     from multisession.models import Session
@@ -218,7 +219,7 @@ class Placement(Rows):
             (gone or NEXT in data)
             and self.request is not None
             and self.request.method in SAFE_METHODS
-            and "HTTP_SEC_PURPOSE" not in self.request.META
+            and not is_prefetch(self.request)
             and settings.AFTER_SIGN_OUT == "next"
         )
 

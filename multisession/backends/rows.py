@@ -17,7 +17,7 @@ from django.utils.functional import cached_property
 from multisession import signals, tokens
 from multisession.backends import quick
 from multisession.conf import settings
-from multisession.origin import Origin
+from multisession.origin import Origin, is_prefetch
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -143,15 +143,28 @@ class Rows(SessionBase):
         data = self._open()
         return self._account_of(data) is not None and self._account_of_row() is None
 
-    @property
-    def ip_address(self) -> str | None:
-        """Where the request came from, if that is an address at all (it may be a socket)."""
-        return self.origin.ip_address
-
-    @property
+    @cached_property
     def origin(self) -> Origin:
-        """Where the request came from, for the audit trail."""
+        """Where the request comes from."""
         return Origin.of(self.request)
+
+    def touch(self, row: Session, *, at_once: bool = False) -> bool:
+        """Note that the account is in use (see ``Session.touch``), and on which browser."""
+        if at_once or row.is_touch_due:
+            self._note_browser(self._base.client)
+        return row.touch(origin=self.origin, at_once=at_once)
+
+    def _note_browser(self, client: Client) -> None:
+        """Keep the name of a browser up to date: a statement only when it has changed.
+
+        Called before the session is written: a client is changed before its sessions.
+        """
+        name = self.origin.user_agent
+        if name and name != client.user_agent:
+            client.user_agent = name
+            self._models.Client.objects.using(self.using).filter(pk=client.pk).update(
+                user_agent=name
+            )
 
     def cookie(self) -> Cookie | None:
         """What the browser may be given: a key that opens something. Else None.
@@ -322,7 +335,7 @@ class Rows(SessionBase):
         row: Session = self._models.Session(
             user_id=self._user_id(data),
             session_data=self.encode(data),
-            ip_address=self.ip_address,
+            ip_address=self.origin.ip_address,
             created_at=now,
             updated_at=now,
             last_active_at=now,
@@ -331,10 +344,7 @@ class Rows(SessionBase):
         for name, value in self._expiry(row, saved_at=now).items():
             setattr(row, name, value)
         row.save(using=self.using, force_insert=True)
-        if not row.client.user_agent and self.origin.user_agent:
-            # Erased, after nobody had been signed in there for long (see purge.py).
-            row.client.user_agent = self.origin.user_agent
-            row.client.save(update_fields=["user_agent"])
+        self._note_browser(row.client)
         if row.user_id is not None:
             self._signed_in(row, row.client)
         return row
@@ -380,10 +390,13 @@ class Rows(SessionBase):
         token = self._base
         text, now = self.encode(data), timezone.now()
         changed = {"user_id": row.user_id, "session_data": text, "updated_at": now}
-        is_active = in_use or (self.request is not None and row.is_touch_due)
+        is_active = in_use or (
+            self.request is not None and row.is_touch_due and not is_prefetch(self.request)
+        )
         if is_active:
-            changed |= {"last_active_at": now, "ip_address": self.ip_address or row.ip_address}
+            changed |= {"last_active_at": now, "ip_address": self.origin.ip_address}
             row.last_active_at = now
+            self._note_browser(token.client)
         expiry = self._expiry(row, saved_at=now)
         changed |= expiry
         if self.request is not None and not is_active and _is_saved(row, text, expiry, now):

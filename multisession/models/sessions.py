@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from multisession import serialization, signals, tokens
 from multisession.conf import settings
+from multisession.origin import Origin
 
 from . import session_sets
 from .clients import Client, clients_changed, now
@@ -176,11 +177,11 @@ class Session(models.Model):
         interval = datetime.timedelta(seconds=settings.ACTIVITY_INTERVAL)
         return self.last_active_at <= timezone.now() - interval
 
-    def touch(self, *, ip_address: str | None = None, at_once: bool = False) -> bool:
+    def touch(self, *, origin: Origin | None = None, at_once: bool = False) -> bool:
         """Note that the account is in use: ``last_active_at``, once in ``ACTIVITY_INTERVAL``.
 
-        ``at_once``: now, whenever the last note was (a switch). One conditional UPDATE. Returns
-        whether it was written.
+        ``origin``: from there. ``at_once``: now, whenever the last note was (a switch). One
+        conditional UPDATE. Returns whether it was written.
         """
         if not at_once and not self.is_touch_due:
             return False
@@ -189,7 +190,8 @@ class Session(models.Model):
             pk=self.pk, status=self.Status.ACTIVE, last_active_at__lte=self.last_active_at
         )
         changed: dict[str, Any] = {"last_active_at": now}
-        changed["ip_address"] = ip_address or self.ip_address
+        if origin is not None:
+            changed["ip_address"] = origin.ip_address
         if settings.INACTIVITY is not None:
             custom = self.get_decoded().get("_session_expiry")
             changed |= self.deadlines(saved_at=self.updated_at, active_at=now, custom=custom)
