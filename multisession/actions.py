@@ -79,7 +79,7 @@ def set_active(request: HttpRequest, session: Session | str | None) -> Session |
     _announce_change(request, active, found)
     user: Any = found.user
     _put_away_messages(request)
-    store.set_active(found, by=user if active is None else active.user)
+    found = store.set_active(found, by=user if active is None else active.user)
     request.user = user
     request.auser = _always(user)
     accounts.forget()

@@ -117,14 +117,22 @@ class TestOldCookie(EitherSetting):
         assert session_of(grace).get_decoded()["late"] == "1"
         assert current.page() == {"user": "alan", "data": {}}
 
-    def test_a_sign_in_through_it_leaves_the_newer_cookie_what_only_that_could_see(
+    def test_after_a_sign_in_through_it_both_cookies_have_all_accounts_of_before(
         self, old, current, eve
     ):
         response = old.sign_in(eve)
         assert not silent(response)
         assert old.accounts() == ["ada", "eve", "grace"]
-        assert (current.who(), current.accounts()) == ("alan", ["alan"])
+        assert (current.who(), current.accounts()) == ("alan", ["ada", "alan", "grace"])
         assert old.listed()["client"] != current.listed()["client"]
+
+    def test_what_one_of_the_two_signs_out_then_stays_signed_in_for_the_other(
+        self, old, current, eve, ada
+    ):
+        old.sign_in(eve)
+        old.verb("sign_out", old.id_of(ada))
+        assert old.accounts() == ["eve", "grace"]
+        assert current.accounts() == ["ada", "alan", "grace"]
 
     def test_a_sign_out_through_it_ends_its_own_account_and_lands_in_no_other(
         self, old, current, then, grace
@@ -134,10 +142,10 @@ class TestOldCookie(EitherSetting):
         assert Browser(old.cookie).who() == NOBODY
         assert (current.who(), current.accounts()) == ("alan", ["ada", "alan"])
 
-    def test_a_switch_through_it_takes_its_own_accounts_along(self, old, current, ada):
+    def test_a_switch_through_it_takes_copies_of_its_own_accounts_along(self, old, current, ada):
         assert not silent(old.switch(ada))
         assert (old.who(), old.accounts()) == ("ada", ["ada", "grace"])
-        assert (current.who(), current.accounts()) == ("alan", ["alan"])
+        assert (current.who(), current.accounts()) == ("alan", ["ada", "alan", "grace"])
 
     def test_it_cannot_name_an_account_added_since(self, old, current, alan):
         listed = session_of(alan).public_id

@@ -261,7 +261,7 @@ class SessionStore(Placement):
             if self._token is None:
                 self._create(data)
             elif self._account_of_row() is not None:
-                self._rotate(self._row)
+                self._row = self._rotate(self._row)
             else:
                 self._cycle_visitor(data)
         except UpdateError:
@@ -407,8 +407,8 @@ class SessionStore(Placement):
                 self._record(row.status, row, by=by)
         row.announce_end(by)
 
-    def set_active(self, row: Session, *, by: AbstractBaseUser | None = None) -> None:
-        """Go over to another live session of this client, with a new key.
+    def set_active(self, row: Session, *, by: AbstractBaseUser | None = None) -> Session:
+        """Go over to another live session of this client, with a new key. Returns it.
 
         Unsaved data of the present one is saved to it first. ``by`` is who asked for it. Raises
         UpdateError if the token is superseded.
@@ -416,10 +416,11 @@ class SessionStore(Placement):
         self._note_transaction()
         if self.modified and self._row is not None:
             self.save()
-        self._rotate(row, kind="switched", by=by)
+        row = self._rotate(row, kind="switched", by=by) or row
         self._row = row
         self._session_cache = row.get_decoded()
         self.accessed, self.modified = True, False
+        return row
 
     def step_aside(self, page: str = "") -> None:
         """Go over to nobody, with a new key; the account that was active stays signed in.

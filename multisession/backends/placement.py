@@ -166,7 +166,8 @@ class Placement(Rows):
         One whose password has changed since is replaced.
         """
         token, user_id = self._base, self._user_id(data)
-        if user_id is None or (self.rotated and token.parent_id is None):
+        is_new = self.rotated and token.parent_id is None and not self._forked
+        if user_id is None or is_new:
             return None  # A client made for this very sign-in holds nobody else.
         try:
             # The token may have left for another client since it was read.
@@ -185,7 +186,7 @@ class Placement(Rows):
     def _renew(self, known: Session, data: dict[str, Any]) -> None:
         """Signing in again activates the session that the user has here, and keeps its data."""
         visitor = self._row
-        self._rotate(known)
+        known = self._rotate(known) or known
         if visitor is not None:
             self._sessions.filter(pk=visitor.pk, user__isnull=True).delete()
         self._row = known

@@ -57,6 +57,8 @@ class Rows(SessionBase):
     _is_open = False
     #: A change through the token was refused, because it has been superseded meanwhile.
     _was_refused = False
+    #: The new token is on a client of its own, with copies of the accounts of before.
+    _forked = False
     #: The token that the key had been, found to be valid no more.
     _outdated: Token | None = None
     _token: Token | None = None
@@ -181,6 +183,7 @@ class Rows(SessionBase):
         token, key = self._token, self._session_key
         found: Any = (False, self._row is not None and self._row.user_id is not None)
         is_new = token is not None and token.parent_id is None and self.rotated
+        is_new = is_new and not self._forked
         if not is_new or self.may_be_undone:
             sessions = self._sessions.filter(client_id=OuterRef("client_id"))
             closing = sessions.live().filter(expire_at_browser_close=True)
@@ -288,7 +291,8 @@ class Rows(SessionBase):
     ) -> Session | None:
         """A new key that denotes ``row`` or, with ``data``, a new row for it. Returns the row.
 
-        ``adding``: an account is about to be added, so an old key leaves for a client of its own.
+        ``adding``: an account is about to be added; with an old key that is on a client of its
+        own, with copies of what there is (see ``Token.fork``). Then the row returned is a copy.
         ``unasked``: the person did nothing, so an old key stays as it is. ``kind`` and ``by``: put
         it on record as this. Raises UpdateError if the token is superseded, or old and nobody
         asked.
@@ -298,17 +302,26 @@ class Rows(SessionBase):
         secret = tokens.new_token()
         try:
             with transaction.atomic(using=self.using):
+                forks = False
                 if self.rotated:
                     # Nobody has seen the key that this store made: it may simply change.
                     client, through = token.client, token.parent_id
+                elif token.claim(adding=adding, unasked=unasked):
+                    client, through = token.client, token.pk
                 else:
-                    client = token.claim(adding=adding, unasked=unasked)
-                    through = token.pk
+                    forks, through = True, None
+                    client, copies = token.fork()
+                    row = row and copies.get(row.pk)
                 if data is not None:
                     row = self._new_row(data, client=client, added_through_id=through)
                 if self.rotated:
                     token.digest, token.session = tokens.digest(secret), row
                     token.save(update_fields=["digest", "session"])
+                elif forks:
+                    token = models.Token.objects.using(self.using).create(
+                        digest=tokens.digest(secret), client=client, session=row
+                    )
+                    self._forked = True
                 else:
                     token = token.succeed(secret, row)
                 if kind is not None and row is not None:

@@ -147,6 +147,24 @@ class Session(models.Model):
         abandon_at = self.created_at + datetime.timedelta(seconds=settings.ABANDON_AGE)
         return {"expire_at": expire_at, "abandon_at": max(abandon_at, expire_at)}
 
+    def copy_to(self, client: Client, *, using: str) -> Session:
+        """Save a copy of this session, data and status included, on another client.
+
+        The trail names the session that it is a copy of.
+        """
+        own = ("id", "public_id", "client", "added_through")
+        fields = [field.attname for field in self._meta.concrete_fields if field.name not in own]
+        copy = Session(client=client, **{name: getattr(self, name) for name in fields})
+        copy._state.fields_cache.update(
+            {name: value for name, value in self._state.fields_cache.items() if name == "user"}
+        )
+        copy.save(using=using, force_insert=True)
+        if copy.is_live:
+            event = copy.event("signed-in", by=f"copy of {self.public_id}")
+            Event.record([event], using)
+            announce(signals.session_created, using, session=copy)
+        return copy
+
     def get_decoded(self) -> dict[str, Any]:
         """The session's data, as ``request.session`` shows it."""
         return serialization.loads(self.session_data)

@@ -19,6 +19,10 @@ from .sessions import Session
 SUPERSEDED_MEMORY = datetime.timedelta(minutes=15)
 
 
+#: How many accounts, signed in or remembered, go along to another client; the last used first.
+MOST_COPIES = 50
+
+
 class SupersededToken(Exception):
     """The browser has already shown a newer token: this one can no longer change anything."""
 
@@ -129,21 +133,21 @@ class Token(models.Model):
                 raise SupersededToken
             self.client_id = row["client_id"]
 
-    def claim(self, *, adding: bool = False, unasked: bool = False) -> Client:
+    def claim(self, *, adding: bool = False, unasked: bool = False) -> bool:
         """Lock the client for a change through this token. ``adding``: of an account.
 
-        To be called in a transaction, before ``succeed``. The client returned is this token's
-        own, which may be a new one (see ``leave``). Raises SupersededToken; also for a token that
-        has children, if the person did nothing (``unasked``): it goes on as it is.
+        To be called in a transaction. Return True if ``succeed`` may follow, False if ``fork`` has
+        to: a successor is under way to the browser that sees another account than the new one
+        will. Raises SupersededToken; also for a token that has a successor, if the person did
+        nothing (``unasked``): it goes on as it is.
         """
         using = self._state.db or router.db_for_write(Token)
         self.lock()
         followed = self.children.exists()
         if followed and unasked:
             raise SupersededToken
-        if followed and (adding or Session.objects.using(using).hidden_from(self).exists()):
-            self.leave()
-        return self.client
+        hidden = Session.objects.using(using).hidden_from(self)
+        return not (followed and (adding or hidden.exists()))
 
     def succeed(self, secret: str, session: Session | None) -> Token:
         """A new token in place of this one: the only way the active account changes.
@@ -160,26 +164,36 @@ class Token(models.Model):
             digest=tokens.digest(secret), client=self.client, session=session, parent=self
         )
 
-    def leave(self) -> None:
-        """Take this token, and what it sees, to a client of its own.
+    def fork(self) -> tuple[Client, dict[int, Session]]:
+        """Make a new client with copies of the accounts that this token sees, one for each user.
 
-        For a token whose successor was never shown: either the answer that carried it was lost,
-        or somebody else holds it. The successor keeps what only it could see.
+        Returns it, and the copies by the primary keys of what they are copies of. This token, its
+        client and its successors stay as they are. So of two sign-ins at the same moment either
+        answer may be the one that the browser keeps: no account of before is lost. Needs the lock
+        of ``claim``.
+
+        What a successor has signed in again is moved instead: its user has one live session there.
         """
         using = self._state.db or router.db_for_write(Token)
-        left = self.client
-        clients_changed([left.pk], using)
-        successor = self.children.order_by("-pk").first()
-        own = Client.objects.using(using).create(
-            user_agent=left.user_agent, presented_token_id=self.pk
+        client = Client.objects.using(using).create(
+            user_agent=self.client.user_agent, visitor_csrf_digest=self.client.visitor_csrf_digest
         )
-        Session.objects.using(using).filter(
-            pk__in=list(Session.objects.using(using).visible_to(self).values_list("pk", flat=True))
-        ).update(client=own)
-        Token.objects.using(using).filter(pk=self.pk).update(client=own)
-        Client.objects.using(using).filter(pk=left.pk).update(presented_token=successor)
-        self.children.update(parent=None)
-        self.client = own
+        sessions = Session.objects.using(using)
+        again = set(sessions.hidden_from(self).live().values_list("user_id", flat=True))
+        seen = sessions.visible_to(self).accounts().remembered().select_related("user")
+        copies: dict[int, Session] = {}
+        users = set()
+        for row in sorted(seen.most_recently_used()[:MOST_COPIES], key=lambda row: not row.is_live):
+            if row.user_id in users:
+                continue
+            users.add(row.user_id)
+            if row.is_live and row.user_id in again:
+                sessions.filter(pk=row.pk).update(client=client, added_through=None)
+                row.client, copies[row.pk] = client, row
+            else:
+                copies[row.pk] = row.copy_to(client, using=using)
+        clients_changed([self.client_id], using)
+        return client, copies
 
     def forget_ancestors(self) -> None:
         """Delete the superseded tokens of this client that no late request can still carry.
