@@ -133,7 +133,8 @@ class TestStepAside(EveryWay):
         assert browser.who() == "ada"
         assert browser.listed()["stepped_aside"] == []
 
-    def test_lasts_longer_than_the_visit(self, browser):
+    def test_lasts_longer_than_the_visit(self, browser, settings):
+        settings.MULTISESSION = {**settings.MULTISESSION, "VISITOR_AGE": 24 * 60 * 60}
         browser.verb("step_aside")
         with later(days=2):
             assert browser.who() == NOBODY

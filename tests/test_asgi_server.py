@@ -113,7 +113,7 @@ def test_a_cookie_is_read_by_its_exact_octets(site, ada):
     assert user(b"a=b;\t " + ours) == ada.email
     for space in ("\u2000", "\u00a0", "\u0085", "\u3000"):
         assert user(space.encode() + ours) is None
-    assert user(ours + b"; " + ours) is None
+    assert user(ours + b"; sessionid=" + b"x" * 32) == ada.email
     assert user(b"sessionid=" + b"\xff" * 32) is None
 
 

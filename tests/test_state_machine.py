@@ -15,7 +15,7 @@ import itertools
 import logging
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from django.db import transaction
@@ -124,7 +124,8 @@ class Model:
     def rotate(self, token: Token, account: Account | None, *, adding: bool = False) -> Token:
         hidden = any(a.through is token and a.client is token.client for a in self.accounts)
         if self.children(token) and (adding or hidden):
-            self.leave(token)
+            client, copies = self.fork(token)
+            return self.new_token(client, copies.get(account), None)
         token.client.presented = token
         if self.minute - token.made >= SUPERSEDED_MEMORY:
             at = self.tokens.index(token)
@@ -142,15 +143,28 @@ class Model:
             client.presented = token
         return token
 
-    def leave(self, token: Token) -> None:
-        """The token, and what it sees, go to a client of their own."""
-        children, own = self.children(token), Client(presented=token)
-        for account in self.seen(token):
-            account.client = own
-        token.client.presented = children[-1]
-        for child in children:
-            child.parent = None
-        token.client = own
+    def fork(self, token: Token) -> tuple[Client, dict[Account | None, Account]]:
+        """A new client with copies of what the token sees, one account of each person.
+
+        What was signed in again behind a newer token is moved there, not copied.
+        """
+        client = Client()
+        hidden = [a for a in self.accounts if a.through is token and a.client is token.client]
+        again = {account.person for account in hidden if self.live(account)}
+        copies: dict[Account | None, Account] = {}
+        for account in sorted(self.remembered(token), key=self.order_of_copies):
+            if any(copied.person is account.person for copied in copies.values()):
+                continue
+            if self.live(account) and account.person in again:
+                account.client, account.through, copies[account] = client, None, account
+            else:
+                copies[account] = replace(account, client=client, through=None, pk=None)
+                copies[account].data = dict(account.data)
+                self.accounts.append(copies[account])
+        return client, copies
+
+    def order_of_copies(self, account: Account) -> tuple[bool, int]:
+        return not self.live(account), -self.accounts.index(account)
 
     def arrive(self, token: Token | None) -> tuple[Token | None, Account | None, bool]:
         """The token if it is good for anything, whom it shows, and whether that one just fell."""
@@ -199,12 +213,15 @@ class Model:
                 return self.new_token(client, self.add(person, client, None, lifetime), None)
             new = self.rotate(token, None, adding=True)
             before = self.known_session(new, person)
-            new.account = before or self.add(person, new.client, token, lifetime)
+            through = token if new.parent is token else None
+            new.account = before or self.add(person, new.client, through, lifetime)
         elif before is not None:
             new = self.rotate(token, before)
+            before = new.account
         else:
             new = self.rotate(token, None, adding=True)
-            new.account = self.add(person, new.client, token, lifetime)
+            through = token if new.parent is token else None
+            new.account = self.add(person, new.client, through, lifetime)
         if before is not None:
             self.renew(before, lifetime)
         return new
@@ -291,12 +308,14 @@ class Model:
         assert token is not None
         assert account is not None
         account.person.password += 1
+        new = self.rotate(token, account)
+        account = new.account
         account.password = account.person.password
         self.renew(account)
         for other in self.accounts:
             if other.person is account.person and self.live(other) and not self.current(other):
                 other.status = "revoked"
-        return self.rotate(token, account)
+        return new
 
     def put(self, cookie: Token | None, key: str) -> None:
         _token, account, _fell = self.arrive(cookie)
@@ -358,6 +377,7 @@ class Stories(RuleBasedStateMachine):
         self.counted[name] += 1
         browser = Browser(value)
         response = getattr(browser, name)(*arguments)
+        self.number_accounts()
         if expected is None:
             assert COOKIE not in response.cookies, "a cookie for a client that has not changed"
         else:
@@ -371,6 +391,13 @@ class Stories(RuleBasedStateMachine):
                 self.cookies[who].append(fresh)
         return response
 
+    def number_accounts(self) -> None:
+        """An account's number is known once it is there."""
+        new = [account for account in self.model.accounts if account.pk is None]
+        numbers = models.Session.objects.accounts().order_by("-pk").values_list("pk", flat=True)
+        for account, pk in zip(reversed(new), numbers[: len(new)], strict=True):
+            account.pk = pk
+
     @rule(who=WHO, person=PERSON)
     def sign_in(self, who: int, person: int) -> None:
         self.sign_in_somehow(who, 0, False, person, LIFETIMES[-1])
@@ -381,14 +408,10 @@ class Stories(RuleBasedStateMachine):
             person = (person + 1) % USERS
         human = self.model.people[person]
         token = self.tokens[self.cookie(who, age)]
-        known = len(self.model.accounts)
         expected = self.model.sign_in(token, human, lifetime)
         path = f"/sign-in/{self.users[person].pk}/?expiry={lifetime * 60}"
         response = self.send(who, age, lost=lost, expected=expected, post=(path,))
         assert response.status_code == 200
-        # An account's number is known once it is there.
-        for account in self.model.accounts[known:]:
-            account.pk = models.Session.objects.latest("pk").pk
 
     @rule(who=WHO, age=AGE, lost=LOST)
     def look(self, who: int, age: int, lost: bool) -> None:

@@ -19,7 +19,7 @@ from .sessions import Session
 SUPERSEDED_MEMORY = datetime.timedelta(minutes=15)
 
 
-#: How many accounts, signed in or remembered, go along to another client; the last used first.
+#: How many sessions that are signed out go along to another client, the newest first.
 MOST_COPIES = 50
 
 
@@ -180,10 +180,11 @@ class Token(models.Model):
         )
         sessions = Session.objects.using(using)
         again = set(sessions.hidden_from(self).live().values_list("user_id", flat=True))
-        seen = sessions.visible_to(self).accounts().remembered().select_related("user")
+        seen = sessions.visible_to(self).accounts().select_related("user").order_by("-pk")
+        signed_out = seen.remembered().exclude(pk__in=seen.live().values("pk"))
         copies: dict[int, Session] = {}
         users = set()
-        for row in sorted(seen.most_recently_used()[:MOST_COPIES], key=lambda row: not row.is_live):
+        for row in [*seen.live(), *signed_out[:MOST_COPIES]]:
             if row.user_id in users:
                 continue
             users.add(row.user_id)
