@@ -26,7 +26,7 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
-from . import cookies, doubled, guard, offers, refusal, request_user, tokens
+from . import cookies, doubled, guard, limit, offers, refusal, request_user, tokens
 from .backends.db import SessionStore
 from .request import MultiSession
 
@@ -65,8 +65,8 @@ class SessionMiddleware(stock.SessionMiddleware):
         return None if wrong is None else refusal.answer(request, wrong)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """A refusal that names the accounts that may: see offers.py."""
-        return offers.answer(request, exception)
+        """Refusals that say more than 403 or 404: see limit.py and offers.py."""
+        return limit.answer(request, exception) or offers.answer(request, exception)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         store = getattr(request, "session", None)

@@ -25,7 +25,7 @@ LAYERS = (
     {"menu"},
     {"guard"},
     {"refusal", "offers", "actions", "receivers", "passwords"},
-    {"where"},
+    {"where", "limit"},
     {"middleware"},
     {"checks", "admin_pages", "views", "decorators", "mixins", "templatetags.multisession"},
     {"admin_list", "where_views"},

@@ -19,6 +19,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.db import transaction
+from django.utils.translation import ngettext
 
 from multisession import serialization
 from multisession.backends import adoption
@@ -326,9 +327,12 @@ class SessionStore(Placement):
             if is_full and known.exists():
                 return []
             if is_full and settings.AT_LIMIT == "refuse":
-                raise self._models.AccountLimitReached(
-                    f"This browser is signed in to {settings.MAX_ACCOUNTS} accounts already."
+                text = ngettext(
+                    "This browser is signed in to %(count)d account already.",
+                    "This browser is signed in to %(count)d accounts already.",
+                    settings.MAX_ACCOUNTS,
                 )
+                raise self._models.AccountLimitReached(text % {"count": settings.MAX_ACCOUNTS})
         keys = [row.pk for row in surplus]
         replaced = self._models.Session.Status.REPLACED
         if not keys:
