@@ -72,6 +72,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         store = getattr(request, "session", None)
         if not isinstance(store, SessionStore):
             return super().process_response(request, response)
+        store.carry_out()
         theirs = cookies.take(response)
         if theirs is not None:
             self._heed(store, theirs)
@@ -79,7 +80,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         guard.finish(request, response)
         if store.rotated or store.renews_cookie:
             self._set_cookie(store, response)
-        elif store.flushed and self._may_delete_cookie(request, store):
+        elif store.flushed and self._may_delete_cookie(request, store, response):
             cookies.delete(response)
         elif django_settings.SESSION_SAVE_EVERY_REQUEST and response.status_code < 500:
             self._set_cookie(store, response)
@@ -112,11 +113,15 @@ class SessionMiddleware(stock.SessionMiddleware):
             if active is not None:
                 active.touch(ip_address=store.ip_address)
 
-    def _may_delete_cookie(self, request: HttpRequest, store: SessionStore) -> bool:
+    def _may_delete_cookie(
+        self, request: HttpRequest, store: SessionStore, response: HttpResponse
+    ) -> bool:
         """After a flush(): there is a cookie, and nothing is behind it any more."""
         sent = cookies.read_all(request, django_settings.SESSION_COOKIE_NAME)
         if not sent:
             return False
+        if response.status_code >= 500 and store.is_left_empty():
+            return True
         return store.emptied or not any(tokens.is_token(value) for value in sent)
 
     def _set_cookie(self, store: SessionStore, response: HttpResponse) -> None:
