@@ -21,6 +21,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.http import Http404, HttpRequest
+from django.utils import timezone
 
 from . import guard, signals
 from .backends.db import SessionStore
@@ -127,6 +128,8 @@ def sign_out(request: HttpRequest, session: Session | str) -> Session:
     else:
         with _client_locked(request, found):
             found.end(by=_actor(request), origin=store.origin)
+        by = _actor(request)
+        store.insist(lambda: found.end(by=by, origin=store.origin))
     accounts.forget()
     return found
 
@@ -153,6 +156,8 @@ def sign_out_all(request: HttpRequest) -> list[Session]:
         if not anybody:
             return []  # A late request: the accounts it knew have gone, perhaps to a newer cookie.
         everything.visitors().delete()
+    before = everything.filter(created_at__lte=timezone.now())
+    store.insist(lambda: before.remove_all(by=by, origin=store.origin))
     _leave_active(request, forget=True)
     return ended
 
@@ -245,6 +250,8 @@ def _remove(request: HttpRequest, session: Session) -> None:
         mine = Session.objects.visible_to(store.token).filter(user=session.user)
         with _client_locked(request, session):
             mine.remove_all(by=_actor(request), origin=store.origin)
+        before, by = mine.filter(created_at__lte=timezone.now()), _actor(request)
+        store.insist(lambda: before.remove_all(by=by, origin=store.origin))
 
 
 def _nothing_remembered(request: HttpRequest) -> None:

@@ -83,7 +83,8 @@ class Settings:
         """What a sign-in beyond ``MAX_ACCOUNTS`` does.
 
         ``"replace"`` (default): it signs out the account that was used least recently, and says
-        so. ``"refuse"``: it is refused, with ``AccountLimitReached``.
+        so. ``"refuse"``: it raises ``AccountLimitReached``, which is answered by a page (403) that
+        says so and lists the accounts to sign out of.
         """
         return cast(Literal["replace", "refuse"], self._one_of("AT_LIMIT", "replace", "refuse"))
 

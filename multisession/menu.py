@@ -78,7 +78,10 @@ class Options:
         # A deployment may serve a menu whose button an older release rendered.
         known = {field.name for field in fields(cls)}
         kept = {name: value for name, value in given.items() if name in known}
-        return cls(**{**kept, "items": as_items(kept.get("items", ()))})
+        try:
+            return cls(**{**kept, "items": as_items(kept.get("items", ()))})
+        except (TypeError, ValueError):
+            return cls()  # Signed, but by a release in which it was right.
 
 
 def is_htmx(request: MultiSessionRequest) -> bool:
@@ -87,8 +90,13 @@ def is_htmx(request: MultiSessionRequest) -> bool:
 
 
 def on_site(request: MultiSessionRequest, url: str | None) -> str:
-    """``url`` if it stays on this site, else the empty string."""
-    if not url or not url_has_allowed_host_and_scheme(
+    """``url`` if it stays on this site, else the empty string.
+
+    It must say where it leads: ``foo`` would depend on the page that it is used on.
+    """
+    if not url or not url.startswith(("/", "http://", "https://")):
+        return ""
+    if not url_has_allowed_host_and_scheme(
         url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     ):
         return ""

@@ -27,7 +27,7 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
-from . import cookies, doubled, guard, offers, refusal, request_user, tokens
+from . import cookies, doubled, guard, limit, offers, refusal, request_user, tokens
 from .backends.db import SessionStore
 from .origin import is_prefetch
 from .request import MultiSession
@@ -70,13 +70,14 @@ class SessionMiddleware(stock.SessionMiddleware):
         return None if wrong is None else refusal.answer(request, wrong)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """A refusal that names the accounts that may: see offers.py."""
-        return offers.answer(request, exception)
+        """Refusals that say more than 403 or 404: see limit.py and offers.py."""
+        return limit.answer(request, exception) or offers.answer(request, exception)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         store = getattr(request, "session", None)
         if not isinstance(store, SessionStore):
             return super().process_response(request, response)
+        store.carry_out()
         theirs = cookies.take(response)
         if theirs is not None:
             self._heed(store, theirs)
@@ -84,7 +85,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         guard.finish(request, response)
         if store.rotated or store.renews_cookie:
             self._set_cookie(store, response)
-        elif store.flushed and self._may_delete_cookie(request, store):
+        elif store.flushed and self._may_delete_cookie(request, store, response):
             cookies.delete(response)
         elif django_settings.SESSION_SAVE_EVERY_REQUEST and response.status_code < 500:
             self._set_cookie(store, response)
@@ -122,11 +123,15 @@ class SessionMiddleware(stock.SessionMiddleware):
             if active is not None:
                 store.touch(active)
 
-    def _may_delete_cookie(self, request: HttpRequest, store: SessionStore) -> bool:
+    def _may_delete_cookie(
+        self, request: HttpRequest, store: SessionStore, response: HttpResponse
+    ) -> bool:
         """After a flush(): there is a cookie, and nothing is behind it any more."""
         sent = cookies.read_all(request, django_settings.SESSION_COOKIE_NAME)
         if not sent:
             return False
+        if response.status_code >= 500 and store.is_left_empty():
+            return True
         return store.emptied or not any(tokens.is_token(value) for value in sent)
 
     def _set_cookie(self, store: SessionStore, response: HttpResponse) -> None:

@@ -246,7 +246,10 @@ def left_context(request: MultiSessionRequest) -> dict[str, Any]:
 
 
 def go_to(request: MultiSessionRequest, url: str) -> HttpResponse:
-    """A full page load of ``url`` (or of the URL with that name), for a browser or for htmx."""
+    """A full page load of ``url`` (or of the URL with that name), for a browser or for htmx.
+
+    What a person sends never counts as a name: see ``on_site``.
+    """
     response = redirect(url)
     if is_htmx(request):
         return HttpResponse(headers={"HX-Redirect": response["Location"]})

@@ -478,7 +478,7 @@ class TestSignal:
         with listening(signals.event_recorded, hear):
             firefox = signed_in(ada, grace)
             firefox.switch(ada)
-            firefox.sign_out(trouble="boom")
+            firefox.sign_in(grace, trouble="boom")
             firefox.verb("sign_out_all")
         assert heard == [
             "ada signed-in", "grace signed-in", "ada switched", "ada removed", "grace removed",

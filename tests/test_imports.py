@@ -27,7 +27,7 @@ LAYERS = (
     {"menu"},
     {"guard"},
     {"refusal", "offers", "actions", "receivers", "passwords"},
-    {"where"},
+    {"where", "limit"},
     {"middleware"},
     {
         "checks",

@@ -211,8 +211,13 @@ class TestAfter:
         firefox = signed_in(ada)
         heard.clear()
         firefox.sign_in(grace, trouble="boom")
-        firefox.sign_out(trouble="boom")
         assert heard == []
+
+    def test_a_sign_out_counts_although_the_view_is_rolled_back(self, heard, ada):
+        firefox = signed_in(ada)
+        heard.clear()
+        firefox.sign_out(trouble="boom")
+        assert heard == ["ended ada: ended by ada"]
 
     def test_a_receiver_that_fails_breaks_nothing(self, ada, caplog):
         def fail(**kwargs):

@@ -13,12 +13,14 @@ the same request without a ``cycle_key()`` between, was it ``login()`` making ro
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.db import transaction
+from django.utils.translation import ngettext
 
 from multisession import serialization
 from multisession.backends import adoption
@@ -220,6 +222,7 @@ class SessionStore(Placement):
         else:
             # get_user() found the password changed elsewhere: nobody signed it out here.
             status = row.Status.REVOKED
+        self._note_transaction()
         with transaction.atomic(using=self.using):
             # The client first, as everywhere: login() goes on to change it, and under
             # ATOMIC_REQUESTS the lock on the session would still be held.
@@ -233,6 +236,9 @@ class SessionStore(Placement):
                 closed[0].announce_end()
         if closed and announced:
             row.status = status
+            self.insist(
+                lambda: self._sessions.filter(pk=row.pk).close(status, by=by, origin=self.origin)
+            )
         elif closed:
             self._made_room = (closed[0], self._flushed_key)
             self._may_return = status == row.Status.REMOVED
@@ -326,9 +332,12 @@ class SessionStore(Placement):
             if is_full and known.exists():
                 return []
             if is_full and settings.AT_LIMIT == "refuse":
-                raise self._models.AccountLimitReached(
-                    f"This browser is signed in to {settings.MAX_ACCOUNTS} accounts already."
+                text = ngettext(
+                    "This browser is signed in to %(count)d account already.",
+                    "This browser is signed in to %(count)d accounts already.",
+                    settings.MAX_ACCOUNTS,
                 )
+                raise self._models.AccountLimitReached(text % {"count": settings.MAX_ACCOUNTS})
         keys = [row.pk for row in surplus]
         replaced = self._models.Session.Status.REPLACED
         if not keys:
@@ -380,7 +389,42 @@ class SessionStore(Placement):
         """The request is over: what flush() closed, and login() did not take back, has ended."""
         made_room, self._made_room = self._made_room, None
         if made_room is not None:
-            self._end_for_good(made_room[0])
+            row = made_room[0]
+            # If the transaction of flush() has been rolled back, it is still open.
+            rows = self._sessions.filter(pk=row.pk)
+            if not (self.may_be_undone and rows.close(row.status, origin=self.origin)):
+                self._end_for_good(row)
+
+    def insist(self, end: Callable[[], object]) -> None:
+        """What the person signs out of stays signed out, also if the transaction fails.
+
+        ``end`` has just been done. It is done again in ``carry_out``, unless it was committed.
+        """
+        if not transaction.get_connection(self.using).in_atomic_block:
+            return
+        self._insisted = [*self._insisted, end]
+
+        def is_done() -> None:
+            self._insisted = [other for other in self._insisted if other is not end]
+
+        transaction.on_commit(is_done, using=self.using)
+
+    def carry_out(self) -> None:
+        """The view is over, and its transaction: end again what was rolled back."""
+        if transaction.get_connection(self.using).in_atomic_block:
+            return  # The transaction goes on around the request, as in a test.
+        insisted, self._insisted = self._insisted, []
+        for end in insisted:
+            with transaction.atomic(using=self.using):
+                self._models.Client.lock(self._base.client_id, using=self.using)
+                end()
+
+    def is_left_empty(self) -> bool:
+        """Nobody is remembered on the client after a sign-out whose answer failed."""
+        token = self._token
+        if token is None or not self._changed_client or token.children.exists():
+            return False
+        return not self._sessions.visible_to(token).accounts().remembered().exists()
 
     def _reopen(self, row: Session) -> bool:
         """``login()`` did not mean to end it. False if it may not come back."""

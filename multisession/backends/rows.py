@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.conf import settings as django_settings
@@ -75,6 +76,8 @@ class Rows(SessionBase):
     #: Whom the flushed session was; whoever is next on the client follows him.
     _left: Session | None = None
     _changed_client = False
+    #: Ends that were written in a transaction which has not been committed: see ``insist``.
+    _insisted: list[Callable[[], object]] = []
     #: What flush() closed without a sign-out, and the key it was under.
     _made_room: tuple[Session, str | None] | None = None
     _may_return = False
