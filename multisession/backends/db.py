@@ -230,6 +230,16 @@ class SessionStore(Placement):
         """The flush() that follows is meant as a sign-out, by this user."""
         self._announced, self._actor = True, by
 
+    def holds_login_of(self, user: Any) -> bool:
+        """Return True if ``login()`` has written this user into the session, in this request."""
+        field = getattr(getattr(user, "_meta", None), "pk", None)
+        data = self._get_session()
+        return (
+            self.modified
+            and field is not None
+            and data.get(SESSION_KEY) == field.value_to_string(user)
+        )
+
     @property
     def is_making_room(self) -> bool:
         """flush() has closed an account, and whether it comes back is still to be confirmed."""
