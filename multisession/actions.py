@@ -80,7 +80,7 @@ def set_active(request: HttpRequest, session: Session | str | None) -> Session |
     _announce_change(request, active, found)
     user: Any = found.user
     _put_away_messages(request)
-    found = store.set_active(found, by=user if active is None else active.user)
+    found = store.set_active(found, by=user if active is None else store.acting(active.user))
     request.user = user
     request.auser = _always(user)
     accounts.forget()
@@ -304,7 +304,7 @@ def _put_away_messages(request: HttpRequest) -> None:
 
 def _actor(request: HttpRequest) -> Any:
     user = getattr(request, "user", None)
-    return user if user is not None and user.is_authenticated else None
+    return _store(request).acting(user) if user is not None and user.is_authenticated else None
 
 
 def _always(user: Any) -> Any:

@@ -47,6 +47,7 @@ from .admin_list import (
     user_has_field,
 )
 from .admin_pages import BY_CLOCK, BY_KEY, BY_SIGN_IN
+from .backends.db import SessionStore
 from .browsers import FAMILIES, browser_name
 from .models import Cause, Client, Event, Session, SessionQuerySet
 from .origin import Origin, ip_address
@@ -510,7 +511,9 @@ def _told(event: Event) -> str:
 def _cause(request: HttpRequest) -> Cause:
     """Who did it, and from where, for the audit trail."""
     person: Any = request.user
-    return {"by": person, "origin": Origin.of(request)}
+    store = request.session
+    by = store.acting(person) if isinstance(store, SessionStore) else person
+    return {"by": by, "origin": Origin.of(request)}
 
 
 def _url(name: str, *args: Any) -> str:

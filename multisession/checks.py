@@ -30,6 +30,9 @@ LATER = {
     "django.contrib.auth.middleware.AuthenticationMiddleware": "it needs request.session",
     "django.contrib.messages.middleware.MessageMiddleware": "it needs request.session",
 }
+#: Packages whose sessions ``multisession.contrib.impersonation`` ends.
+IMPERSONATION = ("hijack", "loginas", "django_su")
+IMPERSONATION_APP = "multisession.contrib.impersonation"
 #: Keys of MULTISESSION that may hold the dotted path of a function.
 FUNCTIONS = ("CLIENT_ADDRESS", "MENU_ITEMS", "USER_LABEL", "USER_PICTURE")
 
@@ -130,6 +133,24 @@ def check_messages(
             "Messages are stored in a cookie, which follows the browser from account to account.",
             hint=f"Set MESSAGE_STORAGE = {session_storage!r}.",
             id="multisession.W001",
+        )
+    ]
+
+
+@register(Tags.security)
+def check_impersonation(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Packages that sign an administrator in as somebody else leave the end to our app."""
+    installed = [name for name in IMPERSONATION if apps.is_installed(name)]
+    if not installed or not _engine_is_ours() or apps.is_installed(IMPERSONATION_APP):
+        return []
+    return [
+        Warning(
+            f"{installed[0]!r} signs administrators in as other people, who stay signed in on the "
+            "administrator's browser afterwards.",
+            hint=f"Add {IMPERSONATION_APP!r} to INSTALLED_APPS.",
+            id="multisession.W009",
         )
     ]
 

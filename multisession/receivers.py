@@ -17,19 +17,25 @@ from .profiles import profile_of
 def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
     """``login()`` has written the user into the session: an account is about to be added.
 
+    Packages send the signal without ``login()``, too, for a token (django-rest-knox, djoser): that
+    changes nothing here.
+
     Without a request (Channels sends none) there is no store to tell: the account that made
     room stays signed out, as under Django's own sessions.
     """
     store = getattr(request, "session", None)
     if not isinstance(store, SessionStore):
         return
-    active = store.row
-    if active is not None and active.user_id == user.pk and not store.is_making_room:
-        store.signed_in_again(user)
-        return
-    leaving = store.leaving_for(user)
+    if not store.holds_login_of(user):
+        return  # A package gave somebody a token, and nobody signed in on this browser.
     # In a project whose user model was swapped at run time (tests), the key fits no user.
     fits = isinstance(user, Session.user.field.related_model)
+    active = store.row
+    if active is not None and active.user_id == user.pk and not store.is_making_room:
+        if fits:
+            store.signed_in_again(user)
+        return
+    leaving = store.leaving_for(user)
     entering = Session(user=user) if fits else Session()
     try:
         signals.active_session_changing.send(

@@ -45,7 +45,9 @@ class MultiSession:
         row, user = self._store.row, self._user
         if row is None or row.user_id is None or user is None or not user.is_authenticated:
             return None
-        if user.pk == row.user_id:
+        # A backend may sign in a user of another model, whose key happens to be the same.
+        fits = isinstance(user, Session.user.field.related_model)
+        if fits and user.pk == row.user_id:
             row.user = user
         return row
 

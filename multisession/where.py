@@ -53,6 +53,11 @@ class Place:
         return browser_name(self.session.client.user_agent)
 
     @property
+    def is_by_administrator(self) -> bool:
+        """Somebody else signed in as the user there."""
+        return self.session.actor_id != ""
+
+    @property
     def ip_address(self) -> str:
         return self.session.ip_address or ""
 
@@ -104,7 +109,8 @@ def sign_out(request: MultiSessionRequest, session_id: str) -> Session:
     found = None
     if _SESSION_ID.fullmatch(session_id):
         found = sessions_of(active).filter(public_id=session_id).select_related("client").first()
-    if found is None or not actions.revoke(found, by=active.user, origin=Origin.of(request)):
+    by = request.session.acting(active.user)
+    if found is None or not actions.revoke(found, by=by, origin=Origin.of(request)):
         raise actions.SessionNotFound("This account has no such session.")
     return found
 
@@ -118,4 +124,5 @@ def sign_out_elsewhere(request: MultiSessionRequest) -> int:
     if active is None:
         return 0
     others = sessions_of(active).exclude(pk=active.pk)
-    return len(others.close(Session.Status.REVOKED, by=active.user, origin=Origin.of(request)))
+    by = request.session.acting(active.user)
+    return len(others.close(Session.Status.REVOKED, by=by, origin=Origin.of(request)))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.contrib.sessions import middleware as stock
 from django.core.cache.backends.locmem import LocMemCache
@@ -322,6 +323,16 @@ def test_e013_sessions_that_cannot_be_adopted(found, engine):
 def test_e013_the_app_of_the_old_engine_is_gone():
     adopting = {"ADOPT_FROM": "django.contrib.sessions.backends.db"}
     assert "multisession.E013" in found_in_a_process(MULTISESSION=adopting)
+
+
+@pytest.mark.parametrize("package", ["hijack", "loginas", "django_su"])
+def test_w009_nobody_ends_what_a_package_begins(found, monkeypatch, package):
+    installed = {package}
+    is_installed = apps.is_installed
+    monkeypatch.setattr(apps, "is_installed", lambda name: name in installed or is_installed(name))
+    assert found() == ["W009"]
+    installed.add("multisession.contrib.impersonation")
+    assert found() == []
 
 
 SAFE = {

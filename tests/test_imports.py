@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "multisession"
 #: whether at its head, inside a function or for the type checker.
 LAYERS = (
     {"tokens", "conf", "signals", "serialization", "cookies", "asking", "coroutines"},
-    {"origin"},
+    {"origin", "impersonation"},
     {"models", "profiles", "browsers"},
     {"purge", "lists", "user_changes", "backends.adoption"},
     {"backends.quick"},

@@ -171,7 +171,7 @@ def _schemas() -> Schema:
             "id": _ID,
             "client_id": _ID,
             "user_id": _ID,
-            "actor": {"type": ["object", "null"]},
+            "actor": {"type": ["object", "null"], "properties": {"sub": _ID}, "required": ["sub"]},
             "status": {"type": "string", "enum": list(Session.Status.values)},
             "last_active_organization_id": _TEXT_OR_NULL,
             "last_active_at": _TIME,

@@ -19,7 +19,7 @@ def session_resource(session: Session) -> dict[str, Any]:
         "id": session.public_id,
         "client_id": session.client.public_id,
         "user_id": lists.user_id_of(session),
-        "actor": None,
+        "actor": {"sub": f"{lists.USER_PREFIX}{session.actor_id}"} if session.actor_id else None,
         "status": session.current_status.value,
         "last_active_organization_id": None,
         "last_active_at": milliseconds(session.last_active_at),

@@ -20,6 +20,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import ngettext
 
 from multisession import serialization
@@ -173,7 +174,8 @@ class SessionStore(Placement):
         over = [other.pk for other in others if not other.is_current_for(user)]
         if over:
             found = self._sessions.filter(pk__in=over)
-            found.close(row.Status.REVOKED, by=user, origin=self.origin)
+            by = self.acting(user)
+            found.close(row.Status.REVOKED, by=by, origin=self.origin)
 
     def delete(self, session_key: str | None = None) -> None:
         """End what the key opens: every account of the client, for its current key.
@@ -292,7 +294,17 @@ class SessionStore(Placement):
 
     def announce_sign_out(self, by: AbstractBaseUser | None) -> None:
         """The flush() that follows is meant as a sign-out, by this user."""
-        self._announced, self._actor = True, by
+        self._announced, self._actor = True, self.acting(by)
+
+    def holds_login_of(self, user: Any) -> bool:
+        """Return True if ``login()`` has written this user into the session, in this request."""
+        field = getattr(getattr(user, "_meta", None), "pk", None)
+        data = self._get_session()
+        return (
+            self.modified
+            and field is not None
+            and data.get(SESSION_KEY) == field.value_to_string(user)
+        )
 
     @property
     def is_making_room(self) -> bool:
@@ -317,6 +329,7 @@ class SessionStore(Placement):
 
         Returns those that ended. Raises AccountLimitReached if the settings want that instead.
         """
+        self._entering_since = timezone.now()
         if self.token is None:
             return []
         live = self._sessions.visible_to(self.token).live().accounts().exclude(user_id=user.pk)
@@ -366,7 +379,7 @@ class SessionStore(Placement):
         """``login()`` as the account that is in use: nothing changes, and it is on record."""
         if self._row is not None:
             self._row.user = user
-            self._record("signed-in", self._row, self._base.client, by=user)
+            self._record("signed-in", self._row, self._base.client, by=self.acting(user))
 
     def refuse_login(self) -> None:
         """``login()`` was refused: everything is as it was before it."""

@@ -15,7 +15,7 @@ from django.middleware.csrf import CSRF_SESSION_KEY
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from multisession import signals, tokens
+from multisession import impersonation, signals, tokens
 from multisession.backends import quick
 from multisession.conf import settings
 from multisession.origin import Origin, is_prefetch
@@ -69,6 +69,8 @@ class Rows(SessionBase):
     _actor: AbstractBaseUser | None = None
     #: Who is signing in, as ``login()`` has said: saves asking for the name.
     _entering: Any = None
+    #: Since when ``login()`` is under way.
+    _entering_since: datetime.datetime | None = None
     #: The program that brought the account in, where it was not a person who signed in.
     _brought_by: str | None = None
     #: What of the data written after flush() is kept: these keys; None: everything.
@@ -217,6 +219,39 @@ class Rows(SessionBase):
         found = tokens_.valid().filter(digest=tokens.digest(str(session_key)))
         return found.filter(children__isnull=True, client__sessions__isnull=False)
 
+    def acting(self, by: Any) -> Any:
+        """Return whom to name for what the user ``by`` does here: who signed in as them, if so."""
+        row = self.row or self._left
+        if by is None or row is None or not row.actor_id or by.pk != row.user_id:
+            return by
+        return row.actor
+
+    def _actor_in(self, data: dict[str, Any]) -> str:
+        """Return the key of the administrator who acts through a session with this data, or "".
+
+        From one impersonated session to another, and back to it, it is the one behind the first.
+        """
+        account = self._account_of(data)
+        if account is None:
+            return ""
+        named, left = impersonation.named_in(data), self._left
+        if left is not None and left.actor_id:
+            came_from = impersonation.named_in(left.get_decoded())
+            if named == str(left.user_id) or (not named and account == came_from):
+                named = left.actor_id
+        return "" if named == account else named
+
+    def _name_actor(self, row: Session) -> None:
+        """Correct the record: ``login()`` did not say yet who was behind it."""
+        if self._entering_since is None or not settings.AUDIT:
+            return
+        told = self._models.Event.objects.using(self.using).filter(
+            client_id=row.client.public_id,
+            actor_id=str(row.user_id),
+            at__gte=self._entering_since,
+        )
+        told.update(**self._models.Event.actor_fields(row.actor))
+
     @property
     def _base(self) -> Token:
         """The token of the client, where there is one for certain."""
@@ -351,6 +386,7 @@ class Rows(SessionBase):
         row: Session = self._models.Session(
             user_id=self._user_id(data),
             session_data=self.encode(data),
+            actor_id=self._actor_in(data),
             ip_address=self.origin.ip_address,
             created_at=now,
             updated_at=now,
@@ -363,6 +399,8 @@ class Rows(SessionBase):
         self._note_browser(row.client)
         if row.user_id is not None:
             self._signed_in(row, row.client)
+        if row.actor_id:
+            self._name_actor(row)
         return row
 
     def _signed_in(self, row: Session, client: Client, *, anew: bool = True) -> None:
@@ -371,7 +409,9 @@ class Rows(SessionBase):
         # A backend may sign in a user of another model, with a key that happens to be the same.
         if isinstance(user, get_user_model()) and user.pk == row.user_id:
             row.user = user
-        self._record("signed-in", row, client, by=self._brought_by or self._user_of(row))
+        self._record(
+            "signed-in", row, client, by=self._brought_by or row.actor or self._user_of(row)
+        )
         if anew:
             self._models.announce(signals.session_created, self.using, session=row)
         self._models.announce(signals.session_activated, self.using, session=row)
@@ -413,6 +453,8 @@ class Rows(SessionBase):
             changed |= {"last_active_at": now, "ip_address": self.origin.ip_address}
             row.last_active_at = now
             self._note_browser(token.client)
+        if not row.actor_id and (actor_id := self._actor_in(data)):
+            changed["actor_id"] = actor_id
         expiry = self._expiry(row, saved_at=now)
         changed |= expiry
         if self.request is not None and not is_active and _is_saved(row, text, expiry, now):
@@ -428,6 +470,9 @@ class Rows(SessionBase):
             raise UpdateError
         for name, value in changed.items():
             setattr(row, name, value)
+        if "actor_id" in changed:
+            vars(row).pop("actor", None)
+            self._name_actor(row)
 
     def _write(self, row: Session, token: Token, changed: dict[str, Any]) -> bool:
         """Whether the row could be written."""

@@ -232,6 +232,12 @@ class Migration(migrations.Migration):
                 ),
                 ("session_data", models.TextField(blank=True, editable=False, verbose_name="data")),
                 (
+                    "actor_id",
+                    models.CharField(
+                        blank=True, editable=False, max_length=255, verbose_name="by user"
+                    ),
+                ),
+                (
                     "ip_address",
                     models.GenericIPAddressField(
                         editable=False, null=True, verbose_name="IP address"

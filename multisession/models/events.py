@@ -107,11 +107,6 @@ class Event(models.Model):
         origin: Origin = NOWHERE,
     ) -> Event:
         """One that is not recorded yet. Names that are too long are cut off."""
-        actor_id, actor = "", ""
-        if isinstance(by, str):
-            actor = by
-        elif by is not None:
-            actor_id, actor = str(by.pk), by.get_username()
         return cls(
             kind=kind,
             at=at,
@@ -120,11 +115,17 @@ class Event(models.Model):
             user_id=_short(user_id),
             account=_short(account),
             superuser=superuser,
-            actor_id=_short(actor_id),
-            actor=_short(actor),
+            **cls.actor_fields(by),
             ip_address=origin.ip_address,
             user_agent=origin.user_agent,
         )
+
+    @staticmethod
+    def actor_fields(by: AbstractBaseUser | str | None) -> dict[str, str]:
+        """Return the fields that name ``by``."""
+        if by is None or isinstance(by, str):
+            return {"actor_id": "", "actor": _short(by)}
+        return {"actor_id": _short(by.pk), "actor": _short(by.get_username())}
 
     @staticmethod
     def record(events: Iterable[Event], using: str) -> None:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
-from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.db import models, router, transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from multisession import serialization, signals, tokens
 from multisession.conf import settings
+from multisession.impersonation import LONGEST_KEY
 from multisession.origin import Origin
 
 from . import session_sets
@@ -74,6 +76,9 @@ class Session(models.Model):
     )
     forgotten = models.BooleanField(_("forgotten"), default=False, editable=False)
     session_data = models.TextField(_("data"), blank=True, editable=False)
+    #: The primary key of the administrator who signed in as the user (impersonation.py); mostly
+    #: empty. Not a foreign key: it stays when that account is deleted.
+    actor_id = models.CharField(_("by user"), max_length=LONGEST_KEY, blank=True, editable=False)
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, editable=False)
     created_at = models.DateTimeField(_("signed in"), default=now, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=now, editable=False)
@@ -188,6 +193,21 @@ class Session(models.Model):
     def admits(self, user: Any) -> bool:
         """Whether the backend through which ``user`` signed in here still lets the user in."""
         return _admits(self.get_decoded(), user)
+
+    @cached_property
+    def actor(self) -> AbstractBaseUser | str | None:
+        """The administrator who signed in as the user, if one did: for ``by``.
+
+        The key alone if that account is gone.
+        """
+        if not self.actor_id:
+            return None
+        user_model: Any = type(self)._meta.get_field("user").related_model
+        try:
+            found = user_model._base_manager.filter(pk=self.actor_id).first()
+        except (ValueError, ValidationError):
+            found = None
+        return found or self.actor_id
 
     @property
     def is_touch_due(self) -> bool:

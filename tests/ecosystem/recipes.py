@@ -5,13 +5,16 @@ from allauth.account.views import ConfirmEmailView, PasswordResetFromKeyView
 from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from allauth.usersessions.models import UserSession
 from django.conf import settings
+from django.contrib.auth import login
+from django.contrib.auth.decorators import user_passes_test
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import rotate_token
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from accounts.models import User
+from multisession.actions import set_active
 from multisession.backends.db import SessionStore
 
 
@@ -23,6 +26,24 @@ def add_account(request: HttpRequest) -> HttpResponse:
         request.user = AnonymousUser()
         rotate_token(request)
     return redirect(settings.LOGIN_URL)
+
+
+@require_POST
+@user_passes_test(lambda user: user.is_superuser)  # or whoever may
+def login_as(request: HttpRequest, pk: int) -> HttpResponse:
+    administrator = str(request.user.pk)
+    user = get_object_or_404(User, pk=pk)
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    request.session["multisession_actor"] = administrator
+    return redirect("/")
+
+
+@require_POST
+def back(request: HttpRequest) -> HttpResponse:
+    for session in request.multisession.other_sessions:
+        if str(session.user_id) == request.session.get("multisession_actor"):
+            set_active(request, session)
+    return redirect("/")
 
 
 class ConfirmAnyEmailView(ConfirmEmailView):

@@ -19,7 +19,9 @@ INSTALLED_APPS = [
     "allauth.headless",
     "allauth.usersessions",
     "channels",
+    "django_su",
     "hijack",
+    "knox",
     "loginas",
     "rest_framework",
     "multisession",
@@ -36,6 +38,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
+    "django_su.backends.SuBackend",
 ]
 
 LOGIN_URL = "account_login"

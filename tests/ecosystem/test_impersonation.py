@@ -1,11 +1,18 @@
-"""django-hijack and django-loginas: an administrator acts as somebody else, and stops."""
+"""django-hijack, -loginas, -su and a "login as" of one's own: an administrator acts as somebody
+else, and stops.
+"""
 
 from collections.abc import Callable
+from unittest import mock
 
 import pytest
+from django.contrib.auth.signals import user_logged_in
+from django.db import connection
+from django.test import Client
 
 from accounts.models import User
-from multisession.models import Session
+from multisession.api import keys
+from multisession.models import Event, Session
 from tests.conftest import PASSWORD
 from tests.ecosystem.conftest import Browser
 
@@ -31,8 +38,30 @@ def log_in_as_release(browser: Browser) -> None:
     assert browser.get("/loginas/logout/").status_code == 302
 
 
+def su(browser: Browser, user: User) -> None:
+    assert browser.post(f"/su/{user.pk}/").status_code == 302
+
+
+def su_release(browser: Browser) -> None:
+    assert browser.get("/su/").status_code == 302
+
+
+def own(browser: Browser, user: User) -> None:
+    assert browser.post(f"/login-as/{user.pk}/").status_code == 302
+
+
+def own_release(browser: Browser) -> None:
+    assert browser.post("/login-as/back/").status_code == 302
+
+
 @pytest.fixture(
-    params=[(hijack, hijack_release), (log_in_as, log_in_as_release)], ids=["hijack", "loginas"]
+    params=[
+        (hijack, hijack_release),
+        (log_in_as, log_in_as_release),
+        (su, su_release),
+        (own, own_release),
+    ],
+    ids=["hijack", "loginas", "su", "own"],
 )
 def package(request: pytest.FixtureRequest) -> tuple[Acquire, Release]:
     return request.param
@@ -57,6 +86,16 @@ def desk(browser: Browser, root: User, sign_in: Callable[..., None]) -> Browser:
 
 def state_of(user: User) -> list[str]:
     return [session.status for session in Session.objects.filter(user=user).order_by("pk")]
+
+
+def actor_of(user: User) -> User | None:
+    return Session.objects.filter(user=user).latest("pk").actor
+
+
+def told(user: User) -> list[str]:
+    """What the trail says of the user's sessions, without what their own browsers did."""
+    events = Event.objects.filter(user_id=str(user.pk)).exclude(actor=user.email).order_by("pk")
+    return [f"{event.kind} by {event.actor.partition('@')[0]}" for event in events]
 
 
 class TestActingAsSomebody:
@@ -186,6 +225,8 @@ class TestTheAdministratorsOwnSession:
         Session.objects.get(user=root).revoke()
         acting.post("/hijack/release/")
         acting.get("/loginas/logout/")
+        acting.get("/su/")
+        acting.post("/login-as/back/")
         assert acting.who() is None
 
     def test_when_it_is_signed_out_of_from_the_menu_so_is_the_other(self, acting, root):
@@ -201,19 +242,138 @@ class TestTheAdministratorsOwnSession:
 
 
 class TestChains:
-    """Only django-hijack acts as a second person from within the first."""
+    """Acting as a second person from within the first."""
 
-    def test_one_step_back_at_a_time(self, desk, root, ada):
-        chief = User.objects.create_superuser("chief@example.com", PASSWORD)
-        hijack(desk, chief)
-        hijack(desk, ada)
+    @pytest.fixture
+    def chief(self, db: None) -> User:
+        return User.objects.create_superuser("chief@example.com", PASSWORD)
+
+    @pytest.mark.parametrize(("act", "stop"), [(hijack, hijack_release), (su, su_release)])
+    def test_one_step_back_at_a_time(self, desk, root, chief, ada, act, stop):
+        act(desk, chief)
+        act(desk, ada)
         assert desk.accounts() == {root.email, ada.email}
-        hijack_release(desk)
+        assert actor_of(ada) == root
+        stop(desk)
         assert desk.who() == chief.email
+        assert actor_of(chief) == root
         assert desk.accounts() == {root.email, chief.email}
-        hijack_release(desk)
+        stop(desk)
         assert desk.who() == root.email
         assert desk.accounts() == {root.email}
+        assert actor_of(root) is None
+
+    def test_loginas_leads_back_to_the_first_person_and_it_is_still_the_administrator(
+        self, desk, root, chief, ada, settings
+    ):
+        settings.CAN_LOGIN_AS = lambda request, user: True
+        log_in_as(desk, chief)
+        log_in_as(desk, ada)
+        assert actor_of(ada) == root
+        log_in_as_release(desk)
+        assert desk.who() == chief.email
+        assert actor_of(chief) == root
+        desk.switch_to(root)
+        assert desk.accounts() == {root.email}
+
+    def test_to_oneself_is_no_impersonation(self, desk, root, chief):
+        hijack(desk, chief)
+        hijack(desk, root)
+        assert desk.who() == root.email
+        assert actor_of(root) is None
+
+
+class TestOnRecord:
+    """What is done as somebody else is done by the administrator."""
+
+    def test_the_trail_names_the_administrator(self, desk, root, ada, acquire, release):
+        acquire(desk, ada)
+        release(desk)
+        end = ["ended", "forgotten"] if acquire is log_in_as else ["removed"]  # it logs out first
+        assert told(ada) == [f"{kind} by root" for kind in ("signed-in", *end)]
+
+    def test_also_of_what_is_done_meanwhile(
+        self, desk, another_browser, root, ada, acquire, sign_in
+    ):
+        sign_in(another_browser, ada)
+        elsewhere = Session.objects.get(user=ada)
+        acquire(desk, ada)
+        desk.post("/multisession/sessions/sign-out/", {"session": elsewhere.public_id})
+        assert told(ada)[-1] == "revoked by root"
+
+    def test_also_of_the_sign_out(self, desk, root, ada, acquire):
+        acquire(desk, ada)
+        desk.post("/allauth/logout/")
+        assert told(ada) == ["signed-in by root", "ended by root", "forgotten by root"]
+
+    def test_also_where_another_app_stores_the_session_too_early(self, desk, root, ada, acquire):
+        def store_it(sender, request, **kwargs):
+            request.session.save()
+
+        user_logged_in.connect(store_it)
+        try:
+            acquire(desk, ada)
+        finally:
+            user_logged_in.disconnect(store_it)
+        assert told(ada) == ["signed-in by root"]
+        assert actor_of(ada) == root
+
+    def test_also_of_who_had_to_make_room(self, desk, root, ada, grace, acquire, sign_in, settings):
+        settings.MULTISESSION = {**settings.MULTISESSION, "MAX_ACCOUNTS": 2}
+        sign_in(desk, grace)
+        desk.switch_to(root)
+        acquire(desk, ada)
+        assert told(grace)[-1] == "replaced by root"
+
+    def test_the_api_names_the_administrator_as_the_actor(self, desk, root, ada, acquire, release):
+        _key, secret = keys.issue("a script")
+        program = Client(headers={"authorization": f"Bearer {secret}"})
+        acquire(desk, ada)
+        for _live in (True, False):
+            [found] = program.get(f"/v1/sessions?user_id=user_{ada.pk}").json()
+            assert found["actor"] == {"sub": f"user_{root.pk}"}
+            release(desk) if found["status"] == "active" else None
+        [own_session] = program.get(f"/v1/sessions?user_id=user_{root.pk}").json()
+        assert own_session["actor"] is None
+
+    def test_an_administrator_who_is_deleted_stays_on_record(self, desk, root, ada, acquire):
+        acquire(desk, ada)
+        key = str(root.pk)
+        root.delete()
+        session = Session.objects.get(user=ada)
+        assert (session.actor_id, session.actor) == (key, key)
+
+
+class TestThePersonsOwnList:
+    TEXT = "Signed in by an administrator"
+
+    def test_says_so(self, desk, another_browser, ada, acquire, release, sign_in):
+        sign_in(another_browser, ada)
+        assert self.TEXT not in another_browser.get("/multisession/sessions/").content.decode()
+        acquire(desk, ada)
+        assert another_browser.get("/multisession/sessions/").content.decode().count(self.TEXT) == 1
+        release(desk)
+        assert self.TEXT not in another_browser.get("/multisession/sessions/").content.decode()
+
+    def test_the_person_can_end_it(self, desk, another_browser, ada, acquire, sign_in):
+        sign_in(another_browser, ada)
+        acquire(desk, ada)
+        session = Session.objects.filter(user=ada).latest("pk")
+        form = {"session": session.public_id}
+        another_browser.post("/multisession/sessions/sign-out/", form)
+        assert desk.who() is None
+
+
+class TestOneAccountAtATime:
+    """``MULTIPLE = False``: the impersonated account takes the administrator's place."""
+
+    @pytest.mark.parametrize("atomic", [False, True])
+    def test_there_and_back(self, desk, root, ada, acquire, release, settings, atomic):
+        settings.MULTISESSION = {**settings.MULTISESSION, "MULTIPLE": False}
+        with mock.patch.dict(connection.settings_dict, {"ATOMIC_REQUESTS": atomic}):
+            acquire(desk, ada)
+            assert desk.who() == ada.email
+            assert desk.accounts() == {ada.email}
 
 
 class TestPlacesOfTheirOwn:

@@ -2,6 +2,8 @@
 
 from django.contrib.auth.models import AnonymousUser
 from django.urls import include, path, re_path
+from knox.views import LoginView, LogoutView
+from rest_framework.authentication import BasicAuthentication
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,6 +23,12 @@ def notes(request: Request) -> Response:
     return Response({"user": owner.email, "notes": [note.text for note in owner.notes.all()]})
 
 
+class TokenView(LoginView):
+    """A token for whoever sends a name and a password: for a program, not for the browser."""
+
+    authentication_classes = (BasicAuthentication,)
+
+
 urlpatterns = [
     path("add-account/", recipes.add_account),
     path("with-recipe/allauth/confirm-email/<str:key>/", recipes.ConfirmAnyEmailView.as_view()),
@@ -32,6 +40,12 @@ urlpatterns = [
     path("_allauth/", include("allauth.headless.urls")),
     path("api/notes/", notes),
     path("hijack/", include("hijack.urls")),
+    path("knox/", TokenView.as_view()),
+    path("knox/logout/", LogoutView.as_view()),
+    path("login-as/<int:pk>/", recipes.login_as),
+    path("login-as/back/", recipes.back),
     path("loginas/", include("loginas.urls")),
+    path("su/", include("django_su.urls")),
+    path("v1/", include("multisession.api.urls")),
     *demo,
 ]

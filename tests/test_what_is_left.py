@@ -1,0 +1,66 @@
+"""What a browser goes on telling about somebody who has left: docs/concepts.md, run."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from multisession.models import Session
+from multisession.signals import session_ended
+from tests.conftest import PASSWORD
+
+PAGE = Path(__file__).parent.parent.joinpath("docs", "concepts.md").read_text()
+[RECIPE] = re.findall(r"^```python\n(.*?leave_nothing.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(params=[True, False], ids=["several", "one"])
+def browser(request: pytest.FixtureRequest, client: Client, ada: User, settings) -> Client:
+    """Ada is signed in, where a browser holds several accounts, or one."""
+    settings.MULTISESSION = {**settings.MULTISESSION, "MULTIPLE": request.param}
+    client.post("/accounts/sign-in/", {"username": ada.email, "password": PASSWORD})
+    assert client.get("/whoami").json()["user"] == ada.email
+    return client
+
+
+@pytest.fixture
+def recipe() -> Iterator[None]:
+    """The receiver of the documentation is connected."""
+    names: dict[str, object] = {}
+    exec(RECIPE, names)  # noqa: S102
+    yield
+    assert session_ended.disconnect(names["leave_nothing"])
+
+
+def sign_out(browser: Client, user: User) -> str:
+    sid = Session.objects.get(user=user).public_id
+    browser.post("/multisession/sign-out/", {"session": sid})
+    assert browser.get("/whoami").json()["user"] is None
+    return sid
+
+
+def shown(browser: Client) -> bool:
+    """The pages for whoever comes next name Ada."""
+    pages = [browser.get(path).content for path in ("/accounts/choose/", "/accounts/sign-in/", "/")]
+    return any(b"ada@example.com" in page for page in pages)
+
+
+def test_a_sign_out_leaves_the_account_on_the_list_until_it_is_forgotten(browser, ada):
+    sid = sign_out(browser, ada)
+    assert shown(browser)
+    browser.post("/multisession/forget/", {"session": sid})
+    assert not shown(browser)
+
+
+def test_signing_out_of_all_leaves_nothing(browser):
+    browser.post("/multisession/sign-out-all/")
+    assert not shown(browser)
+
+
+@pytest.mark.django_db(transaction=True)  # it listens to what was committed
+@pytest.mark.usefixtures("recipe")
+def test_nor_does_any_sign_out_with_the_recipe(browser, ada):
+    sign_out(browser, ada)
+    assert not shown(browser)
