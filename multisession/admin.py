@@ -49,7 +49,15 @@ from .admin_list import (
 )
 from .admin_pages import BY_CLOCK, BY_KEY, BY_SIGN_IN
 from .browsers import FAMILIES, browser_name
-from .models import Cause, Client, Event, Session, SessionQuerySet
+from .models import (
+    Cause,
+    Client,
+    Event,
+    Session,
+    SessionQuerySet,
+    prefetched_users,
+)
+from .moments import in_utc
 from .origin import Origin
 
 __all__ = ["SessionAdmin", "link_to_events", "link_to_sessions"]
@@ -279,8 +287,8 @@ class SessionAdmin(PagedAdmin):
             '<div><time datetime="{}">{}</time> {}</div>',
             (
                 (
-                    moment.isoformat(),
-                    date_format(timezone.localtime(moment), "DATETIME_FORMAT"),
+                    in_utc(moment).isoformat(),
+                    date_format(timezone.localtime(in_utc(moment)), "DATETIME_FORMAT"),
                     text,
                 )
                 for moment, text in events
@@ -440,8 +448,7 @@ class SessionAdmin(PagedAdmin):
             shown = self._list(request)
         except IncorrectLookupParameters:
             return redirect(_url("changelist"))
-        found = shown.queryset.select_related("user", "client")
-        name = f"sessions-{timezone.localdate().isoformat()}.{ending}"
+        name = f"sessions-{timezone.localdate(in_utc(timezone.now())).isoformat()}.{ending}"
         response = StreamingHttpResponse(
             write(found),
             content_type=content_type,
