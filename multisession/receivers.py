@@ -24,12 +24,13 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
     if not isinstance(store, SessionStore):
         return
     active = store.row
-    if active is not None and active.user_id == user.pk and not store.is_making_room:
+    if active is not None and active.is_of(user) and not store.is_making_room:
         store.signed_in_again(user)
         return
     leaving = store.leaving_for(user)
     # In a project whose user model was swapped at run time (tests), the key fits no user.
-    fits = isinstance(user, Session.user.field.related_model)
+    users: Any = Session.user.field.related_model
+    fits = isinstance(user, users._meta.concrete_model)
     entering = Session(user=user) if fits else Session()
     try:
         signals.active_session_changing.send(

@@ -39,7 +39,7 @@ class MultiSession:
         row, user = self._store.row, self._user
         if row is None or row.user_id is None or user is None or not user.is_authenticated:
             return None
-        if user.pk == row.user_id:
+        if row.is_of(user):
             row.user = user
         return row
 
@@ -97,6 +97,6 @@ class MultiSession:
             Session.objects.visible_to(token)
             .accounts()
             .remembered()
-            .select_related("user")
+            .with_users()
             .most_recently_used()
         )

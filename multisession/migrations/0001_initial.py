@@ -48,6 +48,7 @@ class Migration(migrations.Migration):
                 "verbose_name": "API key",
                 "verbose_name_plural": "API keys",
                 "default_permissions": (),
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
@@ -92,6 +93,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "client",
                 "verbose_name_plural": "clients",
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
@@ -184,6 +186,7 @@ class Migration(migrations.Migration):
                     models.Index(fields=["kind", "-id"], name="multisession_ev_kind"),
                     models.Index(fields=["at"], name="multisession_ev_at"),
                 ],
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
@@ -281,7 +284,7 @@ class Migration(migrations.Migration):
                         db_index=False,
                         editable=False,
                         null=True,
-                        on_delete=django.db.models.deletion.CASCADE,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="multisession_sessions",
                         to=settings.AUTH_USER_MODEL,
                         verbose_name="user",
@@ -292,6 +295,7 @@ class Migration(migrations.Migration):
                 "verbose_name": "session",
                 "verbose_name_plural": "sessions",
                 "permissions": [("revoke_session", "Can revoke session")],
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
@@ -343,6 +347,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "token",
                 "verbose_name_plural": "tokens",
+                "base_manager_name": "objects",
             },
         ),
         migrations.AddField(
