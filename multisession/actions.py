@@ -247,7 +247,8 @@ def _remove(request: HttpRequest, session: Session) -> None:
     """Take an account off the list: also where it is remembered from earlier sign-ins."""
     store = _store(request)
     if store.token is not None:
-        mine = Session.objects.visible_to(store.token).filter(user=session.user)
+        key: Any = session.user_id
+        mine = Session.objects.visible_to(store.token).filter(user_id=key)
         with _client_locked(request, session):
             mine.remove_all(by=_actor(request), origin=store.origin)
         before, by = mine.filter(created_at__lte=timezone.now()), _actor(request)

@@ -17,7 +17,6 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
@@ -34,7 +33,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from . import actions, admin_pages
+from . import actions, admin_pages, lists
 from .admin_events import link_to_events
 from .admin_list import (
     ChosenFilter,
@@ -49,7 +48,15 @@ from .admin_list import (
 from .admin_pages import BY_CLOCK, BY_KEY, BY_SIGN_IN
 from .backends.db import SessionStore
 from .browsers import FAMILIES, browser_name
-from .models import Cause, Client, Event, Session, SessionQuerySet
+from .models import (
+    Cause,
+    Client,
+    Event,
+    Session,
+    SessionQuerySet,
+    prefetched_users,
+)
+from .moments import in_utc
 from .origin import Origin, ip_address
 from .profiles import plain_name
 
@@ -153,7 +160,6 @@ class SessionAdmin(PagedAdmin):
     list_display = ("of_user", "browser", "status_now", "last_active_at", "expire_at", "public_id")
     list_display_links = ("public_id",)
     list_filter = FILTERS
-    list_select_related = ("user", "client")
     search_fields = ("public_id",)  # See get_search_results().
     actions = ("revoke_selected",)
     change_list_template = "multisession/admin/change_list.html"
@@ -179,10 +185,11 @@ class SessionAdmin(PagedAdmin):
         """What this person may see and revoke: narrow it, for tenants, in a subclass."""
         # Nothing here shows the data of a session, so nothing here reads it.
         found = Session.objects.accounts().defer("session_data").order_by("-pk")
+        found = found.with_users().select_related("client")
         person: Any = request.user
         if self.shows_superusers or not user_has_field("is_superuser") or person.is_superuser:
             return found
-        return found.filter(user__is_superuser=False)
+        return found.of_ordinary_users()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return SessionList
@@ -196,14 +203,16 @@ class SessionAdmin(PagedAdmin):
     def get_user_search_fields(self) -> list[str]:
         if self.user_search_fields is not None:
             return list(self.user_search_fields)
-        user_model = get_user_model()
+        user_model = lists.user_model()
         email = getattr(user_model, "get_email_field_name", lambda: "email")()
         names = dict.fromkeys([user_model.USERNAME_FIELD, email])
         return [name for name in names if user_has_field(name) and _is_indexed(name)]
 
     @property
     def search_help_text(self) -> str:  # type: ignore[override]
-        fields = [get_user_model()._meta.get_field(name) for name in self.get_user_search_fields()]
+        fields = [
+            lists.user_model()._meta.get_field(name) for name in self.get_user_search_fields()
+        ]
         names = ", ".join(str(getattr(field, "verbose_name", field.name)) for field in fields)
         return gettext(
             "The beginning of: %(fields)s. Or all of: a session's id (sess_…), a client's id "
@@ -237,7 +246,7 @@ class SessionAdmin(PagedAdmin):
             wanted |= Q(**{f"{name}__startswith": term.lower()})
         if not wanted:
             return []
-        found = get_user_model()._base_manager.filter(wanted).order_by()
+        found = lists.user_model()._base_manager.filter(wanted).order_by()
         keys = list(found.values_list("pk", flat=True)[: MOST_USERS + 1])
         if len(keys) > MOST_USERS:
             text = ngettext(
@@ -281,8 +290,8 @@ class SessionAdmin(PagedAdmin):
             '<div><time datetime="{}">{}</time> {}</div>',
             (
                 (
-                    moment.isoformat(),
-                    date_format(timezone.localtime(moment), "DATETIME_FORMAT"),
+                    in_utc(moment).isoformat(),
+                    date_format(timezone.localtime(in_utc(moment)), "DATETIME_FORMAT"),
                     text,
                 )
                 for moment, text in events
@@ -318,7 +327,8 @@ class SessionAdmin(PagedAdmin):
         entries = LogEntry.objects.filter(
             content_type=ContentType.objects.get_for_model(Session), object_id=str(session.pk)
         )
-        for entry in entries.select_related("user").order_by("action_time")[:100]:
+        entries = entries.prefetch_related(prefetched_users(LogEntry.user.field.related_model))
+        for entry in entries.order_by("action_time")[:100]:
             said = {"what": entry.get_change_message(), "who": entry.user}
             yield entry.action_time, gettext("%(what)s (%(who)s)") % said
 
@@ -442,10 +452,9 @@ class SessionAdmin(PagedAdmin):
             shown = self._list(request)
         except IncorrectLookupParameters:
             return redirect(_url("changelist"))
-        found = shown.queryset.select_related("user", "client")
-        name = f"sessions-{timezone.localdate().isoformat()}.{ending}"
+        name = f"sessions-{timezone.localdate(in_utc(timezone.now())).isoformat()}.{ending}"
         response = StreamingHttpResponse(
-            write(found),
+            write(shown.queryset),
             content_type=content_type,
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
@@ -489,10 +498,7 @@ class SessionAdmin(PagedAdmin):
         return {**(context or {}), "may_revoke": self.has_revoke_permission(request)}
 
     def has_delete_permission(self, request: HttpRequest, obj: Session | None = None) -> bool:
-        # The admin asks this too when a user is deleted, whose sessions go along. Only our own
-        # pages offer no deletion: it would leave no trace of the session.
-        match = request.resolver_match
-        return match is None or not (match.url_name or "").startswith("multisession_session_")
+        return False
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("multisession.revoke_session")
@@ -527,5 +533,5 @@ def _number(given: str | None) -> int:
 
 
 def _is_indexed(name: str) -> bool:
-    field: Any = get_user_model()._meta.get_field(name)
+    field: Any = lists.user_model()._meta.get_field(name)
     return bool(field.unique or field.db_index)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.auth import get_user_model
-from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.core.exceptions import FieldDoesNotExist
 from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
@@ -22,7 +21,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from . import admin_pages
+from . import admin_pages, lists
 from .profiles import plain_name
 
 if TYPE_CHECKING:
@@ -152,16 +151,14 @@ class UserFilter(ChosenFilter):
 
     def name_of(self, value: str) -> str:
         key = self._key()
-        user = None if key is None else get_user_model()._base_manager.filter(pk=key).first()
+        user = None if key is None else lists.user_model()._base_manager.filter(pk=key).first()
         return value if user is None else plain_name(user)
 
     def _key(self) -> Any:
         try:
-            key = get_user_model()._meta.pk.to_python(self.value())
-        except ValidationError:
+            return lists.primary_key(self.value())
+        except lists.InvalidParameter:
             return None
-        too_long = isinstance(key, int) and not 0 <= key < 2**63
-        return None if too_long or "\x00" in str(key) else key
 
 
 class SinceFilter(admin.SimpleListFilter):
@@ -204,7 +201,7 @@ def link_of_user(user: Any, model: str, text: Any) -> str:
 
 def user_has_field(name: str) -> bool:
     try:
-        get_user_model()._meta.get_field(name)
+        lists.user_model()._meta.get_field(name)
     except FieldDoesNotExist:
         return False
     return True

@@ -15,12 +15,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Unpack
 
+from django.conf import settings as django_settings
 from django.db import connections
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from .models import Cause, Session, SessionQuerySet
+from .moments import in_utc
 
 #: Where the total is counted, it is counted up to here.
 MOST_COUNTED = 1_000
@@ -123,7 +125,9 @@ def _read(order: Order, given: str) -> Place | None:
         at = parse_datetime(moment)
     except ValueError:
         return None
-    return None if at is None or at.tzinfo is None else (at, int(key))
+    if at is None or timezone.is_aware(at) != django_settings.USE_TZ:
+        return None
+    return at, int(key)
 
 
 def _nearest(
@@ -254,7 +258,7 @@ def _values(session: Session) -> Iterable[Any]:
         session.abandon_at,
     ):
         if isinstance(value, datetime.datetime):
-            yield value.astimezone(datetime.UTC).isoformat()
+            yield in_utc(value).isoformat()
         else:
             yield value if value is None or isinstance(value, int) else str(value)
 

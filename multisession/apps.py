@@ -2,9 +2,7 @@ from importlib import import_module
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in, user_logged_out
-from django.db.models.signals import post_save, pre_delete, pre_save
 from django.utils.translation import gettext_lazy as _
 
 
@@ -29,10 +27,7 @@ class MultisessionConfig(AppConfig):
             user_changes,
         )
 
-        users = get_user_model()
-        pre_save.connect(user_changes.on_saving, sender=users, dispatch_uid="multisession")
-        post_save.connect(user_changes.on_saved, sender=users, dispatch_uid="multisession")
-        pre_delete.connect(user_changes.on_deleting, sender=users, dispatch_uid="multisession")
+        user_changes.connect()
 
         # An engine with a cache listens to changes that other code makes.
         import_module(settings.SESSION_ENGINE)

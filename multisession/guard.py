@@ -321,7 +321,7 @@ def known_sessions(request: HttpRequest) -> list[Session]:
     store = request.session
     if not isinstance(store, SessionStore) or store.token is None:
         return []
-    rows = Session.objects.visible_to(store.token).accounts().select_related("user")
+    rows = Session.objects.visible_to(store.token).accounts().with_users()
     return list(rows.order_by("-pk")[:REMEMBERED_PAGES])
 
 

@@ -11,7 +11,7 @@ from django.shortcuts import render, resolve_url
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.csrf import requires_csrf_token
 
-from . import refusal
+from .asking import wants_json
 from .conf import settings
 from .menu import account_list_context, is_htmx
 from .models import AccountLimitReached
@@ -31,7 +31,7 @@ def answer(request: HttpRequest, exception: Exception) -> HttpResponse | None:
 
 
 def _answer(request: HttpRequest, sentence: str) -> HttpResponse:
-    if refusal.wants_json(request):
+    if wants_json(request):
         values = {"error": "account_limit", "detail": sentence}
         return JsonResponse(values, status=STATUS)
     if is_htmx(request):  # type: ignore[arg-type]

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 
 from .models import Client, Session, SessionQuerySet
@@ -67,7 +66,8 @@ def get_session_list(
 
     ``client_id`` is a Client or its public id; ``user_id`` a user, its primary key, or
     ``"user_<primary key>"``. ``status`` is one of the seven, as it is at this moment. ``limit``
-    is from 1 to 500, ``offset`` counts from 0. Two statements, however many sessions there are.
+    is from 1 to 500, ``offset`` counts from 0. Two statements, however many sessions
+    there are; three where users are in another database.
     """
     if client_id is None and user_id is None:
         raise MissingParameter
@@ -77,7 +77,7 @@ def get_session_list(
     total = found.count()
     if offset >= total:
         return SessionList([], total)
-    page = found.select_related("user", "client").order_by("-created_at", "-pk")
+    page = found.with_users().select_related("client").order_by("-created_at", "-pk")
     return SessionList(list(page[offset : offset + limit]), total)
 
 
@@ -105,7 +105,7 @@ def find_session(public_id: str) -> Session | None:
     """The account's session with this id, on whatever client."""
     if not is_session_id(public_id):
         return None
-    known = Session.objects.accounts().select_related("user", "client")
+    known = Session.objects.accounts().with_users().select_related("client")
     return known.filter(public_id=public_id).first()
 
 
@@ -127,29 +127,48 @@ def user_id_of(session: Session) -> str:
 def user_key(value: object) -> Any:
     """The primary key that ``value`` names: a user, a primary key, or ``"user_<primary key>"``.
 
+    (A key that itself begins with ``user_`` has to be given with the prefix.) Raises
+    InvalidParameter.
+    """
+    users = user_model()._meta.concrete_model
+    if isinstance(value, users):
+        return primary_key(getattr(value, users._meta.pk.attname), value)
+    if isinstance(value, str):
+        return primary_key(value.removeprefix(USER_PREFIX), value)
+    return primary_key(value)
+
+
+def primary_key(given: object, value: object = None) -> Any:
+    """The primary key of a user that is written like this.
+
     Only as ``str()`` writes it: other spellings of a number are other values. The key fits its
-    column, so a database accepts it. Raises InvalidParameter.
+    column, so a database accepts it. Raises InvalidParameter, which shows ``value``.
     """
     valid = f"a user, or an id such as '{USER_PREFIX}1'"
-    user_model = get_user_model()
-    given = value.pk if isinstance(value, user_model) else value
-    if isinstance(given, str):
-        given = given.removeprefix(USER_PREFIX)
-    field: Any = user_model._meta.pk
+    field: Any = user_model()._meta.pk
     while field.remote_field is not None:
         field = field.target_field
     try:
         text = str(given)
         text.encode()  # no half of a surrogate pair
         key = field.to_python(text)
-        field.run_validators(key)
+        stored = field.get_prep_value(key)  # of a field with a type of its own: what the column has
+        field.run_validators(stored if isinstance(stored, int) else key)
         known = str(key) == text and "\0" not in text and text != ""
-        fits = not isinstance(key, int) or abs(key) <= MAX_OFFSET
+        fits = not isinstance(stored, int) or abs(stored) <= MAX_OFFSET
     except (ValidationError, ValueError, TypeError, OverflowError):
         known = fits = False
     if given is None or isinstance(given, bool) or not (known and fits):
-        raise InvalidParameter("user_id", value, valid)
+        raise InvalidParameter("user_id", given if value is None else value, valid)
     return key
+
+
+def user_model() -> Any:
+    """The model of the sessions' users.
+
+    Not always ``get_user_model()``: a test may swap that one while it runs.
+    """
+    return Session._meta.get_field("user").related_model
 
 
 def checked_number(parameter: str, value: object, least: int, most: int) -> int:

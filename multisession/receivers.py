@@ -29,7 +29,8 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
     if not store.holds_login_of(user):
         return  # A package gave somebody a token, and nobody signed in on this browser.
     # In a project whose user model was swapped at run time (tests), the key fits no user.
-    fits = isinstance(user, Session.user.field.related_model)
+    users: Any = Session.user.field.related_model
+    fits = isinstance(user, users._meta.concrete_model)
     active = store.row
     if active is not None and active.user_id == user.pk and not store.is_making_room:
         if fits:

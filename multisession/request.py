@@ -45,9 +45,7 @@ class MultiSession:
         row, user = self._store.row, self._user
         if row is None or row.user_id is None or user is None or not user.is_authenticated:
             return None
-        # A backend may sign in a user of another model, whose key happens to be the same.
-        fits = isinstance(user, Session.user.field.related_model)
-        if fits and user.pk == row.user_id:
+        if row.is_of(user):
             row.user = user
         return row
 
@@ -125,5 +123,5 @@ class MultiSession:
         token = self._store.token
         if token is None or token.is_visitors_first:
             return []
-        known = Session.objects.visible_to(token).accounts().remembered().select_related("user")
+        known = Session.objects.visible_to(token).accounts().remembered().with_users()
         return coroutines.ask(lambda: list(known.most_recently_used()))

@@ -77,7 +77,7 @@ def in_words(moment: datetime.datetime) -> str:
 
 def sessions_of(session: Session) -> SessionQuerySet:
     """The live sessions of this session's user, on every browser."""
-    return Session.objects.filter(user=session.user).live()
+    return Session.objects.filter(user_id=session.user_id).live()
 
 
 def here(session: Session) -> Place:

@@ -13,6 +13,7 @@ from django.urls import Resolver404, include, path, resolve
 from django.utils import timezone
 
 from multisession.api import keys
+from multisession.api.resources import milliseconds
 from multisession.models import ApiKey, Client, Session
 
 from .stories import NOBODY, Browser, count_rows, later, session_of, signed_in, statuses
@@ -473,3 +474,13 @@ def test_the_answers_are_plain_json(api, ada):
     assert json.loads(body)
     assert "session_data" not in body
     assert ada.email not in body
+
+
+@pytest.mark.parametrize(
+    ("there", "in_utc"), [("2026-01-15 12:00", "17:00"), ("2026-07-15 12:00", "16:00")]
+)
+def test_without_time_zones_a_moment_is_one_of_the_projects_own(settings, there, in_utc):
+    settings.USE_TZ = False
+    settings.TIME_ZONE = "America/New_York"
+    utc = datetime.datetime.fromisoformat(f"{there[:10]} {in_utc}+00:00")
+    assert milliseconds(datetime.datetime.fromisoformat(there)) == utc.timestamp() * 1000

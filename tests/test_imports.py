@@ -12,7 +12,16 @@ PACKAGE = Path(__file__).resolve().parent.parent / "multisession"
 #: From the bottom to the top. A module imports only from those above its own line in this list,
 #: whether at its head, inside a function or for the type checker.
 LAYERS = (
-    {"tokens", "conf", "signals", "serialization", "cookies", "asking", "coroutines"},
+    {
+        "tokens",
+        "conf",
+        "signals",
+        "serialization",
+        "cookies",
+        "asking",
+        "coroutines",
+        "moments",
+    },
     {"origin", "impersonation"},
     {"models", "profiles", "browsers"},
     {"purge", "lists", "user_changes", "backends.adoption"},

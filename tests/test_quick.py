@@ -4,10 +4,6 @@
 on the path. What may differ is the number of statements, so that is said for each story too.
 """
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -361,10 +357,7 @@ class TestWhereItStepsAside:
         assert b"ada" in compare(one_account, APART, ada, grace)["page"][1]
 
     def test_users_in_another_database(self, monkeypatch, ada, grace):
-        reading = quick.router.db_for_read
-        elsewhere = mock.Mock(
-            db_for_read=lambda model, **hints: "users" if model is User else reading(model, **hints)
-        )
+        elsewhere = mock.Mock(db_for_write=lambda model: "users" if model is User else "default")
         monkeypatch.setattr(quick, "router", elsewhere)
         assert b"ada" in compare(one_account, APART, ada, grace)["page"][1]
 
@@ -437,38 +430,6 @@ class TestTakenOverFromAnotherEngine:
         # (The audit trail asks for the name of whom it tells of.)
         page = compare(then_signed_out, APART, ada, grace, ADOPT_FROM=STOCK)["page"]
         assert b"ada" not in page[1]
-
-
-class TestAnotherProject:
-    """With other users: in a process of its own, for a user model is chosen once and for all."""
-
-    @pytest.mark.parametrize("model", ["auth.User", "other_users.Person"])
-    def test_a_user_model_of_any_kind(self, model):
-        told = tell_elsewhere(model, "default")
-        assert [here for _user, here, _there in told["quick"]] == [1, 1, 2]
-        assert [here for _user, here, _there in told["ordinary"]] == [2, 2, 2]
-
-    @pytest.mark.parametrize("model", ["auth.User", "other_users.Person"])
-    def test_users_in_a_database_of_their_own(self, model):
-        told = tell_elsewhere(model, "users")
-        assert {(here, there) for _user, here, there in told["quick"]} == {(1, 1)}
-        assert told["quick"] == told["ordinary"]
-
-
-def tell_elsewhere(model: str, using: str) -> dict[str, Any]:
-    """What both paths show in a project with this user model in this database."""
-    told = subprocess.run(
-        [sys.executable, "-m", "tests.other_users", model, using],
-        capture_output=True,
-        check=True,
-        timeout=60,
-        cwd=django_settings.BASE_DIR,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": ""},
-    )
-    found: dict[str, Any] = json.loads(told.stdout)
-    for path in found.values():
-        assert [user for user, *_ in path] == ["ada", "grace", "AnonymousUser"]
-    return found
 
 
 class TestInACoroutine:

@@ -1,8 +1,12 @@
 """What a change of a user ends, on every browser, also where the account is not active."""
 
+from collections.abc import Iterator
+
 import pytest
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import Group, Permission
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
+from django.test.utils import isolate_apps
 
 from accounts.models import User
 from multisession.models import Event, Session
@@ -68,6 +72,54 @@ class TestDeactivated:
         with django_assert_num_queries(1):
             ada.save()
         assert konqueror.who() == "ada"
+
+
+class TestThroughAProxy:
+    """Admins often have one for each kind of people."""
+
+    @pytest.fixture
+    def proxy(self) -> Iterator[type[User]]:
+        with isolate_apps("accounts"):
+
+            class Member(User):
+                class Meta:
+                    proxy = True
+                    app_label = "accounts"
+
+            yield Member
+
+    def test_deactivated(self, proxy, konqueror, ada):
+        member = proxy.objects.get(pk=ada.pk)
+        member.is_active = False
+        member.save()
+        assert statuses(ada) == ["revoked"]
+
+    def test_promoted(self, settings, proxy, konqueror, ada):
+        settings.MULTISESSION = {"REVOKE_ON_PROMOTION": True}
+        member = proxy.objects.get(pk=ada.pk)
+        member.is_staff = True
+        member.save()
+        assert statuses(ada) == ["revoked"]
+
+    def test_a_new_password(self, proxy, konqueror, ada):
+        member = proxy.objects.get(pk=ada.pk)
+        member.set_password("another")
+        member.save()
+        assert konqueror.who() == NOBODY
+        assert statuses(ada) == ["revoked"]
+
+    @pytest.mark.parametrize("way", ["instance", "queryset"])
+    def test_deleted(self, proxy, konqueror, ada, way):
+        key, found = ada.pk, proxy.objects.filter(pk=ada.pk)
+        (found.get() if way == "instance" else found).delete()
+        assert not Session.objects.filter(user_id=key).exists()
+        assert Event.objects.filter(user_id=str(key)).latest("pk").kind == "revoked"
+
+    def test_nobody_listens_to_other_models(self):
+        """Django deletes their rows one by one where somebody does."""
+        for signal in (pre_save, post_save, pre_delete, post_delete):
+            assert signal.has_listeners(User)
+            assert not signal.has_listeners(Group)
 
 
 class TestPassword:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.db import models
 
 from multisession import __version__, lists
@@ -141,7 +140,7 @@ def _object(properties: Schema) -> Schema:
 
 def _pattern_of_user_ids() -> str:
     """What a user's id looks like depends on the project's user model."""
-    field: Any = get_user_model()._meta.pk
+    field: Any = lists.user_model()._meta.pk
     while field.remote_field is not None:
         field = field.target_field
     if isinstance(field, models.UUIDField):

@@ -8,6 +8,7 @@ from typing import Any
 
 from multisession import browsers, lists
 from multisession.models import Client, Session
+from multisession.moments import in_utc
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
@@ -83,4 +84,4 @@ def error_resource(code: str, message: str, long_message: str, parameter: str) -
 
 def milliseconds(moment: datetime.datetime) -> int:
     """Since 1970, in whole numbers."""
-    return (moment - _EPOCH) // datetime.timedelta(milliseconds=1)
+    return (in_utc(moment) - _EPOCH) // datetime.timedelta(milliseconds=1)

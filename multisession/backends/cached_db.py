@@ -25,11 +25,9 @@ from django.utils.module_loading import import_string
 
 from multisession import signals
 
-from . import db, quick
+from . import db
 
 if TYPE_CHECKING:
-    from django.contrib.auth.base_user import AbstractBaseUser
-
     from multisession.models import Token
 
 #: Seconds that an entry lives, and so the longest that a lost invalidation can matter.
@@ -47,23 +45,11 @@ class SessionStore(db.SessionStore):
 
     has_copies = True
 
-    #: The session is a copy, and nobody has looked for its user yet.
-    _user_is_to_be_found = False
-
-    @property
-    def found_user(self) -> AbstractBaseUser | None:
-        """The session's user, from the database, however the session was found."""
-        row = self.row
-        if self._user_is_to_be_found and row is not None and row.user_id is not None:
-            self._user_is_to_be_found = False
-            self._found_user = quick.find_user(row.user_id)
-        return super().found_user
-
     def _fetch(self, digest: str) -> Token | None:
         entry = _quietly(lambda: _cache().get(_key(digest)))
         token: Token | None = entry if isinstance(entry, self._models.Token) else None
-        self._user_is_to_be_found = token is not None
         if token is not None:
+            self._user_is_to_be_found = True
             return token
         token = super()._fetch(digest)
         if token is not None and entry is None and token.is_valid and not token.is_unseen:

@@ -316,7 +316,7 @@ class SessionStore(Placement):
         if self._made_room is None or not self._may_return:
             return None
         row = self._made_room[0]
-        return row if row.user_id != user.pk else None
+        return None if row.is_of(user) else row
 
     @property
     def _is_adding(self) -> bool:
@@ -369,7 +369,7 @@ class SessionStore(Placement):
         if made_room is None:
             return
         row = made_room[0]
-        if row.user_id == user.pk or (self._may_return and not self._is_adding):
+        if row.is_of(user) or (self._may_return and not self._is_adding):
             row.status = row.Status.REPLACED
             self._end_for_good(row, by=user)
         elif not self._reopen(row):

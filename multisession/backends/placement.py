@@ -176,7 +176,7 @@ class Placement(Rows):
             return None  # Whatever is written through it next will be refused.
         active = self._sessions.visible_to(token).filter(user_id=user_id, status="active")
         found: Session | None = None
-        for candidate in active.select_related("user").order_by("-pk"):
+        for candidate in active.with_users().order_by("-pk"):
             if found is None and candidate.is_live and candidate.is_current_for(candidate.user):
                 found = candidate
             else:
@@ -230,7 +230,7 @@ class Placement(Rows):
         visitor, written = self._row, self._session_cache
         candidates = self._sessions.visible_to(token).live().accounts()
         row: Session
-        for row in candidates.select_related("user").most_recently_used():
+        for row in candidates.with_users().most_recently_used():
             if not row.is_current_for(row.user):
                 continue
             answers = signals.active_session_changing.send_robust(

@@ -12,6 +12,7 @@ can't be sure of the same result it steps aside: see ``is_sure``, ``find`` and `
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,7 +50,7 @@ def find(using: str, digest: str) -> Found:
     """The token with this digest, its client and its session, and the session's user.
 
     One statement. The user is left out if Django's own look-up may give another answer than a
-    join: if users are read from another database, or their model is not ``_is_plain``.
+    join: if users are in another database, or their model is not ``_is_plain``.
     """
     from multisession.models import Session  # an engine is imported before the app registry is
 
@@ -57,7 +58,7 @@ def find(using: str, digest: str) -> Found:
     joined = (
         Session.user.field.related_model is user_model
         and _is_plain(user_model)
-        and router.db_for_read(user_model) == using
+        and router.db_for_write(user_model) == using
     )
     connection = connections[using]
     # (The time zone is part of how times are read from a row.)
@@ -67,6 +68,10 @@ def find(using: str, digest: str) -> Found:
     if joined and token is not None and token.session is not None:
         # Not left on the session: who wants ``session.user`` asks for it when he needs it.
         user = token.session._state.fields_cache.pop("user")
+        if user is not None:
+            # Read where users are written, never from a replica that lags. But the project goes on
+            # from where it reads users itself.
+            user._state.db = router.db_for_read(user_model)
     return Found(token, user)
 
 
@@ -78,14 +83,23 @@ def find_user(pk: Any) -> AbstractBaseUser | None:
     from multisession.models import Session
 
     user_model = get_user_model()
-    using = router.db_for_read(user_model)
+    using = router.db_for_write(user_model)
     ours = Session.user.field.related_model is user_model
-    if not (ours and _is_plain(user_model) and is_sure(using)):
+    if not (ours and _is_plain(user_model) and is_sure(using) and takes(["user"])):
         return None
     connection = connections[using]
     statement = _finding_user(using, connection.timezone, user_model)
     user: AbstractBaseUser | None = statement.first({"pk": pk}, connection)
+    if user is not None:
+        user._state.db = router.db_for_read(user_model)
     return user
+
+
+def takes(names: Iterable[str]) -> bool:
+    """Whether a compiled statement can be given values for these fields of a session."""
+    from multisession.models import Session
+
+    return all(_is_djangos_own(Session._meta.get_field(name)) for name in names)
 
 
 def write(using: str, session_id: int, token_id: int, values: dict[str, Any]) -> bool:
@@ -215,6 +229,19 @@ def _writing(using: str, names: tuple[str, ...]) -> Statement:
 @lru_cache
 def _is_known(using: str) -> bool:
     return connections[using].vendor in VENDORS
+
+
+@lru_cache
+def _is_djangos_own(field: Any) -> bool:
+    """Whether the values of this field, or of the key it refers to, go to the database as Django's.
+
+    A field with its own way there may not take a ``Slot`` for a value. (The way back is asked of
+    the field itself.)
+    """
+    while field.remote_field is not None:
+        field = field.target_field
+    ways = (field.get_prep_value, field.get_db_prep_value, field.get_db_prep_save)
+    return all(way.__module__.startswith("django.") for way in ways)
 
 
 @lru_cache

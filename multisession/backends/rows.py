@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.conf import settings as django_settings
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import IntegrityError, router, transaction
 from django.db.models import Exists, OuterRef
 from django.middleware.csrf import CSRF_SESSION_KEY
@@ -65,6 +66,8 @@ class Rows(SessionBase):
     _token: Token | None = None
     _row: Session | None = None
     _found_user: AbstractBaseUser | None = None
+    #: The session was found without its user, and a statement for the user is ours to ask.
+    _user_is_to_be_found = False
     _announced = False
     _actor: AbstractBaseUser | None = None
     #: Who is signing in, as ``login()`` has said: saves asking for the name.
@@ -137,12 +140,18 @@ class Rows(SessionBase):
 
     @property
     def found_user(self) -> AbstractBaseUser | None:
-        """The session's user, if the statement that found the session found him too.
+        """The session's user, unless the auth backend has to find it.
 
-        As he was at that moment. Nobody has asked yet whether he may act: see request_user.py.
+        Whether the user may act is still to be asked: see request_user.py.
         """
-        row, user = self.row, self._found_user
-        return user if row is not None and user is not None and row.user_id == user.pk else None
+        row = self.row
+        if row is None or row.user_id is None:
+            return None
+        if self._user_is_to_be_found:
+            self._user_is_to_be_found = False
+            self._found_user = self._find_user(row)
+        user = self._found_user
+        return user if user is not None and row.user_id == user.pk else None
 
     @property
     def has_unsaved_sign_in(self) -> bool:
@@ -279,11 +288,12 @@ class Rows(SessionBase):
 
     def _fetch(self, digest: str) -> Token | None:
         """The token with its client and its session: the one query of a page."""
-        using = router.db_for_read(self._models.Token)
-        if quick.is_sure(using):
-            found = quick.find(using, digest)
+        if quick.is_sure(self.using):
+            found = quick.find(self.using, digest)
             self._found_user = found.user
+            self._user_is_to_be_found = found.user is None and _users_lag()
             return found.token
+        self._user_is_to_be_found = _users_lag()
         tokens_ = self._models.Token.objects.select_related("client", "session")
         token: Token | None = tokens_.filter(digest=digest).first()
         return token
@@ -405,10 +415,8 @@ class Rows(SessionBase):
 
     def _signed_in(self, row: Session, client: Client, *, anew: bool = True) -> None:
         """An account was added, within the transaction of this call; or only activated."""
-        user = self._entering
-        # A backend may sign in a user of another model, with a key that happens to be the same.
-        if isinstance(user, get_user_model()) and user.pk == row.user_id:
-            row.user = user
+        if row.is_of(self._entering):
+            row.user = self._entering
         self._record(
             "signed-in", row, client, by=self._brought_by or row.actor or self._user_of(row)
         )
@@ -476,7 +484,7 @@ class Rows(SessionBase):
 
     def _write(self, row: Session, token: Token, changed: dict[str, Any]) -> bool:
         """Whether the row could be written."""
-        if quick.is_sure(self.using):
+        if quick.is_sure(self.using) and quick.takes(changed):
             written = quick.write(self.using, row.pk, token.pk, changed)
         else:
             written = bool(quick.writable(self.using, row.pk, token.pk).update(**changed))
@@ -519,8 +527,24 @@ class Rows(SessionBase):
         """None if the user has been deleted meanwhile."""
         try:
             return row.user
-        except get_user_model().DoesNotExist:
+        except ObjectDoesNotExist:
             return None
+
+    def _find_user(self, row: Session) -> AbstractBaseUser | None:
+        """One statement, in the database that users are written to.
+
+        A replica lags behind: there the password would still be the old one, and sign out the very
+        person who has just changed it; or the user would still be active.
+        """
+        key: Any = row.user_id
+        user = quick.find_user(key)
+        if user is None and _users_lag():
+            user_model = get_user_model()
+            users = user_model._default_manager.using(router.db_for_write(user_model))
+            user = users.filter(pk=key).first()
+            if user is not None:
+                user._state.db = router.db_for_read(user_model)
+        return user
 
     def _user_id(self, data: dict[str, Any]) -> Any:
         """The user's primary key, or None if nobody, or a user of another model, is signed in."""
@@ -529,6 +553,12 @@ class Rows(SessionBase):
         if account is None or self._models.Session.user.field.related_model is not user_model:
             return None
         return user_model._meta.pk.to_python(account)
+
+
+def _users_lag() -> bool:
+    """Whether the project reads users elsewhere than it writes them: from a replica."""
+    user_model = get_user_model()
+    return router.db_for_read(user_model) != router.db_for_write(user_model)
 
 
 def _is_saved(row: Session, text: str, expiry: dict[str, Any], now: datetime.datetime) -> bool:

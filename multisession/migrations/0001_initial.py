@@ -48,6 +48,7 @@ class Migration(migrations.Migration):
                 "verbose_name": "API key",
                 "verbose_name_plural": "API keys",
                 "default_permissions": (),
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
@@ -96,6 +97,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "client",
                 "verbose_name_plural": "clients",
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
@@ -188,6 +190,7 @@ class Migration(migrations.Migration):
                     models.Index(fields=["kind", "-id"], name="multisession_ev_kind"),
                     models.Index(fields=["at"], name="multisession_ev_at"),
                 ],
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
@@ -291,7 +294,7 @@ class Migration(migrations.Migration):
                         db_index=False,
                         editable=False,
                         null=True,
-                        on_delete=django.db.models.deletion.CASCADE,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="multisession_sessions",
                         to=settings.AUTH_USER_MODEL,
                         verbose_name="user",
@@ -302,6 +305,7 @@ class Migration(migrations.Migration):
                 "verbose_name": "session",
                 "verbose_name_plural": "sessions",
                 "permissions": [("revoke_session", "Can revoke session")],
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
@@ -353,6 +357,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "token",
                 "verbose_name_plural": "tokens",
+                "base_manager_name": "objects",
             },
         ),
         migrations.AddField(

@@ -24,6 +24,7 @@ change of the active account. What has passed through them is in the audit trail
 from .clients import Client, clients_changed, now
 from .events import Cause, Event
 from .keys import ApiKey
+from .managers import prefetched_users
 from .session_sets import MADE_ROOM, SessionQuerySet
 from .sessions import AccountLimitReached, Session, announce
 from .tokens import SUPERSEDED_MEMORY, SupersededToken, Token, TokenQuerySet
@@ -44,4 +45,5 @@ __all__ = [
     "announce",
     "clients_changed",
     "now",
+    "prefetched_users",
 ]

@@ -10,6 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from multisession import signals, tokens
 
+from .managers import PrimaryManager
+
 
 def now() -> datetime.datetime:
     """The default of every time here: asked anew each time, so that a test can set the clock."""
@@ -39,7 +41,10 @@ class Client(models.Model):
     created_at = models.DateTimeField(_("created"), default=now, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=now, editable=False)
 
+    objects = PrimaryManager()
+
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("client")
         verbose_name_plural = _("clients")
         indexes = [models.Index(fields=["-created_at", "-id"], name="multisession_newest_client")]

@@ -21,6 +21,7 @@ from multisession.conf import settings
 from multisession.origin import LONGEST_USER_AGENT, NOWHERE, Origin
 
 from .clients import now
+from .managers import PrimaryManager
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -75,7 +76,10 @@ class Event(models.Model):
         _("browser"), max_length=LONGEST_USER_AGENT, blank=True, editable=False
     )
 
+    objects = PrimaryManager()
+
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("event")
         verbose_name_plural = _("audit trail")
         default_permissions = ("view",)

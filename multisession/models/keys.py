@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .clients import now
+from .managers import PrimaryManager
 
 
 class ApiKey(models.Model):
@@ -23,7 +24,10 @@ class ApiKey(models.Model):
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
     revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
 
+    objects = PrimaryManager()
+
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("API key")
         verbose_name_plural = _("API keys")
         default_permissions = ()  # Keys are made and revoked by the command alone.

@@ -16,6 +16,7 @@ from multisession.conf import settings
 
 from .clients import Client, clients_changed
 from .events import Cause, Event
+from .managers import prefetched_users, users_to_read
 
 if TYPE_CHECKING:
     from .sessions import Session
@@ -82,6 +83,19 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
     def most_recently_used(self) -> SessionQuerySet:
         return self.order_by("-last_active_at", "-pk")
+
+    def with_users(self) -> SessionQuerySet:
+        """Each with its user: by a join, or by one more statement from another database."""
+        if self._has_users_beside():
+            return self.select_related("user")
+        return self.prefetch_related(prefetched_users(self._user_model))
+
+    def of_ordinary_users(self) -> SessionQuerySet:
+        """All but those of superusers."""
+        if self._has_users_beside():
+            return self.filter(user__is_superuser=False)
+        superusers = users_to_read(self._user_model).filter(is_superuser=True)
+        return self.exclude(user_id__in=list(superusers.values_list("pk", flat=True)))
 
     def named(self) -> SessionQuerySet:
         """Each with the names of its client and its account, for the trail.
@@ -204,7 +218,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
             return list(found.order_by("pk").select_for_update())
         rows = list(found.named().order_by("pk").select_for_update())
         if not self._has_users_beside():
-            prefetch_related_objects(rows, "user")
+            prefetch_related_objects(rows, prefetched_users(self._user_model))
         return rows
 
     def _keys(self) -> Iterable[int]:

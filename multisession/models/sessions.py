@@ -24,6 +24,7 @@ from multisession.origin import Origin
 from . import session_sets
 from .clients import Client, clients_changed, now
 from .events import Cause, Event
+from .managers import PrimaryManager, UserOfSession
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -54,13 +55,15 @@ class Session(models.Model):
         django_settings.AUTH_USER_MODEL,
         verbose_name=_("user"),
         null=True,
-        on_delete=models.CASCADE,
-        # Projects may keep users in another database (decisions.md); the index below serves it.
+        # Projects may keep users in another database (decisions.md), where Django would look for
+        # the sessions too when it deletes a user: user_changes.py does that in the right one.
+        on_delete=models.DO_NOTHING,
         db_constraint=False,
         db_index=False,
         related_name="multisession_sessions",
         editable=False,
     )
+    user.forward_related_accessor_class = UserOfSession
     added_through = models.ForeignKey(
         "Token",
         verbose_name=_("added through"),
@@ -87,9 +90,10 @@ class Session(models.Model):
     abandon_at = models.DateTimeField(_("abandoned"), editable=False)
     expire_at_browser_close = models.BooleanField(_("until the browser closes"), default=False)
 
-    objects = session_sets.SessionQuerySet.as_manager()
+    objects = PrimaryManager.from_queryset(session_sets.SessionQuerySet)()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("session")
         verbose_name_plural = _("sessions")
         indexes = [
@@ -173,6 +177,14 @@ class Session(models.Model):
     def get_decoded(self) -> dict[str, Any]:
         """The session's data, as ``request.session`` shows it."""
         return serialization.loads(self.session_data)
+
+    def is_of(self, user: Any) -> bool:
+        """Return True if this is a session of ``user``.
+
+        A user of another model, which a backend or a test may sign in, can have the same key.
+        """
+        users: Any = self._meta.get_field("user").related_model
+        return isinstance(user, users._meta.concrete_model) and user.pk == self.user_id
 
     def is_current_for(self, user: Any) -> bool:
         """Whether ``user`` may still act through this session.

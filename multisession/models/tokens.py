@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from multisession import tokens
 
 from .clients import Client, clients_changed, now
+from .managers import PrimaryManager
 from .sessions import Session
 
 #: How long a superseded token is remembered. Longer than the longest request, so that a late
@@ -61,9 +62,10 @@ class Token(models.Model):
     )
     created_at = models.DateTimeField(default=now, editable=False)
 
-    objects = TokenQuerySet.as_manager()
+    objects = PrimaryManager.from_queryset(TokenQuerySet)()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("token")
         verbose_name_plural = _("tokens")
         constraints = [models.UniqueConstraint(fields=["digest"], name="multisession_token_digest")]

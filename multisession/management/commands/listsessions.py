@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from multisession import lists
 from multisession.api.resources import page_resource, session_resource
 from multisession.models import Session
+from multisession.moments import in_utc
 
 COLUMNS = ("ID", "STATUS", "USER", "CLIENT", "SIGNED IN", "LAST ACTIVE", "EXPIRES")
 WIDTHS = (32, 9, 12, 34, 17, 17, 17)
@@ -62,5 +63,5 @@ class Command(BaseCommand):
             session.current_status.value,
             lists.user_id_of(session),
             session.client.public_id,
-            *(time.strftime("%Y-%m-%d %H:%MZ") for time in times),
+            *(f"{in_utc(time):%Y-%m-%d %H:%MZ}" for time in times),
         )

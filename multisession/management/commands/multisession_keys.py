@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from multisession.api import keys
 from multisession.lists import MAX_OFFSET
 from multisession.models import ApiKey
+from multisession.moments import in_utc
 
 
 class Command(BaseCommand):
@@ -58,4 +59,4 @@ class Command(BaseCommand):
 
 
 def _minute(moment: datetime.datetime | None) -> str:
-    return "–" if moment is None else f"{moment.astimezone(datetime.UTC):%Y-%m-%d %H:%MZ}"
+    return "–" if moment is None else f"{in_utc(moment):%Y-%m-%d %H:%MZ}"
