@@ -182,7 +182,7 @@ class Token(models.Model):
         )
         sessions = Session.objects.using(using)
         again = set(sessions.hidden_from(self).live().values_list("user_id", flat=True))
-        seen = sessions.visible_to(self).accounts().select_related("user").order_by("-pk")
+        seen = sessions.visible_to(self).accounts().with_users().order_by("-pk")
         signed_out = seen.remembered().exclude(pk__in=seen.live().values("pk"))
         copies: dict[int, Session] = {}
         users = set()
