@@ -4,25 +4,10 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.views import ConfirmEmailView, PasswordResetFromKeyView
 from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from allauth.usersessions.models import UserSession
-from django.conf import settings
-from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse
-from django.middleware.csrf import rotate_token
-from django.shortcuts import redirect
-from django.views.decorators.http import require_POST
+from django.http import HttpRequest
 
 from accounts.models import User
 from multisession.backends.db import SessionStore
-
-
-@require_POST
-def add_account(request: HttpRequest) -> HttpResponse:
-    """Make nobody active, with everybody still signed in, and show the sign-in page."""
-    if request.multisession.session is not None:
-        request.session.leave_active(stay=True)
-        request.user = AnonymousUser()
-        rotate_token(request)
-    return redirect(settings.LOGIN_URL)
 
 
 class ConfirmAnyEmailView(ConfirmEmailView):

@@ -22,7 +22,6 @@ def notes(request: Request) -> Response:
 
 
 urlpatterns = [
-    path("add-account/", recipes.add_account),
     path("with-recipe/allauth/confirm-email/<str:key>/", recipes.ConfirmAnyEmailView.as_view()),
     re_path(
         r"^with-recipe/allauth/password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
