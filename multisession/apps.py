@@ -24,6 +24,7 @@ class MultisessionConfig(AppConfig):
         from . import (
             checks,  # noqa: F401  (they register themselves)
             checks_storage,  # noqa: F401
+            checks_urls,  # noqa: F401
             user_changes,
         )
 

@@ -20,7 +20,7 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.csrf import csrf_protect
 
 from .conf import settings
-from .menu import current_page, sign_in_link
+from .menu import current_page, link_to, url_of
 from .models import Session
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ def answer(request: HttpRequest, exception: Exception) -> HttpResponse | None:
     """The page that offers an account; None if the refusal is to be the ordinary one."""
     if not isinstance(exception, NeedsAnotherAccount):
         return None
+    if not url_of("multisession:set_active"):
+        return None  # The package's URLs are not included: there is no way to switch.
     offered = accounts_to_offer(request, exception.predicate)
     if not offered:
         return None
@@ -114,7 +116,7 @@ def page(request: MultiSessionRequest, offered: list[Session], status: int) -> H
         "session": request.multisession.session,
         "offered": offered,
         "next": here,
-        "choose_url": sign_in_link(settings.CHOOSE_URL, next=here),
+        "choose_url": link_to(settings.CHOOSE_URL, next=here),
     }
     response = render(request, "multisession/other_account.html", context, status=status)
     add_never_cache_headers(response)

@@ -10,15 +10,15 @@ from typing import Any
 from urllib.parse import urldefrag
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render, resolve_url
-from django.urls import NoReverseMatch, reverse
+from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from .asking import wants_json
 from .conf import settings
 from .guard import PAGE_HEADER, WrongAccount, token_for
+from .menu import after_switch_url, link_to, sign_in_link, url_of
 from .models import Session
 from .profiles import profile_of
 
@@ -91,12 +91,13 @@ def context(request: HttpRequest, wrong: WrongAccount, to: str | None) -> dict[s
         "has_files": bool(request.FILES),
         "is_live": live,
         "kept": kept,
-        "send_url": _url("multisession:send", session=page.public_id, to=here) if page else "",
+        "send_url": link_to("multisession:send", session=page.public_id, to=here) if page else "",
         "token": token_for(page) if page else "",
-        "sign_in_url": _url(settings.SIGN_IN_URL, session=page.public_id if page else ""),
-        "choose_url": resolve_url(settings.CHOOSE_URL),
-        "set_active_url": _url("multisession:set_active"),
-        "discard_url": page_url(request) or resolve_url(settings.AFTER_SWITCH_URL),
+        "sign_in_url": sign_in_link(None, session=page.public_id if page else ""),
+        "add_account_url": url_of("multisession:add_account"),
+        "choose_url": url_of(settings.CHOOSE_URL),
+        "set_active_url": url_of("multisession:set_active"),
+        "discard_url": page_url(request) or after_switch_url(),
     }
 
 
@@ -147,13 +148,3 @@ def on_site(request: HttpRequest, url: str | None) -> str | None:
     if url and url_has_allowed_host_and_scheme(url, allowed, require_https=request.is_secure()):
         return url
     return None
-
-
-def _url(name: str, /, **parameters: str) -> str:
-    """A URL or URL name; empty if the project has not included the package's URLs."""
-    try:
-        url = reverse(name) if ":" in name else resolve_url(name)
-    except NoReverseMatch:
-        return ""
-    given = {key: value for key, value in parameters.items() if value}
-    return f"{url}?{urlencode(given)}" if given else url

@@ -11,6 +11,7 @@ urlpatterns = [
     path("menu/", views.menu, name="menu"),
     path("choose/", views.choose, name="choose"),
     path("notice/", views.notice, name="notice"),
+    path("add-account/", views.add_account, name="add_account"),
     path("set-active/", views.set_active, name="set_active"),
     path("sign-out/", views.sign_out, name="sign_out"),
     path("send/", views.send, name="send"),

@@ -15,7 +15,7 @@ from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpResponse
-from django.shortcuts import redirect, render, resolve_url
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
@@ -28,12 +28,14 @@ from .guard import any_account
 from .menu import (
     Options,
     account_list_context,
+    after_switch_url,
     button_context,
     current_page,
     is_htmx,
     menu_context,
     on_site,
     sign_in_link,
+    url_of,
 )
 from .models import Session
 from .profiles import profile_of
@@ -102,8 +104,8 @@ def choose(request: MultiSessionRequest) -> HttpResponse:
     """The accounts signed in on this browser, and those that it remembers, to choose from."""
     next_url = requested_next(request)
     context = account_list_context(request, next_url)
-    context["add_account_url"] = sign_in_link(None, next=next_url)
-    context["sessions_url"] = resolve_url(settings.SESSIONS_URL)
+    context["sign_in_url"] = sign_in_link(None, next=next_url)
+    context["sessions_url"] = url_of(settings.SESSIONS_URL)
     context["multiple"] = settings.MULTIPLE
     return render(request, "multisession/choose.html", context)
 
@@ -134,6 +136,7 @@ def notice(request: MultiSessionRequest) -> HttpResponse:
         "sign_in_url": sign_in_link(
             None, session=page.public_id if page else "", next=requested_next(request)
         ),
+        "add_account_url": url_of("multisession:add_account"),
         "choose_url": choose_url(),
     }
     return render(request, "multisession/_notice.html", context)
@@ -170,6 +173,28 @@ def forget(request: MultiSessionRequest, session_id: str) -> HttpResponse:
     """Take an account off this browser's list."""
     actions.forget(request, session_id)
     return go_to(request, requested_next(request) or choose_url())
+
+
+@any_account
+@personal
+@require_POST
+@csrf_protect
+def add_account(request: MultiSessionRequest) -> HttpResponse:
+    """To the project's own sign-in page, as nobody: there a further account signs in.
+
+    ``session``: the account of this browser that is to sign in again. ``next``: where the sign-in
+    leads. ``page``: the page that is left, for *Back to Ada*.
+    """
+    options = Options.from_query(request.GET)
+    session_id, next_url = request.POST.get("session", ""), requested_next(request)
+    sign_in_url = sign_in_link(options.sign_in_url, session=session_id, next=next_url)
+    if sign_in_url:
+        try:
+            actions.step_aside(request, page=on_site(request, request.POST.get("page")))
+        except actions.UpdateError:
+            # Another click was quicker, and this one has changed nothing: show what is true.
+            sign_in_url = ""
+    return go_to(request, sign_in_url or choose_url())
 
 
 @any_account
@@ -213,6 +238,7 @@ def ask_to_sign_in_again(
 ) -> HttpResponse:
     """To the sign-in page, which finds the account by its session's id and asks its password."""
     session = refused.session
+    actions.step_aside(request)
     text = _("Sign in again to use %(account)s.") % {"account": profile_of(session.user).label}
     messages.info(request, text, fail_silently=True)
     next_url = requested_next(request)
@@ -241,16 +267,17 @@ def left_context(request: MultiSessionRequest) -> dict[str, Any]:
         "left": left,
         "left_is_live": refusal.can_act(left),
         "sign_in_again_url": sign_in_link(None, session=said, next=current_page(request)),
-        "reload_url": current_page(request) or resolve_url(settings.AFTER_SWITCH_URL),
+        "reload_url": current_page(request) or after_switch_url(),
     }
 
 
 def go_to(request: MultiSessionRequest, url: str) -> HttpResponse:
     """A full page load of ``url`` (or of the URL with that name), for a browser or for htmx.
 
-    What a person sends never counts as a name: see ``on_site``.
+    What a person sends never counts as a name: see ``on_site``. For a name that the project does
+    not have, ``after_switch_url()``: what has been done is done.
     """
-    response = redirect(url)
+    response = redirect(url_of(url) or after_switch_url())
     if is_htmx(request):
         return HttpResponse(headers={"HX-Redirect": response["Location"]})
     return response
@@ -270,4 +297,4 @@ def after_sign_out_url(request: MultiSessionRequest) -> str:
 
 
 def choose_url() -> str:
-    return resolve_url(settings.CHOOSE_URL)
+    return url_of(settings.CHOOSE_URL)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import User
 from multisession.models import Session
 from tests.conftest import PASSWORD
-from tests.test_views import Buttons
+from tests.test_views import Buttons, pressed
 
 CHOOSE = "/accounts/choose/"
 SIGN_IN = "/accounts/sign-in/"
@@ -222,8 +222,8 @@ class TestAboveTheSignInForm:
         assert f"Continue as {grace.name}, {grace.email} Active" in names
         assert f"Sign out of {grace.name}, {grace.email}" in names
         assert offers_to_sign_in_again(page, ada)
-        again = f"{SIGN_IN}?session={session_of(ada).public_id}&amp;next={PROFILE}"
-        assert again in page.text
+        again = pressed(browser, page, f"Sign in again as {ada.name}")
+        assert again["Location"] == f"{SIGN_IN}?session={session_of(ada).public_id}&next={PROFILE}"
 
     def test_switching_there_leads_on(self, browser, ada):
         browser.get(SIGN_IN, {"next": PROFILE})

@@ -47,7 +47,7 @@ LAYERS = (
         "mixins",
         "templatetags.multisession",
     },
-    {"admin_list", "where_views"},
+    {"admin_list", "checks_urls", "where_views"},
     {"admin_events"},
     {"admin"},
     {"api.errors", "api.resources", "api.openapi"},

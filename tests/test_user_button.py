@@ -161,7 +161,9 @@ class TestOptions:
     def test_sign_in_url(self, browser, client):
         tag = '{% user_button sign_in_url="/sso/?hint=1" %}'
         assert 'href="/sso/?hint=1&amp;next=' in rendered(Client(), tag)
-        assert 'href="/sso/?hint=1"' in menu_of(browser, tag)
+        menu = menu_of(browser, tag)
+        [add] = re.findall(r'action="(/multisession/add-account/[^"]*)"', menu)
+        assert browser.post(add)["Location"] == "/sso/?hint=1"
 
     def test_where_actions_lead(self, browser, ada):
         tag = (
@@ -169,9 +171,10 @@ class TestOptions:
             'after_sign_out_one_url="/c/" %}'
         )
         menu = menu_of(browser, tag)
-        sign_out, switch, sign_out_all = menu.split("</form>")[:3]
+        sign_out, switch, add, sign_out_all = menu.split("</form>")[:4]
         assert 'name="next" value="/c/"' in sign_out
         assert 'name="next" value="/a/"' in switch
+        assert 'name="next"' not in add
         assert 'name="next" value="/b/"' in sign_out_all
         alone = Client()
         alone.post("/accounts/sign-in/", {"username": ada.email, "password": PASSWORD})
@@ -584,7 +587,7 @@ class TestTemplates:
         if template.name == "_item.html":
             return  # What it posts is answered by a page of the project's: TestItems.
         for form in re.findall(r"<form.*?</form>", template.read_text(), flags=re.DOTALL):
-            action = re.search(r'action="(\{%.*?%\})"', form)
+            action = re.search(r'action="(\{%.*?%\}|\{\{ \w+_url \}\})"', form)
             assert action is not None
             assert f'hx-post="{action[1]}"' in form
             assert 'method="post"' in form

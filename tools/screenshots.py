@@ -129,6 +129,21 @@ def added(page: Page) -> None:
     page.wait_for_timeout(300)
 
 
+def stepped_aside(page: Page) -> None:
+    there = page.url
+    page.goto("/accounts/choose/")
+    page.get_by_role("main").get_by_role("button", name="Add account").click()
+    page.wait_for_url("**/sign-in/")
+    page.goto(there)
+
+
+def signed_out_of_one(page: Page) -> None:
+    page.goto("/accounts/choose/")
+    page.get_by_role("main").get_by_role("button", name="Sign out of Ada").click()
+    page.get_by_text("No account is active.").wait_for()
+    page.goto("/")
+
+
 def by_keys(page: Page) -> None:
     page.locator("[data-multisession-button] > summary").focus()
     page.wait_for_timeout(400)
@@ -141,6 +156,8 @@ WIDE: dict[str, Any] = {"clip": {"x": 320, "y": 0, "width": 640, "height": 720}}
 PICTURES_WANTED = (
     Picture("closed", clip=taller(80)),
     Picture("signed-out", accounts=0, clip=taller(80)),
+    Picture("choose-an-account", steps=signed_out_of_one, clip=taller(80)),
+    Picture("stepped-aside", steps=stepped_aside, clip=taller(80)),
     Picture("one", accounts=1, steps=open_menu, clip=taller(340)),
     Picture("three", steps=open_menu, clip=taller(580)),
     Picture("ten", accounts=10, steps=open_menu, clip=taller(720)),
@@ -166,6 +183,7 @@ PICTURES_WANTED = (
         browser={"java_script_enabled": False},
     ),
     Picture("chooser", "/accounts/choose/", accounts=4, **WIDE),
+    Picture("chooser-stepped-aside", "/accounts/choose/", steps=stepped_aside, **WIDE),
     Picture("chooser-phone", "/accounts/choose/", **PHONE),
 )
 

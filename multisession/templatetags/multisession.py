@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
-from django.shortcuts import resolve_url
 from django.template import Context, NodeList
 from django.template.base import FilterExpression, Parser, Token, token_kwargs
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from multisession.conf import settings
 from multisession.items import MenuItem, as_items
-from multisession.menu import Options, account_list_context, button_context, on_site
+from multisession.menu import (
+    Options,
+    account_list_context,
+    button_context,
+    on_site,
+    url_of,
+)
 from multisession.models import Session
 from multisession.profiles import Profile, profile_of
 from multisession.request import MultiSessionRequest
@@ -27,14 +31,18 @@ ITEMS = "multisession_menu_items"
 
 @register.inclusion_tag("multisession/user_button.html", takes_context=True)
 def user_button(context: Context, **options: Any) -> dict[str, Any]:
-    """The active account's avatar with its menu; a link to sign in while there is none.
+    """The active account's avatar with its menu.
+
+    While nobody is active: a link to sign in; to the chooser, if accounts are signed in on this
+    browser; and the way back to the account that stepped aside.
 
     ``options``: the fields of ``multisession.menu.Options``, each with its default. ``items``: more
     lines for the menu, as in the setting ``MENU_ITEMS``. ``sign_in_partial``: the project's
     sign-in view answers htmx with its form alone, so *Add account* may open it inside the menu.
 
     Costs no query beyond the one for ``request.user``: the list of accounts is loaded when
-    somebody is about to open the menu. Without a request in the context it renders nothing.
+    somebody is about to open the menu. While nobody is active it costs one, on a browser that we
+    have met. Without a request in the context it renders nothing.
     """
     return _button_context(context, _options("user_button", options))
 
@@ -90,10 +98,10 @@ def user_button_mount(context: Context, **options: Any) -> dict[str, Any]:
 
     Takes what ``user_button`` takes. Touches neither session nor user, so a cache may keep it.
     """
+    button_url = url_of("multisession:button")
     return {
-        "button_url": reverse("multisession:button")
-        + _options("user_button_mount", options).query(),
-        "choose_url": resolve_url(settings.CHOOSE_URL),
+        "button_url": button_url and button_url + _options("user_button_mount", options).query(),
+        "choose_url": url_of(settings.CHOOSE_URL),
     }
 
 
@@ -158,7 +166,7 @@ def page_attributes(context: Context) -> SafeString | str:
     return format_html(
         'data-multisession-page="{}" data-multisession-notice="{}"',
         session.public_id if session else "",
-        reverse("multisession:notice"),
+        url_of("multisession:notice"),
     )
 
 

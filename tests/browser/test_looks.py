@@ -146,7 +146,7 @@ def is_loaded(page: Page) -> None:
 
 def add_account(page: Page) -> None:
     open_menu(page)
-    panel(page).get_by_role("link", name="Add account", exact=True).click()
+    panel(page).get_by_role("button", name="Add account", exact=True).click()
     expect(panel(page).get_by_label("E-mail address")).to_be_focused()
 
 
@@ -188,6 +188,23 @@ def sign_out_active(page: Page) -> None:
     open_menu(page)
     panel(page).get_by_role("button", name="Sign out", exact=True).click()
     expect(page.get_by_role("heading", name="Choose an account")).to_be_visible()
+
+
+def sign_out_and_go_home(page: Page) -> None:
+    sign_out_active(page)
+    page.goto("/")
+    expect(page.get_by_role("banner").get_by_role("link", name="Choose an account")).to_be_visible()
+
+
+def step_aside_to(url: str) -> Callable[[Page], None]:
+    def steps(page: Page) -> None:
+        page.goto("/accounts/choose/")
+        page.get_by_role("main").get_by_role("button", name="Add account", exact=True).click()
+        expect(page.get_by_role("heading", name="Add another account")).to_be_visible()
+        page.goto(url)
+        expect(page.get_by_role("button", name="Back to Ada Lovelace").first).to_be_visible()
+
+    return steps
 
 
 def submit(button: str, *errors: str, **fields: str) -> Callable[[Page], None]:
@@ -372,6 +389,10 @@ PAGES = [
     ),
     State("choose", "/accounts/choose/", accounts=10),
     State("choose-none-active", steps=sign_out_active),
+    State("choose-stepped-aside", steps=step_aside_to("/accounts/choose/")),
+    State("sign-in-stepped-aside", steps=step_aside_to("/accounts/sign-in/")),
+    State("welcome-stepped-aside", steps=step_aside_to("/")),
+    State("welcome-none-active", steps=sign_out_and_go_home),
     State("choose-nobody", "/accounts/choose/", accounts=0),
     State("manage-account", "/accounts/profile/"),
     State(

@@ -211,7 +211,7 @@ class TestKeys:
 
     def test_keys_in_the_sign_in_form_are_for_typing(self, menu):
         menu.open()
-        menu.panel.get_by_role("link", name="Add account", exact=True).click()
+        menu.panel.get_by_role("button", name="Add account", exact=True).click()
         field = menu.panel.get_by_label("E-mail address")
         expect(field).to_be_focused()
         field.press_sequentially("grace")
@@ -278,11 +278,11 @@ class TestActing:
 
     def test_add_account_opens_in_place_and_goes_back(self, menu):
         menu.open()
-        menu.panel.get_by_role("link", name="Add account", exact=True).click()
+        menu.panel.get_by_role("button", name="Add account", exact=True).click()
         expect(menu.panel.get_by_label("E-mail address")).to_be_focused()
         expect(menu.panel.get_by_role("button", name="Switch to Grace")).to_be_hidden()
         menu.panel.get_by_role("link", name="Back to the accounts").click()
-        expect(menu.panel.get_by_role("link", name="Add account")).to_be_focused()
+        expect(menu.panel.get_by_role("button", name="Add account")).to_be_focused()
         expect(menu.panel.get_by_role("button", name="Switch to Grace")).to_be_visible()
 
 

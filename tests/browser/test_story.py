@@ -66,7 +66,7 @@ class Person:
     def add_account(self, user: User) -> None:
         self.go_to_the_accounts()
         where = self.page.url
-        self.page.get_by_role("link", name="Add account", exact=True).locator(
+        self.page.get_by_role("button", name="Add account", exact=True).locator(
             "visible=true"
         ).click()
         if self.scripts:
@@ -150,7 +150,7 @@ def test_several_accounts_in_one_browser(person, people):
 
     # Signing in again finds the address filled in, and none of what the ended session held.
     page.goto("/accounts/choose/")
-    page.get_by_role("link", name=f"Sign in again as {grace.name}").click()
+    page.get_by_role("button", name=f"Sign in again as {grace.name}").click()
     expect(page.locator("main").get_by_label("E-mail address")).to_have_value(grace.email)
     person.fill_in_sign_in(grace)
     person.uses(grace)
@@ -180,11 +180,34 @@ def test_a_new_account_joins_the_others(person, people):
     person.switch_to(ada)
 
 
+def test_adding_an_account_cancelled_halfway(person, people):
+    ada, grace, _ = people
+    person.sign_in(ada)
+    page = person.page
+    page.goto("/accounts/choose/")
+    page.get_by_role("main").get_by_role("button", name="Add account", exact=True).click()
+    expect(page.get_by_role("heading", name="Add another account")).to_be_visible()
+    assert person.whoami()["user"] is None
+    expect(page.get_by_role("banner").get_by_role("link", name="Choose an account")).to_be_visible()
+    page.get_by_role("main").get_by_role("button", name="Back to Ada Lovelace").click()
+    person.is_greeted_as(ada)
+
+    page.goto("/accounts/choose/")
+    page.get_by_role("main").get_by_role("button", name="Add account", exact=True).click()
+    expect(page.get_by_role("heading", name="Add another account")).to_be_visible()
+    page.goto("/")
+    page.get_by_role("banner").get_by_role("button", name="Back to Ada Lovelace").click()
+    person.is_greeted_as(ada)
+    person.add_account(grace)
+
+
 def test_a_wrong_password_is_explained_where_it_was_typed(person, people, complaints):
     ada, grace, _ = people
     person.sign_in(ada)
     person.go_to_the_accounts()
-    person.page.get_by_role("link", name="Add account", exact=True).locator("visible=true").click()
+    person.page.get_by_role("button", name="Add account", exact=True).locator(
+        "visible=true"
+    ).click()
     person.fill_in_sign_in(grace, "wrong")
     expect(person.page.get_by_text("do not belong together")).to_be_visible()
     password = person.page.locator("[autocomplete=current-password]:visible")
@@ -193,7 +216,9 @@ def test_a_wrong_password_is_explained_where_it_was_typed(person, people, compla
     if person.scripts:
         # The browser itself notes every answer that is not a success.
         complaints.expect("status of 422")
-    person.uses(ada)
+        person.uses(ada)
+    else:
+        assert person.whoami()["user"] is None  # Ada has stepped aside.
     person.fill_in_sign_in(grace)
     person.is_greeted_as(grace)
 

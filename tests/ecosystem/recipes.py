@@ -4,28 +4,15 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.views import ConfirmEmailView, PasswordResetFromKeyView
 from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from allauth.usersessions.models import UserSession
-from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth.decorators import user_passes_test
-from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
-from django.middleware.csrf import rotate_token
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from accounts.models import User
 from multisession.actions import set_active
 from multisession.backends.db import SessionStore
-
-
-@require_POST
-def add_account(request: HttpRequest) -> HttpResponse:
-    """Make nobody active, with everybody still signed in, and show the sign-in page."""
-    if request.multisession.session is not None:
-        request.session.leave_active(stay=True)
-        request.user = AnonymousUser()
-        rotate_token(request)
-    return redirect(settings.LOGIN_URL)
 
 
 @require_POST

@@ -51,7 +51,7 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
 ACCOUNT_RATE_LIMITS = False
-# The one line that allauth needs to let a person who is signed in see its sign-in page.
+# These stories sign in beside somebody who is active; *Add account* does not need it.
 ACCOUNT_AUTHENTICATED_LOGIN_REDIRECTS = False
 
 REST_FRAMEWORK = {

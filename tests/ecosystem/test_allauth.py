@@ -240,7 +240,7 @@ class TestSignInInSteps:
 
     def test_works_after_a_step_aside(self, browser, ada, grace, sign_in):
         sign_in(browser, ada)
-        browser.post("/add-account/")
+        browser.post("/multisession/add-account/")
         assert browser.who() is None
         assert browser.accounts() == {ada.email}
         code = self.ask_for_a_code(browser, grace)
@@ -250,7 +250,7 @@ class TestSignInInSteps:
 
 
 class TestSteppingAside:
-    """The recipe for adding an account where the sign-in pages are for nobody but visitors."""
+    """*Add account*, where the sign-in pages are for nobody but visitors."""
 
     @pytest.fixture(autouse=True)
     def allauth_as_it_comes(self, settings):
@@ -258,19 +258,19 @@ class TestSteppingAside:
 
     def test_then_signing_in_adds_an_account(self, browser, ada, grace, sign_in):
         sign_in(browser, ada)
-        page = browser.post("/add-account/", follow=True)
+        page = browser.post("/multisession/add-account/", follow=True)
         assert page.redirect_chain == [(SIGN_IN, 302)]
         sign_in(browser, grace)
         assert browser.accounts() == {ada.email, grace.email}
 
     def test_then_going_back_needs_no_password(self, browser, ada, sign_in):
         sign_in(browser, ada)
-        browser.post("/add-account/")
+        browser.post("/multisession/add-account/")
         browser.switch_to(ada)
 
     def test_then_signing_in_as_the_same_again_makes_no_second_session(self, browser, ada, sign_in):
         sign_in(browser, ada)
-        browser.post("/add-account/")
+        browser.post("/multisession/add-account/")
         sign_in(browser, ada)
         assert [session.user for session in browser.sessions()] == [ada]
 
@@ -279,12 +279,14 @@ class TestSteppingAside:
     ):
         settings.MULTISESSION = {**settings.MULTISESSION, "AFTER_SIGN_OUT": "next"}
         sign_in(browser, ada)
-        browser.post("/add-account/")
+        browser.post("/multisession/add-account/")
         assert browser.who() is None
         assert browser.accounts() == {ada.email}
 
     def test_a_visitor_just_gets_the_sign_in_page(self, browser):
-        assert browser.post("/add-account/", follow=True).redirect_chain == [(SIGN_IN, 302)]
+        assert browser.post("/multisession/add-account/", follow=True).redirect_chain == [
+            (SIGN_IN, 302)
+        ]
         assert browser.cookie is None
 
 

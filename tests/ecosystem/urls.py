@@ -30,7 +30,6 @@ class TokenView(LoginView):
 
 
 urlpatterns = [
-    path("add-account/", recipes.add_account),
     path("with-recipe/allauth/confirm-email/<str:key>/", recipes.ConfirmAnyEmailView.as_view()),
     re_path(
         r"^with-recipe/allauth/password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",

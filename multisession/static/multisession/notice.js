@@ -19,7 +19,7 @@
 
   const ask = async () => {
     const mine = ++turn;
-    if (find("wrong-account")) return;
+    if (find("wrong-account") || !page()?.multisessionNotice) return;
     const query = { session: here(), next: location.pathname + location.search };
     try {
       const url = page().multisessionNotice + "?" + new URLSearchParams(query);
