@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -31,6 +32,7 @@ def runs(python: Path) -> bool:
     return done.returncode == 0
 
 
+@functools.cache
 def interpreter(version: str) -> str | None:
     """Return the path of a Python of this version that starts."""
     return next((str(python) for python in candidates(version) if runs(python)), None)

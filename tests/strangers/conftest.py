@@ -1,8 +1,12 @@
 """Run by ``make test-strangers`` alone: these tests install packages and start many processes."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+from tests.strangers import bench
+from tools.pythons import PAIRS, interpreter
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -15,3 +19,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.strangers)
+
+
+@pytest.fixture(autouse=True)
+def python_is_here(request: pytest.FixtureRequest) -> None:
+    """Leave out a Django whose Python this machine has not got; a CI server has to have it."""
+    django = getattr(request.node, "callspec", None) and request.node.callspec.params.get("django")
+    if django and interpreter(PAIRS[bench.DJANGOS[django]]) is None:
+        on_ci = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+        leave = pytest.fail if on_ci else pytest.skip
+        leave(f"There is no Python {PAIRS[bench.DJANGOS[django]]} here.")
