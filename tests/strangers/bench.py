@@ -13,6 +13,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,11 @@ DJANGOS = {release.rpartition(".")[0]: release for release in REQUIRED}
 
 #: What the tests that run now were told, and a stranger's project was not.
 NOT_PASSED_ON = {"PYTHONPATH", "DJANGO_SETTINGS_MODULE", "DATABASE_URL", "SECRET_KEY", "QUICK"}
+
+
+def environ() -> dict[str, str]:
+    """Return the environment variables of a stranger's process."""
+    return {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
 
 
 def run(python: Path | str, *arguments: str | Path, cwd: Path, **env: str) -> str:
@@ -76,9 +82,20 @@ def environment(django: str, *packages: str) -> Path:
 
 def start_project(python: Path, place: Path, name: str = "mysite") -> Path:
     """``django-admin startproject``: return the folder with its ``manage.py``."""
-    place.mkdir(parents=True)
-    run(python, "-m", "django", "startproject", name, place, cwd=place)
+    place.mkdir(parents=True, exist_ok=True)
+    for file, text in _new_project(python, name).items():
+        (place / file).parent.mkdir(exist_ok=True)
+        (place / file).write_text(text, encoding="utf-8")
     return place
+
+
+@functools.cache
+def _new_project(python: Path, name: str) -> dict[Path, str]:
+    """Return the files that the command makes. Once in a run: it takes its time."""
+    with tempfile.TemporaryDirectory() as place:
+        run(python, "-m", "django", "startproject", name, place, cwd=Path(place))
+        files = [path for path in Path(place).rglob("*") if path.is_file()]
+        return {file.relative_to(place): file.read_text(encoding="utf-8") for file in files}
 
 
 def _installed(name: str, version: str, requirements: Sequence[str]) -> Path:
@@ -102,9 +119,8 @@ def _pip_install(python: Path, *arguments: str | Path) -> None:
 
 
 def _run(python: Path | str, *arguments: str | Path, cwd: Path = KEPT, **env: str) -> str:
-    inherited = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
     done = subprocess.run(
-        [python, *arguments], cwd=cwd, env=inherited | env, capture_output=True, text=True
+        [python, *arguments], cwd=cwd, env=environ() | env, capture_output=True, text=True
     )
     if done.returncode:
         told = f"{done.stdout[-2000:]}\n{done.stderr[-6000:]}"

@@ -2,7 +2,7 @@
 
 They are read from the README itself, so that what it says is what is tested. In its Python lines
 ``[..., x]`` means "add x at the end", ``[..., x, ...]  # instead of Django's`` "put x in the place
-of Django's own", and anything else is a new setting.
+of Django's own", and anything else is a new setting. The route of the Backend API comes along.
 """
 
 import ast
@@ -10,15 +10,16 @@ import re
 from pathlib import Path
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-HEADING = "## Add it to a project"
+INSTALL = "Add it to a project"
+API = "Lists"
 
 
-def block(language: str) -> str:
+def block(language: str, heading: str = INSTALL) -> str:
     """Return the first block of code in this language under the heading."""
-    section = README.read_text(encoding="utf-8").partition(f"\n{HEADING}\n")[2]
+    section = README.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
     section = section.partition("\n## ")[0]
     found = re.search(rf"^```{language}\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
-    assert found, f"README.md has no {language} under {HEADING!r}"
+    assert found, f"README.md has no {language} under {heading!r}"
     return found[1]
 
 
@@ -27,6 +28,10 @@ def apply(settings: Path, urls: Path, template: Path | None = None) -> None:
     for line in ast.parse(block("python")).body:
         assert isinstance(line, ast.Assign), ast.unparse(line)
         _apply_line(urls if _name(line) == "urlpatterns" else settings, line)
+    route = block("python", API).strip()
+    urls.write_text(
+        f"{urls.read_text(encoding='utf-8')}\nurlpatterns += [{route}]\n", encoding="utf-8"
+    )
     if template is not None:
         html = template.read_text(encoding="utf-8")
         assert "<body>" in html, template
@@ -55,6 +60,6 @@ def _apply_line(file: Path, line: ast.Assign) -> None:
         code = stock.sub(ours, code)
     else:
         code += f"\n{ast.unparse(line)}\n"
-    if name == "urlpatterns" and "import include" not in code:
-        code = code.replace("import path", "import include, path")
+    if name == "urlpatterns":
+        code = re.sub(r"^(from django.urls import) path$", r"\1 include, path", code, flags=re.M)
     file.write_text(code, encoding="utf-8")

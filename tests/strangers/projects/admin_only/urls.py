@@ -1,0 +1,3 @@
+from mysite.urls import urlpatterns
+
+urlpatterns = [route for route in urlpatterns if str(route.pattern) != "accounts/"]

@@ -1,0 +1,5 @@
+from story import person
+
+
+class Person(person.Person):
+    asynchronous = True

@@ -1,0 +1,5 @@
+"""Every request is a transaction."""
+
+from mysite.settings import *
+
+DATABASES["default"]["ATOMIC_REQUESTS"] = True

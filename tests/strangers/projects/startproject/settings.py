@@ -1,0 +1,3 @@
+"""What ``startproject`` makes, with Django's own pages for accounts."""
+
+from mysite.settings import *
