@@ -11,6 +11,7 @@ import pytest
 from django.contrib import auth, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.test import Client
 from django.urls import include, path
 
 from accounts.models import User
@@ -256,6 +257,21 @@ def test_a_visitor_whose_data_has_gone_is_told_as_by_django(ada):
 
     with mock.patch("tests.engine_urls.meanwhile", delete):
         assert firefox.post("/slow-put/late/1/").status_code == 400
+
+
+@pytest.mark.parametrize("way", ["one", "selected"])
+def test_an_administrator_who_revokes_themselves_is_told_that_it_is_done(django_user_model, way):
+    office = Client()
+    root = django_user_model.objects.create_superuser("root@example.com", "p")
+    office.force_login(root)
+    own, url = session_of(root), "/admin/multisession/session/"
+    if way == "one":
+        response = office.post(f"{url}{own.pk}/revoke/")
+    else:
+        form = {"action": "revoke_selected", "_selected_action": [str(own.pk)]}
+        response = office.post(url, form)
+    assert (response.status_code, statuses(root)) == (302, ["revoked"])
+    assert len(office.get("/messages/").json()["messages"]) == 1
 
 
 class TestSignOutByHand(EitherSetting):

@@ -424,8 +424,8 @@ class SessionStore(Placement):
 
     def carry_out(self) -> None:
         """The view is over, and its transaction: end again what was rolled back."""
-        if transaction.get_connection(self.using).in_atomic_block:
-            return  # The transaction goes on around the request, as in a test.
+        if not self._insisted or transaction.get_connection(self.using).in_atomic_block:
+            return  # (In a test, the transaction may go on around the request.)
         insisted, self._insisted = self._insisted, []
         for end in insisted:
             with transaction.atomic(using=self.using):
