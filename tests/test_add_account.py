@@ -389,6 +389,25 @@ class TestTwoTabs:
         press(browser, menu, f"Switch to {ada.name}")
         assert whoami(browser) == ada.email
 
+    @pytest.mark.parametrize("sends_away", [False, True])
+    def test_both_may_sign_in(self, browser, other, ada, grace, alan, monkeypatch, sends_away):
+        """Two sign-in pages were opened as nobody: one account after the other is added.
+
+        A page that sends signed-in people away does so with what they post, too, as under
+        Django's own sessions: then the second one is asked once more.
+        """
+        monkeypatch.setattr(ProjectsLoginView, "redirect_authenticated_user", sends_away)
+        first = add_account(browser)
+        second = browser.get(other.send(ADD, {})["Location"])
+        assert sign_in(browser, first, grace).status_code == 302
+        assert whoami(browser) == grace.email
+        assert sign_in(browser, second, alan).status_code == 302
+        if sends_away:
+            assert accounts(browser) == [ada.email, grace.email]
+            sign_in(browser, add_account(browser), alan)
+        assert whoami(browser) == alan.email
+        assert accounts(browser) == [ada.email, alan.email, grace.email]
+
 
 class TestChooseAnAccount:
     """The button while nobody is active and accounts are signed in."""
