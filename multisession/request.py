@@ -123,5 +123,5 @@ class MultiSession:
         token = self._store.token
         if token is None or token.is_visitors_first:
             return []
-        known = Session.objects.visible_to(token).accounts().remembered().with_users()
-        return coroutines.ask(lambda: list(known.most_recently_used()))
+        known = Session.objects.visible_to(token).accounts().remembered().newest_of_each_user()
+        return coroutines.ask(lambda: list(known.with_users().most_recently_used()))

@@ -176,7 +176,8 @@ class TestUsersWithOtherKeys:
 
         field.set_attributes_from_name("id")
         model = type("Elsewhere", (), {"_meta": SimpleNamespace(pk=field)})
-        with mock.patch.object(lists, "get_user_model", return_value=model):
+        model._meta.concrete_model = model
+        with mock.patch.object(lists, "user_model", return_value=model):
             return lists.user_key(value)
 
     def test_a_uuid(self):
@@ -195,6 +196,7 @@ class TestUsersWithOtherKeys:
         from django.db.models import CharField
 
         assert self.key(CharField(max_length=20), "user_ada") == "ada"
+        assert self.key(CharField(max_length=20), "user_user_1") == "user_1"
         for wrong in ("\0", "x" * 21, "", "user_", "\ud800"):
             with pytest.raises(InvalidParameter):
                 self.key(CharField(max_length=20), wrong)

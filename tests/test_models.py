@@ -228,3 +228,16 @@ class TestPurge:
             SessionStore.clear_expired()
             assert [Session.objects.count(), Client.objects.count()] == [0, 0]
             assert Token.objects.count() == 0
+
+
+def test_a_browser_that_signs_in_and_out_all_day_is_as_quick_as_any_other(ada, grace):
+    """Each sign-in is remembered; the lists show one for each account, and read no more."""
+    firefox = signed_in(grace)
+    for _ in range(5):
+        firefox.sign_in(ada)
+        firefox.sign_out()
+    remembered = Session.objects.remembered()
+    assert remembered.count() == 6
+    assert remembered.newest_of_each_user().count() == 2
+    listed = firefox.listed()
+    assert (listed["sessions"], listed["signed_out"]) == (["grace"], ["ada"])

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Unpack
 
 from django.db import connections, models, router, transaction
-from django.db.models import F, OuterRef, Q, Subquery, prefetch_related_objects
+from django.db.models import F, Max, OuterRef, Q, Subquery, prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import pgettext_lazy
 
@@ -58,6 +58,14 @@ class SessionQuerySet(models.QuerySet["Session"]):
     def remembered(self) -> SessionQuerySet:
         """On the list of their client: signed in, or to be signed in again."""
         return self.filter(_remembered())
+
+    def newest_of_each_user(self) -> SessionQuerySet:
+        """The live ones among these, and of the others the newest of each user.
+
+        A browser remembers each sign-in for months; somebody may sign in and out all day.
+        """
+        newest = self.order_by().values("user_id").annotate(newest=Max("pk")).values("newest")
+        return self.filter(_live(timezone.now()) | Q(pk__in=newest))
 
     def visible_to(self, token: Token) -> SessionQuerySet:
         """What ``token`` may see of its client: all but what a newer, unseen token added."""
