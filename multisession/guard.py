@@ -32,6 +32,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 from django.contrib.auth import views as auth_views
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 from django.middleware import csrf
@@ -57,12 +58,8 @@ PAGE_HEADER = "X-Multisession-Page"
 #: How many sessions of a client a page may still be recognised as.
 REMEMBERED_PAGES = 50
 
-#: Django's views that ask who somebody is: it does not matter which account is active.
-SIGN_IN_VIEWS = (
-    auth_views.LoginView,
-    auth_views.PasswordResetView,
-    auth_views.PasswordResetConfirmView,
-)
+#: Who is active does not matter to these of Django's: they ask for an address, or hold a proof.
+RESET_VIEWS = (auth_views.PasswordResetView, auth_views.PasswordResetConfirmView)
 
 SECRET_LENGTH = csrf.CSRF_SECRET_LENGTH
 #: The end of an account's secret, by which it is known for one without asking the database.
@@ -95,13 +92,20 @@ def any_account(view: Callable[..., Any]) -> Callable[..., Any]:
 def takes_any_page(request: HttpRequest, view: Callable[..., Any]) -> bool:
     """Return whether it does not matter to this view which account the page was drawn for.
 
-    So it is with views that are marked by ``any_account``, with Django's language view, and with
-    sign-in pages: Django's own, the admin's, and the one behind ``LOGIN_URL``.
+    So it is with views that are marked by ``any_account``, with Django's language view and
+    password-reset pages, and with sign-in pages.
     """
-    if getattr(view, "any_account", False) or view is set_language:
-        return True
-    view_class = getattr(view, "view_class", None)
-    if isinstance(view_class, type) and issubclass(view_class, SIGN_IN_VIEWS):
+    return (
+        getattr(view, "any_account", False)
+        or view is set_language
+        or _is_made_of(view, RESET_VIEWS)
+        or is_sign_in_page(request, view)
+    )
+
+
+def is_sign_in_page(request: HttpRequest, view: Callable[..., Any]) -> bool:
+    """Return True for Django's sign-in view, an admin site's, and the one behind ``LOGIN_URL``."""
+    if _is_made_of(view, auth_views.LoginView):
         return True
     match = request.resolver_match
     if match is not None and match.url_name == "login" and "admin" in match.app_names:
@@ -164,7 +168,9 @@ def finish(request: HttpRequest, response: HttpResponse) -> None:
 def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None:
     """Return what is wrong with an unsafe request from a page of another account than the active.
 
-    To be asked before Django's CSRF check, which then decides as always. None if all is well.
+    To be asked before Django's CSRF check, which then decides as always. None if all is well. A
+    sign-in page that was not drawn for the active account is run as nobody: Django's sends
+    signed-in people away if ``redirect_authenticated_user`` is on.
     """
     if request.method in SAFE_METHODS:
         return None
@@ -189,12 +195,19 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
         return None
     for page in _candidates(request, active) if token else ():
         if secret := _matches(token, page):
-            if any_page or (active is not None and active.user_id == page.user_id):
-                _accept(request, secret)
-                return None
-            return WrongAccount(page=page, active=active)
-    if any_page:
-        _accept(request, _matches_nobody(request, token))
+            same = active is not None and active.user_id == page.user_id
+            if not (any_page or same):
+                return WrongAccount(page=page, active=active)
+            _accept(request, secret)
+            if not same and is_sign_in_page(request, view):
+                _run_as_nobody(request)
+            return None
+    if any_page and (secret := _matches_nobody(request, token)):
+        _accept(request, secret)
+        if is_sign_in_page(request, view):
+            _run_as_nobody(request)
+    elif any_page:
+        return None
     elif token and _is_marked(_unmask(token)):
         return WrongAccount(page=None, active=active)
     return None
@@ -281,9 +294,24 @@ def _may_be_nobodys(request: HttpRequest, view: Callable[..., Any]) -> bool:
     A script gets the project's own answer, as its code for ended sessions expects. Signing out is
     done already.
     """
+    return _is_made_of(view, auth_views.LogoutView) or wants_json(request)
+
+
+def _is_made_of(view: Callable[..., Any], classes: type | tuple[type, ...]) -> bool:
+    """Whether ``as_view()`` of one of these classes, or of a subclass, made the view."""
     view_class = getattr(view, "view_class", None)
-    is_sign_out = isinstance(view_class, type) and issubclass(view_class, auth_views.LogoutView)
-    return is_sign_out or wants_json(request)
+    return isinstance(view_class, type) and issubclass(view_class, classes)
+
+
+def _run_as_nobody(request: HttpRequest) -> None:
+    """Let the view see nobody. The active account stays what it is; ``login()`` adds to it."""
+    nobody = AnonymousUser()
+
+    async def auser() -> AnonymousUser:
+        return nobody
+
+    request.user = nobody
+    request.auser = auser
 
 
 def _is_the_cookie(request: HttpRequest, token: str) -> bool:

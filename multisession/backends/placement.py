@@ -137,6 +137,7 @@ class Placement(Rows):
             for key in [key for key in data if key in before and key not in kept]:
                 del data[key]
         if self.rotated or self._sessions.visible_to(self._token).accounts().exists():
+            self._note_visitor_csrf(data)
             self._row = self._rotate(None, data=data, adding=True)
         else:
             self._create(data)

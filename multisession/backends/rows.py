@@ -317,6 +317,15 @@ class Rows(SessionBase):
         self._row = row
         self._use(token, secret)
 
+    def _note_visitor_csrf(self, data: dict[str, Any]) -> None:
+        """Remember the CSRF secret of nobody's pages, which this session's data takes along.
+
+        Needed under ``CSRF_USE_SESSIONS`` alone: otherwise it can be found again (guard.py).
+        """
+        if django_settings.CSRF_USE_SESSIONS and (digest := self._visitor_csrf_digest(data)):
+            self._base.client.visitor_csrf_digest = digest
+            self._base.client.save(using=self.using, update_fields=["visitor_csrf_digest"])
+
     def _visitor_csrf_digest(self, data: dict[str, Any]) -> str:
         """The hash of the CSRF secret that the browser's pages have had; empty if there is none."""
         if django_settings.CSRF_USE_SESSIONS:

@@ -26,8 +26,6 @@ class Person(Browser):
 
     #: Talk to the project over ASGI.
     asynchronous = False
-    #: The sign-in page takes no form, not even an open one, while somebody is active.
-    sent_away_when_signed_in = False
 
     def __init__(self, site: Site, name: str = "Firefox", host: str = "testserver") -> None:
         client = AsyncClient if self.asynchronous else Client
