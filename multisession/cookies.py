@@ -11,6 +11,7 @@ all that fit, without saying which is which: see doubled.py.
 
 from __future__ import annotations
 
+import logging
 import time
 from http.cookies import Morsel
 from typing import Any
@@ -20,7 +21,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import http_date
 
-#: What a browser may send with the same name, at most, before we stop looking.
+logger = logging.getLogger("multisession")
+
+#: What a browser may send with the same name, at most; of more, none counts.
 MOST_VALUES = 10
 
 
@@ -36,7 +39,11 @@ def read_all(request: HttpRequest, name: str) -> list[str]:
         for key, separator, value in (part.partition("=") for part in header.split(";"))
         if separator and key.strip(" \t") == name
     ]
-    return list(dict.fromkeys(value for value in found if value))[:MOST_VALUES]
+    values = list(dict.fromkeys(value for value in found if value))
+    if len(values) > MOST_VALUES:
+        logger.warning("A request has %s cookies %r: none is taken.", len(values), name)
+        return []
+    return values
 
 
 def send(response: HttpResponse, value: str, max_age: int | None) -> None:

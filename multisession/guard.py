@@ -24,12 +24,15 @@ module relies on private parts of Django: the secret passes through ``request.CO
 
 from __future__ import annotations
 
+import copy
+import datetime
 import hmac
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.models import AnonymousUser
@@ -38,6 +41,7 @@ from django.http.request import UnreadablePostError
 from django.middleware import csrf
 from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare, get_random_string
 from django.views.i18n import set_language
 
@@ -54,6 +58,9 @@ if TYPE_CHECKING:
 
 #: The session that a page was drawn for, told by its script.
 PAGE_HEADER = "X-Multisession-Page"
+
+#: How long after a browser's first sign-in the sign-in pages from before it are still good.
+OPEN_SIGN_IN_PAGES = datetime.timedelta(hours=1)
 
 #: How many sessions of a client a page may still be recognised as.
 REMEMBERED_PAGES = 50
@@ -107,13 +114,16 @@ def is_sign_in_page(request: HttpRequest, view: Callable[..., Any]) -> bool:
     """Return True for Django's sign-in view, an admin site's, and the one behind ``LOGIN_URL``."""
     if _is_made_of(view, auth_views.LoginView):
         return True
-    match = request.resolver_match
-    if match is not None and match.url_name == "login" and "admin" in match.app_names:
+    if apps.is_installed("django.contrib.admin") and _is_admins_sign_in_page(view):
         return True
     try:
-        return request.path == urlsplit(resolve_url(settings.SIGN_IN_URL)).path
+        page = urlsplit(resolve_url(settings.SIGN_IN_URL))
     except NoReverseMatch:
         return False
+    # A page with a query, or of another site, has a path that other pages may have, too.
+    is_of_its_own = not (page.query or page.fragment) and page.path not in ("", "/")
+    is_here = not page.netloc or page.netloc == request.get_host()
+    return is_of_its_own and is_here and request.path == page.path
 
 
 def prepare(request: HttpRequest) -> None:
@@ -159,7 +169,9 @@ def finish(request: HttpRequest, response: HttpResponse) -> None:
     cookie = response.cookies.get(name)
     if cookie is not None and cookie["max-age"] != 0:  # (0: a view has deleted it)
         secret = request.META.get("CSRF_COOKIE")
-        if isinstance(secret, _Secret):
+        if (active := _beneath(request)) is not None:
+            response.cookies[name] = next(_secrets_of(active))
+        elif isinstance(secret, _Secret):
             response.cookies[name] = secret.drawn
         elif (of_the_account := _account_secret(request)) is not None:
             response.cookies[name] = of_the_account
@@ -183,30 +195,37 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
         return None
     accounts: MultiSession = request.multisession  # type: ignore[attr-defined]
     active = accounts.session
-    any_page = takes_any_page(request, view) or (active is None and _may_be_nobodys(request, view))
+    any_page = takes_any_page(request, view)
+    as_nobody = active is None and _may_be_nobodys(request, view)
     if said and not any_page and (active is None or said != active.public_id):
         page = known_session(request, said)
-        if page is None or active is None or page.user_id != active.user_id:
+        is_gone = page is None or not _can_act(page)
+        same = page is not None and active is not None and page.user_id == active.user_id
+        if not (same or (as_nobody and is_gone)):
             return WrongAccount(page=page, active=active)
     if exempt:
-        _accept(request, _matches(token, active))
+        # If the view asks for the check, only the active account's token passes, whatever the
+        # cookie says: a late answer may have brought another account's.
+        # (Under CSRF_USE_SESSIONS it looks into the active account's session by itself.)
+        if not django_settings.CSRF_USE_SESSIONS:
+            _accept(request, view, _matches(token, active) or _account_secret(request))
         return None
     if active is None and _is_the_cookie(request, token):
         return None
     for page in _candidates(request, active) if token else ():
         if secret := _matches(token, page):
             same = active is not None and active.user_id == page.user_id
-            if not (any_page or same):
+            if not (any_page or same or (as_nobody and not _can_act(page))):
                 return WrongAccount(page=page, active=active)
-            _accept(request, secret)
+            _accept(request, view, secret)
             if not same and is_sign_in_page(request, view):
                 _run_as_nobody(request)
             return None
-    if any_page and (secret := _matches_nobody(request, token)):
-        _accept(request, secret)
+    if any_page and (secret := _matches_nobody(request, view, token)):
+        _accept(request, view, secret)
         if is_sign_in_page(request, view):
             _run_as_nobody(request)
-    elif any_page:
+    elif any_page or as_nobody:
         return None
     elif token and _is_marked(_unmask(token)):
         return WrongAccount(page=None, active=active)
@@ -265,7 +284,7 @@ def _secret_of_nobody(request: HttpRequest, sent: str) -> str:
     that we know gets one that can be found again when an account is active: its sign-in pages
     and choosers that are open then are still good.
     """
-    if sent and len(sent) == SECRET_LENGTH and not _is_marked(sent):
+    if _unmask(sent) == sent != "" and not _is_marked(sent):
         return sent
     client = _client(request)
     if client is not None:
@@ -297,6 +316,22 @@ def _may_be_nobodys(request: HttpRequest, view: Callable[..., Any]) -> bool:
     return _is_made_of(view, auth_views.LogoutView) or wants_json(request)
 
 
+def _is_admins_sign_in_page(view: Any) -> bool:
+    """Whether this is the method ``login`` of an admin site, perhaps inside decorators."""
+    from django.contrib.admin import AdminSite  # its models need the app
+
+    while view is not None:
+        if isinstance(getattr(view, "__self__", None), AdminSite):
+            return bool(view.__name__ == "login")
+        view = getattr(view, "__wrapped__", None)
+    return False
+
+
+def _can_act(session: Session) -> bool:
+    """Whether a switch to this session needs no password."""
+    return session.is_live and session.is_current_for(session.user)
+
+
 def _is_made_of(view: Callable[..., Any], classes: type | tuple[type, ...]) -> bool:
     """Whether ``as_view()`` of one of these classes, or of a subclass, made the view."""
     view_class = getattr(view, "view_class", None)
@@ -305,6 +340,8 @@ def _is_made_of(view: Callable[..., Any], classes: type | tuple[type, ...]) -> b
 
 def _run_as_nobody(request: HttpRequest) -> None:
     """Let the view see nobody. The active account stays what it is; ``login()`` adds to it."""
+    accounts: MultiSession = request.multisession  # type: ignore[attr-defined]
+    accounts.beneath = accounts.session
     nobody = AnonymousUser()
 
     async def auser() -> AnonymousUser:
@@ -312,6 +349,15 @@ def _run_as_nobody(request: HttpRequest) -> None:
 
     request.user = nobody
     request.auser = auser
+
+
+def _beneath(request: HttpRequest) -> Session | None:
+    """The active account, if the view saw nobody in its place and has not changed it."""
+    accounts: MultiSession = request.multisession  # type: ignore[attr-defined]
+    store, active = request.session, accounts.beneath
+    if active is None or not isinstance(store, SessionStore) or store.row is None:
+        return None
+    return active if store.row.pk == active.pk else None
 
 
 def _is_the_cookie(request: HttpRequest, token: str) -> bool:
@@ -323,7 +369,7 @@ def _is_the_cookie(request: HttpRequest, token: str) -> bool:
     return len(token) == SECRET_LENGTH and constant_time_compare(token, sent)
 
 
-def _accept(request: HttpRequest, secret: str | None) -> None:
+def _accept(request: HttpRequest, view: Callable[..., Any], secret: str | None) -> None:
     """Let Django's own check compare the token with this secret."""
     if secret is None:
         return
@@ -333,8 +379,12 @@ def _accept(request: HttpRequest, secret: str | None) -> None:
             django_settings.CSRF_COOKIE_NAME: _Secret(request, secret),
         }
     elif secret != request.session.get(csrf.CSRF_SESSION_KEY):
-        # Django knows the active account's only. The token has been compared, here.
-        request.csrf_processing_done = True  # type: ignore[attr-defined]
+        # Django knows the active account's only. So the whole check, of the origin too, is made
+        # with a copy of the request; if it fails, Django's own check fails as well.
+        copied: Any = copy.copy(request)
+        copied.session = {csrf.CSRF_SESSION_KEY: secret}
+        if csrf.CsrfViewMiddleware(_no_view).process_view(copied, view, (), {}) is None:
+            request.csrf_processing_done = True  # type: ignore[attr-defined]
 
 
 def _candidates(request: HttpRequest, active: Session | None) -> Iterator[Session]:
@@ -384,19 +434,28 @@ def _matches(token: str, session: Session | None) -> str | None:
     return None
 
 
-def _matches_nobody(request: HttpRequest, token: str) -> str | None:
+def _matches_nobody(request: HttpRequest, view: Callable[..., Any], token: str) -> str | None:
     """The secret that this token carries, if this browser's pages had it while nobody was active.
 
-    Also before its first sign-in: then only a hash is known of it.
+    Only from this very host: a neighbour in the domain can set cookies, and CSRF_TRUSTED_ORIGINS
+    may name it. For a sign-in page also before the browser's first sign-in, for
+    ``OPEN_SIGN_IN_PAGES``: then only a hash is known of it.
     """
     carried, client = _unmask(token), _client(request)
-    if not carried or client is None:
+    if not carried or client is None or not _is_from_here(request):
         return None
     digest = client.visitor_csrf_digest
-    if digest and constant_time_compare(tokens.digest(carried), digest):
-        return carried
+    is_young = client.created_at > timezone.now() - OPEN_SIGN_IN_PAGES
+    if digest and is_young and constant_time_compare(tokens.digest(carried), digest):
+        return carried if is_sign_in_page(request, view) else None
     found = (secret for secret in _secrets_of_client(client))
     return next((secret for secret in found if constant_time_compare(carried, secret)), None)
+
+
+def _is_from_here(request: HttpRequest) -> bool:
+    """Whether the Origin header, which every browser sends with a POST, names this host."""
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc == request.get_host()
 
 
 def _client(request: HttpRequest) -> Client | None:

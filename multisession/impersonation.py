@@ -29,15 +29,23 @@ LOGINAS = "loginas_from_user"
 def named_in(data: dict[str, Any]) -> str:
     """Return the primary key of the administrator whom the session's data names; "" for none."""
     flag = getattr(django_settings, "LOGINAS_FROM_USER_SESSION_FLAG", LOGINAS)
-    if given := data.get(ACTOR_KEY):
-        return _key(given)
-    if history := data.get(HIJACK):
-        return _key(history[0])
-    if history := data.get(SU):
-        return _key(history[0][0])
-    if signed := data.get(flag):
-        return _key(str(signed).rsplit(":", 2)[0])
+    with suppress(TypeError, KeyError, IndexError):  # a mark of another shape is none
+        if given := data.get(ACTOR_KEY):
+            return _key(given)
+        if history := data.get(HIJACK):
+            return _key(history[0])
+        if history := data.get(SU):
+            return _key(history[0][0])
+        if signed := data.get(flag):
+            return _key(str(signed).rsplit(":", 2)[0])
     return ""
+
+
+def take_marks_from(data: dict[str, Any]) -> None:
+    """Take all marks out of a visitor's data: the sign-in that follows is nobody else's."""
+    flag = getattr(django_settings, "LOGINAS_FROM_USER_SESSION_FLAG", LOGINAS)
+    for mark in (ACTOR_KEY, HIJACK, SU, flag):
+        data.pop(mark, None)
 
 
 def _key(given: Any) -> str:

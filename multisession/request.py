@@ -27,6 +27,8 @@ class MultiSessionRequest(HttpRequest):
 class MultiSession:
     """Lazy: each answer costs nothing until it is asked for, and one query once."""
 
+    #: The active account, while the view sees nobody in its place: see guard.py.
+    beneath: Session | None = None
     #: The view is a coroutine, which can't ask the database.
     serves_coroutine = False
 

@@ -4,6 +4,7 @@ A page that is drawn while nobody is active is nobody's, whoever was signed in b
 page takes the form of every page of this browser.
 """
 
+import datetime
 import json
 import re
 
@@ -11,13 +12,15 @@ import pytest
 from django.contrib import auth
 from django.contrib.auth import views as auth_views
 from django.http import HttpResponse, JsonResponse
+from django.middleware.csrf import CsrfViewMiddleware
 from django.template import engines
 from django.test import Client
 from django.urls import include, path
 from django.utils import timezone
-from django.views.decorators.csrf import csrf_protect, ensure_csrf_cookie
+from django.views.decorators.csrf import csrf_exempt, csrf_protect, ensure_csrf_cookie
 
 from accounts.models import User
+from multisession.models import Client as Client_
 from multisession.models import Session
 
 from .conftest import PASSWORD
@@ -91,7 +94,24 @@ def api_mine(request):
     return JsonResponse({"user": request.user.get_username()}, status=status)
 
 
+def checks_by_itself(request):
+    middleware = CsrfViewMiddleware(lambda request: None)
+    middleware.process_request(request)
+    refused = middleware.process_view(request, None, (), {})
+    return refused or HttpResponse(request.user.get_username())
+
+
+def out_and_draw(request):
+    auth.logout(request)
+    return drawn(request)
+
+
+own_admin = ([path("login/", contact, name="login")], "admin")
+
 urlpatterns = [
+    path("own-admin/", include(own_admin, namespace="own-admin")),
+    path("exempt/", csrf_exempt(checks_by_itself)),
+    path("out-and-draw/", out_and_draw),
     path("quiet/", lambda request: HttpResponse()),
     path("front/", front),
     path("in/", SignIn.as_view()),
@@ -382,6 +402,97 @@ class TestVillains:
         assert surfer.sign_in(ada, "/in/").status_code == 302
         surfer.get("/contact/")
         assert surfer.who() == ada.email
+
+    @pytest.mark.parametrize("origin", ["https://evil.example", "http://blog.testserver", "null"])
+    @pytest.mark.parametrize("in_session", [False, True])
+    def test_a_cookie_planted_by_a_neighbour_before_the_first_sign_in_signs_nobody_in(
+        self, surfer, ada, grace, settings, origin, in_session
+    ):
+        """The neighbour knows the secret, and the project trusts that origin."""
+        settings.CSRF_USE_SESSIONS = in_session
+        settings.CSRF_TRUSTED_ORIGINS = ["http://*.testserver"]
+        neighbour = Surfer()
+        known = neighbour.token("/in/")
+        surfer.cookies.update(neighbour.cookies)
+        surfer.sign_in(ada, "/in/")
+        surfer.defaults["HTTP_ORIGIN"] = origin
+        assert surfer.sign_in(grace, "/in/", token=known).status_code == 403
+        assert surfer.send("/multisession/sign-out-all/", token=known).status_code == 403
+        assert surfer.who() == ada.email
+
+    def test_a_page_from_before_the_first_sign_in_is_good_for_an_hour(self, surfer, ada, grace):
+        before = surfer.token("/in/")
+        surfer.sign_in(ada, "/in/")
+        Client_.objects.update(created_at=timezone.now() - datetime.timedelta(minutes=61))
+        assert surfer.sign_in(grace, "/in/", token=before).status_code == 403
+
+    def test_and_only_for_sign_in_pages(self, surfer, ada):
+        before = surfer.token("/in/")
+        surfer.sign_in(ada, "/in/")
+        assert surfer.send("/multisession/sign-out-all/", token=before).status_code == 403
+        assert surfer.who() == ada.email
+
+    def test_a_failed_sign_in_on_nobodys_page_leaves_the_cookie_the_active_accounts(
+        self, surfer, ada
+    ):
+        surfer.sign_in(ada, "/in/")
+        lose("signed out", surfer)
+        of_nobody = surfer.token("/in/")
+        surfer.sign_in(ada, "/in/")
+        page = surfer.send("/in/", {"username": ada.email, "password": "x"}, token=of_nobody)
+        assert page.status_code == 200
+        assert surfer.send("/contact/", token=of_nobody).status_code == 403
+        surfer.get("/contact/")
+        assert surfer.who() == ada.email
+
+    @pytest.mark.parametrize("url", ["/", "/?sign-in=1", "https://sso.example.org/contact/"])
+    def test_a_login_url_that_is_no_page_of_its_own_opens_no_other_page(
+        self, surfer, ada, grace, settings, url
+    ):
+        settings.LOGIN_URL = url
+        surfer.sign_in(ada, "/in/")
+        of_ada = surfer.token("/contact/")
+        surfer.sign_in(grace, "/in/")
+        for path_ in ("/", "/contact/"):
+            assert surfer.send(path_, token=of_ada).status_code == 409
+
+    def test_a_page_that_is_called_login_in_an_app_called_admin_is_no_sign_in_page(
+        self, surfer, ada, grace
+    ):
+        surfer.sign_in(ada, "/in/")
+        of_ada = surfer.token("/contact/")
+        surfer.sign_in(grace, "/in/")
+        assert surfer.send("/own-admin/login/", token=of_ada).status_code == 409
+
+    def test_a_late_answers_cookie_opens_no_exempt_view_that_checks_by_itself(
+        self, surfer, ada, grace
+    ):
+        """As REST framework's views do. A slow page of Ada's brings her cookie back."""
+        surfer.sign_in(ada, "/in/")
+        of_ada = surfer.token("/contact/")
+        late = surfer.cookies["csrftoken"].value
+        surfer.sign_in(grace, "/in/")
+        surfer.get("/contact/")
+        surfer.cookies["csrftoken"] = late
+        headers = {"x-csrftoken": of_ada}
+        assert surfer.post("/exempt/", headers=headers).status_code == 403
+        surfer.get("/contact/")
+        headers = {"x-csrftoken": surfer.cookies["csrftoken"].value}
+        assert surfer.post("/exempt/", headers=headers).content.decode() == grace.email
+
+    def test_a_script_of_adas_page_writes_nothing_while_nobody_is_active_and_she_is_signed_in(
+        self, surfer, ada
+    ):
+        surfer.sign_in(ada, "/in/")
+        of_ada = surfer.token("/contact/")
+        assert surfer.send("/multisession/add-account/", token=of_ada).status_code == 302
+        assert surfer.by_script("/api/mine/", {}, token=of_ada).status_code == 409
+
+    def test_a_neighbours_csrf_cookie_with_other_letters_breaks_no_sign_out(self, surfer, ada):
+        surfer.sign_in(ada, "/in/")
+        token = surfer.token("/contact/")
+        surfer.cookies["csrftoken"] = "-_" * 16
+        assert surfer.send("/out-and-draw/", token=token).status_code == 200
 
     def test_another_sites_form_is_refused_even_with_a_good_token(self, ada, grace):
         surfer = Surfer(headers={"origin": "https://evil.example"})

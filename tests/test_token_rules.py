@@ -12,7 +12,7 @@ from django.contrib.auth import SESSION_KEY
 
 from multisession import signals
 from multisession.backends.db import SessionStore
-from multisession.models import SUPERSEDED_MEMORY, Token
+from multisession.models import SUPERSEDED_MEMORY, Session, Token
 from tests.stories import (
     COOKIE,
     NOBODY,
@@ -126,13 +126,28 @@ class TestOldCookie(EitherSetting):
         assert (current.who(), current.accounts()) == ("alan", ["ada", "alan", "grace"])
         assert old.listed()["client"] != current.listed()["client"]
 
-    def test_what_one_of_the_two_signs_out_then_stays_signed_in_for_the_other(
+    @pytest.mark.parametrize("end", ["sign_out", "sign_out_all", "revoke", "delete"])
+    def test_a_copy_that_was_made_through_it_ends_with_the_session_that_it_is_a_copy_of(
+        self, old, current, eve, ada, end
+    ):
+        """Who holds a stolen old cookie keeps nobody's account by signing in through it."""
+        old.sign_in(eve)
+        if end == "revoke":
+            Session.objects.filter(user=ada).earliest("pk").revoke()
+        elif end == "delete":
+            SessionStore().delete(current.cookie)
+        else:
+            current.verb(end, current.id_of(ada) if end == "sign_out" else None)
+        assert "ada" not in old.accounts()
+        assert "ada" not in Browser(old.cookie).accounts()
+
+    def test_what_one_of_the_two_signs_out_is_signed_out_for_the_other(
         self, old, current, eve, ada
     ):
         old.sign_in(eve)
         old.verb("sign_out", old.id_of(ada))
         assert old.accounts() == ["eve", "grace"]
-        assert current.accounts() == ["ada", "alan", "grace"]
+        assert current.accounts() == ["alan", "grace"]
 
     def test_a_sign_out_through_it_ends_its_own_account_and_lands_in_no_other(
         self, old, current, then, grace

@@ -15,6 +15,7 @@ from multisession import signals
 from multisession.backends import adoption
 from multisession.backends.rows import Rows
 from multisession.conf import settings
+from multisession.impersonation import take_marks_from
 from multisession.origin import is_prefetch
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ class Placement(Rows):
         client without accounts the old key has nothing to lose, and stays behind alone.
         """
         row = self._row
+        take_marks_from(data)
         data.pop(NEXT, None)
         if data.pop(LEFT, None):
             # Of what a sign-out left behind, only what this request has written is for the next.

@@ -470,7 +470,8 @@ class Rows(SessionBase):
             changed |= {"last_active_at": now, "ip_address": self.origin.ip_address}
             row.last_active_at = now
             self._note_browser(token.client)
-        if not row.actor_id and (actor_id := self._actor_in(data)):
+        is_entering = self._entering_since is not None
+        if is_entering and not row.actor_id and (actor_id := self._actor_in(data)):
             changed["actor_id"] = actor_id
         expiry = self._expiry(row, saved_at=now)
         changed |= expiry

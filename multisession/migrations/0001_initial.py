@@ -211,6 +211,7 @@ class Migration(migrations.Migration):
                         verbose_name="id",
                     ),
                 ),
+                ("lineage", models.CharField(blank=True, editable=False, max_length=40)),
                 (
                     "status",
                     models.CharField(
@@ -419,6 +420,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="session",
             index=models.Index(fields=["ip_address", "-id"], name="multisession_by_address"),
+        ),
+        migrations.AddIndex(
+            model_name="session",
+            index=models.Index(fields=["lineage"], name="multisession_by_lineage"),
         ),
         migrations.AddConstraint(
             model_name="session",

@@ -159,6 +159,8 @@ class SessionQuerySet(models.QuerySet["Session"]):
             over = [row for row in found if row.is_over_at(now)]
             Event.record(chain(events, self._mark_over(over, now)), using)
             clients_changed([row.client_id for row in rows], using)
+            if not making_room and (lineages := {row.lineage for row in [*rows, *taken]} - {""}):
+                everything.filter(lineage__in=lineages).close(status, **cause)
             for row in rows:
                 row.status = status
                 row.updated_at = now

@@ -74,6 +74,8 @@ class Session(models.Model):
         related_name="+",
         editable=False,
     )
+    #: Shared by a session and its copies on other clients (see Token.fork): they end together.
+    lineage = models.CharField(max_length=40, blank=True, db_index=False, editable=False)
     status = models.CharField(
         _("status"), max_length=9, choices=Status.choices, default=Status.ACTIVE, editable=False
     )
@@ -103,6 +105,7 @@ class Session(models.Model):
             models.Index(fields=["status", "expire_at"], name="multisession_by_expiry"),
             models.Index(fields=["status", "abandon_at"], name="multisession_by_abandon"),
             models.Index(fields=["ip_address", "-id"], name="multisession_by_address"),
+            models.Index(fields=["lineage"], name="multisession_by_lineage"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["public_id"], name="multisession_session_public_id")
@@ -159,8 +162,11 @@ class Session(models.Model):
     def copy_to(self, client: Client, *, using: str) -> Session:
         """Save a copy of this session, data and status included, on another client.
 
-        The trail names the session that it is a copy of.
+        The trail names the session that it is a copy of. What ends one of them ends both.
         """
+        if not self.lineage:
+            self.lineage = self.public_id
+            Session.objects.using(using).filter(pk=self.pk).update(lineage=self.lineage)
         own = ("id", "public_id", "client", "added_through")
         fields = [field.attname for field in self._meta.concrete_fields if field.name not in own]
         copy = Session(client=client, **{name: getattr(self, name) for name in fields})
