@@ -154,10 +154,13 @@ def requirements(package: str) -> list[str]:
 
 
 def first(urls: Path) -> None:
-    """Move the README's route before a pattern that takes whatever is left."""
+    """Move the README's routes before a pattern that takes whatever is left."""
     code = urls.read_text(encoding="utf-8")
-    assert "\nurlpatterns += " in code
-    urls.write_text(code.replace("\nurlpatterns += ", "\nurlpatterns[:0] = "), encoding="utf-8")
+    code, moved = re.subn(
+        r"^urlpatterns \+= (.*multisession)", r"urlpatterns[:0] = \1", code, flags=re.M
+    )
+    assert moved, f"The README's routes are not in {urls}"
+    urls.write_text(code, encoding="utf-8")
 
 
 def append(file: Path, code: str) -> None:

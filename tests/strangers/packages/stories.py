@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from typing import ClassVar
 
 import pytest
+from playwright.sync_api import Page as Tab
 
 from tests.strangers.packages.site import ADA, CHOOSE, GRACE, PEOPLE, Site
 from tests.strangers.packages.web import Browser, Page
@@ -47,6 +48,13 @@ def sign_out_of(browser: Browser, who: str) -> Page:
 def sign_out_all(browser: Browser) -> Page:
     """Press *Sign out of all accounts* in the chooser."""
     return browser.get(CHOOSE).form(SIGN_OUT_ALL).submit()
+
+
+def add_in_tab(tab: Tab) -> None:
+    """Open the button's menu in a real browser, and press *Add account*."""
+    tab.locator(".ms-user-button summary").click()
+    tab.get_by_role("link", name="Switch or add account").click()
+    tab.get_by_role("button", name="Add account").click()
 
 
 class Stories:

@@ -52,8 +52,9 @@ BASE = """<!doctype html>
 
 HOME_PAGE = """
 from cms.api import create_page
-page = create_page("Home", "base.html", "en")
-page.set_as_homepage()
+from django.db import transaction
+with transaction.atomic():
+    create_page("Home", "base.html", "en").set_as_homepage()
 """
 
 

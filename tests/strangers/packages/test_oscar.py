@@ -3,17 +3,22 @@
 import re
 from pathlib import Path
 
+import pytest
+from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import Page as Tab
+
 from tests.strangers import bench
 from tests.strangers.packages.site import (
     ADA,
     GRACE,
+    PASSWORD,
     SETTINGS,
     URLS,
     Site,
     append,
     button,
 )
-from tests.strangers.packages.stories import AllStories, add_account, switch
+from tests.strangers.packages.stories import AllStories, add_account, add_in_tab, switch
 from tests.strangers.packages.web import Browser, Page
 
 #: Of "Building your own shop", in Oscar's documentation.
@@ -140,6 +145,15 @@ def basket(browser: Browser) -> set[str]:
     return {title for title in BOOKS if f" {title} " in browser.get("/basket/").text}
 
 
+def sign_in_in_tab(tab: Tab, who: str) -> None:
+    """On Oscar's page, which is open."""
+    form = tab.locator("#login_form")
+    form.get_by_label("Email address").fill(f"{who}@example.com")
+    form.get_by_label("Password").fill(PASSWORD)
+    form.get_by_role("button", name="Log In").click()
+    expect(tab.get_by_text("Welcome back")).to_be_visible()
+
+
 class TestOscar(AllStories):
     Site = Oscar
 
@@ -205,3 +219,44 @@ class TestOscar(AllStories):
         assert basket(both) == set()
         switch(both, GRACE)
         assert basket(both) == set()
+
+    def test_switch_and_send_leads_to_a_page(self, site, both):
+        """Oscar leads back to the page that the browser says the form was on."""
+        form = page_of(both, NOTES).form("/basket/add/")
+        switch(both, ADA)
+        page = form.submit().form("/multisession/send/").submit()
+        assert site.who(both) == GRACE
+        assert basket(both) == {NOTES}
+        empty(both)
+        assert page.status == 200, page
+
+    @pytest.mark.browser
+    def test_two_tabs_in_chromium(self, tabs: BrowserContext):
+        adas, graces = tabs.new_page(), tabs.new_page()
+        adas.goto("/catalogue/notes_1/")
+        adas.locator("#add_to_basket_form button[type=submit]").click()
+        expect(adas.get_by_text("has been added to your")).to_be_visible()
+        adas.goto("/accounts/login/")
+        sign_in_in_tab(adas, ADA)
+        adas.goto("/catalogue/compilers_2/")
+        graces.goto("/catalogue/")
+        add_in_tab(graces)
+        expect(graces).to_have_url(re.compile("/accounts/login/"))
+        sign_in_in_tab(graces, GRACE)
+        graces.goto("/basket/")
+        expect(graces.get_by_text("Your cart is empty").first).to_be_visible()
+
+        # What is bought on Ada's page goes into her basket, after a question.
+        adas.locator("#add_to_basket_form button[type=submit]").click()
+        expect(adas.get_by_role("heading", name="Nothing was sent")).to_be_visible()
+        with adas.expect_response(re.compile(r"127\.0\.0\.1:\d+/basket/add/")):
+            adas.get_by_role("button", name="Switch to").click()
+        graces.reload()
+        for title in BOOKS:
+            expect(graces.get_by_role("link", name=title).first).to_be_visible()
+
+        graces.locator("#logout_link").click()
+        graces.get_by_role("link", name="Choose an account").click()
+        graces.get_by_role("button", name=f"Switch to {GRACE}@example.com").click()
+        graces.goto("/basket/")
+        expect(graces.get_by_text("Your cart is empty").first).to_be_visible()

@@ -3,9 +3,13 @@
 import re
 from pathlib import Path
 
+import pytest
+from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import Page as Tab
+
 from tests.strangers import bench
-from tests.strangers.packages.site import ADA, GRACE, Site, append, button, replace
-from tests.strangers.packages.stories import AllStories, signed_in, switch
+from tests.strangers.packages.site import ADA, GRACE, PASSWORD, Site, append, button, replace
+from tests.strangers.packages.stories import AllStories, add_in_tab, signed_in, switch
 from tests.strangers.packages.web import Browser, Page
 
 
@@ -33,8 +37,7 @@ class Wagtail(Site):
     def sign_in(self, browser: Browser, who: str, page: Page | None = None) -> Page:
         page = page or browser.get(self.sign_in_page)
         form = page.form("/admin/login/", has="username")
-        form.fields["remember"] = "on"
-        return form.submit(username=who, password=self.password)
+        return form.submit(username=who, password=self.password, remember="on")
 
     def sign_out(self, browser: Browser, page: Page | None = None) -> Page:
         """Press *Log out* in the sidebar, whose script sends a form with the page's token."""
@@ -49,6 +52,20 @@ class Wagtail(Site):
             return None
         email = page.form("/admin/account/", has="name_email-email").fields["name_email-email"]
         return email.partition("@")[0]
+
+
+def sign_in_in_tab(tab: Tab, who: str) -> None:
+    """On Wagtail's page, which is open."""
+    tab.get_by_label("Username").fill(who)
+    tab.get_by_label("Password").fill(PASSWORD)
+    tab.get_by_role("button", name="Sign in").click()
+    expect(tab.locator(".sidebar-footer")).to_contain_text(who)
+
+
+def log_out_in_tab(tab: Tab) -> None:
+    """By the sidebar of Wagtail's admin."""
+    tab.locator(".sidebar-footer__account").click()
+    tab.get_by_role("button", name="Log out").click()
 
 
 class TestWagtail(AllStories):
@@ -90,3 +107,32 @@ class TestWagtail(AllStories):
     def test_the_button_is_on_the_sites_pages_for_visitors_too(self, site, new_browser):
         browser = new_browser()
         assert browser.get("/").leads_to(site.sign_in_page)
+
+    @pytest.mark.browser
+    def test_two_tabs_in_chromium(self, tabs: BrowserContext):
+        adas, graces = tabs.new_page(), tabs.new_page()
+        adas.goto("/admin/login/")
+        sign_in_in_tab(adas, ADA)
+        graces.goto("/")
+        add_in_tab(graces)
+        expect(graces).to_have_url(re.compile("/admin/login/"))
+        sign_in_in_tab(graces, GRACE)
+
+        # The first tab still shows Ada: her Log out is not done as Grace.
+        log_out_in_tab(adas)
+        expect(adas.get_by_role("heading", name="Nothing was sent")).to_be_visible()
+        graces.reload()
+        expect(graces.locator(".sidebar-footer")).to_contain_text(GRACE)
+        adas.get_by_role("button", name="Switch to").click()
+        expect(adas.get_by_text("You have been successfully logged out")).to_be_visible()
+
+        # Wagtail has deleted the session cookie in its answer. Grace is still signed in.
+        adas.goto("/")
+        adas.get_by_role("link", name="Choose an account").click()
+        adas.get_by_role("button", name=f"Switch to {GRACE}@example.com").click()
+        expect(adas.locator(".ms-user-button")).to_contain_text(f"{GRACE}@example.com")
+        adas.goto("/admin/")
+        log_out_in_tab(adas)
+        sign_in_in_tab(adas, ADA)
+        graces.goto("/admin/")
+        expect(graces.locator(".sidebar-footer")).to_contain_text(ADA)

@@ -31,16 +31,19 @@ class Form:
     action: str
     method: str
     fields: dict[str, str] = field(default_factory=dict)
+    #: Names of the boxes that are not ticked.
+    boxes: set[str] = field(default_factory=set)
     text: str = ""
 
     def submit(self, **values: str) -> Page:
         """Send it with these values typed in."""
-        unknown = values.keys() - self.fields.keys()
+        unknown = values.keys() - self.fields.keys() - self.boxes
         assert not unknown, f"{self.action} has no {unknown}, only {sorted(self.fields)}"
         data = self.fields | values
         if self.method == "get":
-            return self.page.browser.get(f"{self.action}?{urlencode(data)}")
-        return self.page.browser.post(self.action, data)
+            query = urlencode(data)
+            return self.page.browser.get(f"{self.action}?{query}", came_from=self.page.url)
+        return self.page.browser.post(self.action, data, came_from=self.page.url)
 
 
 @dataclass
@@ -93,11 +96,11 @@ class Browser:
         self.cookies = CookieJar()
         self.last: Page | None = None
 
-    def get(self, url: str) -> Page:
-        return self._ask("GET", url, None)
+    def get(self, url: str, *, came_from: str = "") -> Page:
+        return self._ask("GET", url, None, came_from)
 
-    def post(self, url: str, data: dict[str, str]) -> Page:
-        return self._ask("POST", url, data)
+    def post(self, url: str, data: dict[str, str], *, came_from: str = "") -> Page:
+        return self._ask("POST", url, data, came_from)
 
     def peek(self, url: str) -> Page:
         """Look at a page without keeping what it says about cookies: it heals nothing."""
@@ -109,10 +112,10 @@ class Browser:
     def cookie(self, name: str) -> str | None:
         return next((cookie.value for cookie in self.cookies if cookie.name == name), None)
 
-    def _ask(self, method: str, url: str, data: dict[str, str] | None) -> Page:
+    def _ask(self, method: str, url: str, data: dict[str, str] | None, came_from: str) -> Page:
         url, way = urljoin(self.address, url), []
         while True:
-            status, headers, body = self._ask_once(method, url, data)
+            status, headers, body = self._ask_once(method, url, data, came_from)
             location = headers.get("Location")
             if location is None or not 300 <= status < 400:
                 break
@@ -125,10 +128,12 @@ class Browser:
         return self.last
 
     def _ask_once(
-        self, method: str, url: str, data: dict[str, str] | None
+        self, method: str, url: str, data: dict[str, str] | None, came_from: str
     ) -> tuple[int, HTTPMessage, str]:
         encoded = None if data is None else urlencode(data).encode()
         headers = {"User-Agent": self.agent, "Accept": "text/html,*/*;q=0.8"}
+        if came_from:
+            headers["Referer"] = came_from
         request = Request(url, data=encoded, method=method, headers=headers)  # noqa: S310
         opener = build_opener(HTTPCookieProcessor(self.cookies), _NoRedirect)
         try:
@@ -187,7 +192,10 @@ class _Reader(HTMLParser):
                 yield self._select, given.get("value", "")
         elif tag == "button" and name:
             yield name, given.get("value", "")
-        elif tag == "input" and name and (kind not in CHECKED or "checked" in given):
+        elif tag == "input" and name and kind in CHECKED and "checked" not in given:
+            assert self._form is not None
+            self._form.boxes.add(name)
+        elif tag == "input" and name:
             yield name, given.get("value", "on" if kind == "checkbox" else "")
 
     def handle_endtag(self, tag: str) -> None:
