@@ -247,14 +247,14 @@ class TestInTheAdmin:
         settings.LOGIN_REDIRECT_URL = run(lines).LOGIN_REDIRECT_URL
         User.objects.update(is_staff=True, is_superuser=True)
 
-    def test_it_stands_in_the_head_of_every_page(self, browser, ada):
+    def test_it_stands_below_the_header_of_every_page(self, browser, ada):
         sign_in(browser, ada, "/admin/login/")
         for url in ("/admin/", "/admin/accounts/user/", f"/admin/accounts/user/{ada.pk}/change/"):
             text = browser.get(url).text
             assert text.count("data-multisession-button") == 1
-            head, header = text.partition("</head>")[0], text.partition('<header id="header">')[2]
-            assert "multisession/user_button" in head
-            assert "ms-user-button" in header.partition("</header>")[0]
+            assert "multisession/user_button" in text.partition("</head>")[0]
+            below = text.partition("</header>")[2].partition('<div class="main"')[0]
+            assert "ms-user-button" in below
         assert "ms-user-button" not in browser.get("/admin/accounts/user/?_popup=1").text
 
     def test_an_account_is_added_on_the_admins_sign_in_page(self, browser, ada, grace):
