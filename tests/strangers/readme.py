@@ -1,65 +1,105 @@
 """The lines of README.md that install the package, applied to a project as a reader would.
 
-They are read from the README itself, so that what it says is what is tested. In its Python lines
-``[..., x]`` means "add x at the end", ``[..., x, ...]  # instead of Django's`` "put x in the place
-of Django's own", and anything else is a new setting. The route of the Backend API comes along.
+They are read from the README itself, so that what it says is what is tested. The paragraph before a
+block of code names its file. In its Python lines ``[..., x]`` means "add x at the end",
+``[..., x, ...]  # instead of Django's`` "put x in the place of Django's own", and anything else is
+new. The route of the Backend API comes along.
 """
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-INSTALL = "Add it to a project"
-API = "Lists"
+INSTALL = "## Add it to a project"
+NEW_PROJECT = "### In a new project"
+API = "## Lists"
+#: The paragraph before a block, and the block.
+BLOCK = re.compile(
+    r"(?P<paragraph>(?:^(?!```)[^\n]+\n)+)\n```(?P<language>python|html)\n(?P<code>[\s\S]*?)^```",
+    re.MULTILINE,
+)
 
 
-def block(language: str, heading: str = INSTALL) -> str:
-    """Return the first block of code in this language under the heading."""
-    section = README.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
-    section = section.partition("\n## ")[0]
-    found = re.search(rf"^```{language}\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
-    assert found, f"README.md has no {language} under {heading!r}"
-    return found[1]
+def blocks(heading: str) -> Iterator[tuple[str, str]]:
+    """Return the blocks of code under the heading: the place that is named before each, and it."""
+    section = README.read_text(encoding="utf-8").partition(f"\n{heading}\n")[2]
+    section = re.split(r"^#{2,3} ", section, maxsplit=1, flags=re.MULTILINE)[0]
+    for block in BLOCK.finditer(section):
+        places = re.findall(r"`([^`\n]+\.(?:py|html)|<\w+>)`", block["paragraph"])
+        yield (places[-1] if places else ""), block["code"]
+
+
+def block(place: str, heading: str = INSTALL) -> str:
+    """Return the block for this place under the heading."""
+    found = dict(blocks(heading))
+    assert place in found, f"README.md has no lines for {place!r} under {heading!r}"
+    return found[place]
 
 
 def apply(settings: Path, urls: Path, template: Path | None = None) -> None:
     """Do what the README says to these files of a project."""
-    for line in ast.parse(block("python")).body:
-        assert isinstance(line, ast.Assign), ast.unparse(line)
-        _apply_line(urls if _name(line) == "urlpatterns" else settings, line)
-    route = block("python", API).strip()
+    _apply_python(settings, block("settings.py"))
+    _apply_python(urls, block("urls.py"))
+    route = block("", API).strip()
     urls.write_text(
         f"{urls.read_text(encoding='utf-8')}\nurlpatterns += [{route}]\n", encoding="utf-8"
     )
     if template is not None:
         html = template.read_text(encoding="utf-8")
         assert "<body>" in html, template
-        html = html.replace("<body>", f"<body>\n{block('html')}")
+        html = html.replace("<body>", f"<body>\n{block('<body>')}")
+        before = "</head>" if "</head>" in html else "<body>"
+        html = html.replace(before, f"{block('<head>')}{before}")
         template.write_text(html, encoding="utf-8")
 
 
-def _name(line: ast.Assign) -> str:
-    (target,) = line.targets
-    assert isinstance(target, ast.Name), ast.unparse(line)
-    return target.id
+def apply_to_new_project(place: Path, name: str = "mysite") -> None:
+    """Do all that the README says to what ``django-admin startproject`` has made."""
+    settings, urls = place / name / "settings.py", place / name / "urls.py"
+    made = [file for file, _code in blocks(NEW_PROJECT) if file.endswith(".html")]
+    for file in made:
+        (place / file).parent.mkdir(parents=True, exist_ok=True)
+        (place / file).write_text(block(file, NEW_PROJECT), encoding="utf-8")
+    apply(settings, urls, place / made[0])
+    _apply_python(settings, block("settings.py", NEW_PROJECT))
+    _apply_python(urls, block("urls.py", NEW_PROJECT))
 
 
-def _apply_line(file: Path, line: ast.Assign) -> None:
-    code, name = file.read_text(encoding="utf-8"), _name(line)
+def _apply_python(file: Path, lines: str) -> None:
+    for line in ast.parse(lines).body:
+        code = file.read_text(encoding="utf-8")
+        if isinstance(line, ast.ImportFrom):
+            code = _with_import(code, ast.unparse(line))
+        else:
+            assert isinstance(line, ast.Assign), ast.unparse(line)
+            code = _with_assignment(code, line, file)
+        file.write_text(code, encoding="utf-8")
+
+
+def _with_import(code: str, line: str) -> str:
+    """Put the import before the first statement, behind the docstring."""
+    first = next(
+        statement
+        for statement in ast.parse(code).body
+        if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+    )
+    lines = code.splitlines(keepends=True)
+    return "".join([*lines[: first.lineno - 1], f"{line}\n", *lines[first.lineno - 1 :]])
+
+
+def _with_assignment(code: str, line: ast.Assign, file: Path) -> str:
     items = line.value.elts if isinstance(line.value, ast.List) else []
     dots = [isinstance(item, ast.Constant) and item.value is ... for item in items]
     new = [ast.unparse(item) for item, is_dots in zip(items, dots, strict=True) if not is_dots]
     if dots[:1] == [True] and dots[-1] is False:
-        code += f"\n{name} += [{', '.join(new)}]\n"
-    elif dots[:1] == [True]:
+        (name,) = line.targets
+        return f"{code}\n{ast.unparse(name)} += [{', '.join(new)}]\n"
+    if dots[:1] == [True]:
         (ours,) = new
         django = f'"django.contrib.sessions.middleware.{ours.rpartition(".")[2][:-1]}"'
         stock = re.compile(re.escape(django).replace('"', "[\"']"))
         assert len(stock.findall(code)) == 1, f"{file} has no {django}"
-        code = stock.sub(ours, code)
-    else:
-        code += f"\n{ast.unparse(line)}\n"
-    if name == "urlpatterns":
-        code = re.sub(r"^(from django.urls import) path$", r"\1 include, path", code, flags=re.M)
-    file.write_text(code, encoding="utf-8")
+        return stock.sub(ours, code)
+    return f"{code}\n{ast.unparse(line)}\n"

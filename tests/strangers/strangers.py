@@ -24,7 +24,7 @@ LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-DATABASES["default"]["OPTIONS"] = {"init_command": "PRAGMA synchronous = OFF"}
+DATABASES["default"].setdefault("OPTIONS", {})["init_command"] = "PRAGMA synchronous = OFF"
 if "MAILERS" in globals():  # Django 6.1
     MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
 else:

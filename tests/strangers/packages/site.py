@@ -176,7 +176,7 @@ def replace(file: Path, old: str, new: str) -> None:
 def button() -> str:
     """Return what the README puts into a template, with the files it names."""
     return (
-        readme.block("html")
+        readme.block("<body>")
         + """
 {% load static %}
 <link rel="stylesheet" href="{% static 'multisession/user_button.css' %}">
