@@ -77,6 +77,8 @@ class Account:
     status: str = "active"
     #: Off the list, though its status tells how it ended.
     forgotten: bool = False
+    #: The same object for an account and its copies on other clients: they end together.
+    lineage: object = None
     abandoned: int = 0
     data: dict[str, str] = field(default_factory=dict)
     pk: int | None = None
@@ -158,6 +160,7 @@ class Model:
             if self.live(account) and account.person in again:
                 account.client, account.through, copies[account] = client, None, account
             else:
+                account.lineage = account.lineage or object()
                 copies[account] = replace(account, client=client, through=None, pk=None)
                 copies[account].data = dict(account.data)
                 self.accounts.append(copies[account])
@@ -178,7 +181,7 @@ class Model:
         if not self.live(account) or account.client is not token.client:
             return token, None, False
         if account.person.allowed and not self.current(account):
-            account.status = "revoked"  # Its password was changed somewhere else.
+            self.fell = self.end(account, "revoked")  # Its password was changed elsewhere.
             return token, None, True
         return token, account, False
 
@@ -197,7 +200,8 @@ class Model:
     def sign_in(self, cookie: Token | None, person: Person, lifetime: int) -> Any:
         token, account, fell = self.arrive(cookie)
         if fell and token.account.person is person:
-            token.account.status = "replaced"  # by this sign-in
+            for other in self.fell:
+                other.status = "replaced"  # by this sign-in
         if token is None:
             client = Client()
             return self.new_token(client, self.add(person, client, None, lifetime), None)
@@ -205,7 +209,7 @@ class Model:
             self.renew(account, lifetime)
             return None
         if account is not None and not self.current(account):
-            account.status = "revoked"  # A deactivated person does not stay signed in below.
+            self.end(account, "revoked")  # A deactivated person does not stay signed in below.
         before = self.known_session(token, person) if account is not None else None
         if account is None:
             if not self.seen(token):
@@ -247,7 +251,22 @@ class Model:
         """What the clock has ended is what the clock has made of it, whoever comes later."""
         if account.status == "active":
             over = "abandoned" if account.abandoned <= self.minute else "expired"
-            account.status = status if self.live(account) else over
+            if self.live(account):
+                self.end(account, status)
+            else:
+                account.status = over
+
+    def end(self, account: Account, status: str) -> list[Account]:
+        """End a live account and its copies. Returns those that ended."""
+        account.status, ended = status, [account]
+        for other in self.accounts:
+            if account.lineage is not None and other.lineage is account.lineage:
+                if self.live(other):
+                    ended.append(other)
+                    other.status = status
+                else:
+                    self.close(other, status)
+        return ended
 
     def renew(self, account: Account, lifetime: int | None = None) -> None:
         account.lifetime = lifetime or account.lifetime
@@ -257,7 +276,7 @@ class Model:
     def sign_out(self, cookie: Token | None) -> Any:
         token, account, _fell = self.arrive(cookie)
         if account is not None:
-            account.status = "ended"
+            self.end(account, "ended")
         return self.after_sign_out(token, changed=account is not None) if token else None
 
     def verb(self, name: str, cookie: Token | None, account: Account) -> tuple[int, Any]:
@@ -273,7 +292,7 @@ class Model:
         if name == "sign_out" and not self.live(account):
             return 404, self.after_sign_out(token) if fell else None
         if name == "sign_out":
-            account.status = "ended"
+            self.end(account, "ended")
         else:
             self.forget(account)
         is_last = name == "forget" and active is None and not self.remembered(token)
@@ -298,7 +317,9 @@ class Model:
         return self.after_sign_out(token)
 
     def forget(self, account: Account) -> None:
-        if self.live(account) or account.status == "ended":
+        if self.live(account):
+            self.end(account, "removed")
+        elif account.status == "ended":
             account.status = "removed"
         else:
             account.forgotten = True
@@ -314,7 +335,7 @@ class Model:
         self.renew(account)
         for other in self.accounts:
             if other.person is account.person and self.live(other) and not self.current(other):
-                other.status = "revoked"
+                self.end(other, "revoked")
         return new
 
     def put(self, cookie: Token | None, key: str) -> None:

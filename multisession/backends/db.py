@@ -462,6 +462,9 @@ class SessionStore(Placement):
             made_room = left.filter(session_data=self._models.MADE_ROOM)
             if made_room.update(status=row.status, session_data=""):
                 self._record(row.status, row, by=by)
+            if row.lineage:
+                copies = self._sessions.filter(lineage=row.lineage)
+                copies.close(row.Status(row.status), by=by, origin=self.origin)
         row.announce_end(by)
 
     def set_active(self, row: Session, *, by: AbstractBaseUser | None = None) -> Session:
