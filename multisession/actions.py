@@ -23,7 +23,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
-from . import guard, signals
+from . import guard, request_user, signals
 from .backends.db import SessionStore
 from .models import (
     AccountLimitReached,
@@ -81,8 +81,7 @@ def set_active(request: HttpRequest, session: Session | str | None) -> Session |
     user: Any = found.user
     _put_away_messages(request)
     found = store.set_active(found, by=user if active is None else store.acting(active.user))
-    request.user = user
-    request.auser = _always(user)
+    request_user.become(request, user)
     accounts.forget()
     guard.account_changed(request)
     store.touch(found, at_once=True)
@@ -123,7 +122,7 @@ def sign_out(request: HttpRequest, session: Session | str) -> Session:
         raise SessionNotFound("This account is signed out.")
     if active is not None and found.pk == active.pk:
         logout(request)
-        request.auser = _always(request.user)
+        request_user.become(request, request.user)
         found.status = Session.Status.ENDED
     else:
         with _client_locked(request, found):
@@ -287,8 +286,7 @@ def _leave_active(request: HttpRequest, *, forget: bool = False, stay: bool = Fa
 
 def _nobody_is_active(request: HttpRequest) -> None:
     _accounts(request).forget()
-    request.user = AnonymousUser()
-    request.auser = _always(request.user)
+    request_user.become(request, AnonymousUser())
     guard.account_changed(request)
 
 
@@ -306,13 +304,6 @@ def _put_away_messages(request: HttpRequest) -> None:
 def _actor(request: HttpRequest) -> Any:
     user = getattr(request, "user", None)
     return _store(request).acting(user) if user is not None and user.is_authenticated else None
-
-
-def _always(user: Any) -> Any:
-    async def auser() -> Any:
-        return user
-
-    return auser
 
 
 __all__ = [

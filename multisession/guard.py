@@ -51,6 +51,7 @@ from .backends.db import SessionStore
 from .backends.placement import SAFE_METHODS
 from .conf import settings
 from .models import Session
+from .request_user import become
 
 if TYPE_CHECKING:
     from .models import Client
@@ -342,13 +343,7 @@ def _run_as_nobody(request: HttpRequest) -> None:
     """Let the view see nobody. The active account stays what it is; ``login()`` adds to it."""
     accounts: MultiSession = request.multisession  # type: ignore[attr-defined]
     accounts.beneath = accounts.session
-    nobody = AnonymousUser()
-
-    async def auser() -> AnonymousUser:
-        return nobody
-
-    request.user = nobody
-    request.auser = auser
+    become(request, AnonymousUser())
 
 
 def _beneath(request: HttpRequest) -> Session | None:

@@ -12,6 +12,7 @@ from .backends.db import SessionStore
 from .conf import settings
 from .models import Session
 from .profiles import profile_of
+from .request_user import become
 
 
 def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
@@ -85,14 +86,9 @@ def on_signed_out(sender: Any, request: HttpRequest | None, user: Any, **kwargs:
 
 
 def _nobody(request: HttpRequest | None) -> None:
-    """``login()`` has set these to the user who was refused."""
-
-    async def auser() -> AnonymousUser:
-        return AnonymousUser()
-
+    """``login()`` has set the user who was refused."""
     if request is not None and hasattr(request, "user"):
-        request.user = AnonymousUser()
-        request.auser = auser
+        become(request, AnonymousUser())
 
 
 def _leave_messages_behind(request: HttpRequest) -> None:

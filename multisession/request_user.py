@@ -45,6 +45,20 @@ def install(request: HttpRequest) -> None:
         request.auser = partial(_auser, request)
 
 
+def become(request: HttpRequest, user: Any) -> None:
+    """Make ``user`` the user of the rest of this request, for coroutines as well.
+
+    ``request.auser()`` follows ``request.user`` from then on: Django 5.2's ``login()`` changes that
+    one alone.
+    """
+
+    async def auser() -> Any:
+        return request.user
+
+    request.user = user
+    request.auser = auser
+
+
 def read_ahead(request: HttpRequest) -> None:
     """Read session and user before a coroutine view is called: its templates can't.
 

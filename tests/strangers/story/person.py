@@ -103,7 +103,8 @@ class Person(Browser):
         send = self._client.generic
         if self.asynchronous:
             send = async_to_sync(send)
-            headers.pop("host")  # that client has its own
+            headers.pop("host")  # that client has its own, and a header for cookies
+            self._client.cookies.load(headers.pop("cookie", ""))
         response = send(method, path, body, content_type=kind, headers=headers)
         error = getattr(response, "exc_info", None)
         if error:
