@@ -115,7 +115,9 @@ class SessionStore(Placement):
             self._save_superseded(data)
         elif self._token is None:
             self._create(data)
-        elif self._row is None or self._account_of(data) != self._account_of_row():
+        elif self._row is None or self._account_of(
+            before := self._row.get_decoded()
+        ) != self._account_of(data):
             try:
                 self._place(data)
             except UpdateError:
@@ -123,15 +125,15 @@ class SessionStore(Placement):
                     raise
                 self._save_superseded(data)
         else:
-            self._save_to_row(self._row, data)
+            self._save_to_row(self._row, before, data)
 
-    def _save_to_row(self, row: Session, data: dict[str, Any]) -> None:
-        """Write the data to the row it was loaded from.
+    def _save_to_row(self, row: Session, before: dict[str, Any], data: dict[str, Any]) -> None:
+        """Write the data to the row it was loaded from, which holds ``before``.
 
         A request that began with a valid cookie may finish. If its account has ended meanwhile,
         the answer is kept and the data dropped; a visitor's row that is gone raises UpdateError.
         """
-        before, closed_with_it = row.get_decoded(), row.expire_at_browser_close
+        closed_with_it, last_active_at = row.expire_at_browser_close, row.last_active_at
         try:
             self._update(row, data, late=self.request is not None)
         except UpdateError:
@@ -148,7 +150,9 @@ class SessionStore(Placement):
                 or row.expire_at_browser_close != closed_with_it
                 or self.get_expiry_age() > settings.COOKIE_AGE
             )
-        self.renews_cookie |= self._is_wearing_out(row)
+        if row.user_id is None or row.last_active_at != last_active_at:
+            # (For an account that is in use, once in ACTIVITY_INTERVAL is often enough.)
+            self.renews_cookie |= self._is_wearing_out(row)
 
     def _save_superseded(self, data: dict[str, Any]) -> None:
         """Nothing is written through a superseded token, but a sign-in begins a new client.
