@@ -18,7 +18,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test test-ecosystem test-strangers test-sdk test-sdk-here \
+.PHONY: help run test test-ecosystem test-strangers test-strangers-suites test-sdk test-sdk-here \
 	test-postgresql test-mariadb test-mariadb-repeatable-read test-all stories matrix \
 	conformance conformance-quick screenshots messages bench bench-check always \
 	lint types format check clean
@@ -28,6 +28,7 @@ help:
 	@echo "make test [ARGS=…]    the tests, those in a browser included"
 	@echo "make test-ecosystem   the stories told with other packages: allauth, DRF, Channels, …"
 	@echo "make test-strangers   the wheel, in projects that know nothing of us"
+	@echo "make test-strangers-suites  the packages' own tests, on our engine"
 	@echo "make test-sdk         Clerk's own SDKs for Python and Node, against a running server"
 	@echo "make test-postgresql  the tests on a PostgreSQL server here; test-mariadb: on MariaDB"
 	@echo "make test-all         the tests on SQLite, and on every server that answers here"
@@ -61,6 +62,10 @@ test-ecosystem: $(VENV)/ecosystem.stamp
 # Each project runs in a process and an environment of its own, kept in .strangers.
 test-strangers: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -m strangers tests/strangers $(ARGS)
+
+# The other packages' own tests take their time, so they are no part of test-strangers.
+test-strangers-suites: $(VENV)/test.stamp
+	$(BIN)/python -m tests.strangers.suites
 
 # Clerk's SDKs bring many packages along, so they have an environment of their own.
 test-sdk:

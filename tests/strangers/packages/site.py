@@ -6,7 +6,6 @@ README. Both run under ``runserver`` on a port of their own, with the same peopl
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -59,7 +58,7 @@ class Site:
 
     def __init__(self, django: str, place: Path) -> None:
         self.place = place
-        self.python = bench.environment(django, *requirements(self.package))
+        self.python = bench.environment(django, *bench.requirements(f"strangers-{self.package}"))
         stock, ours = place / "stock", place / "ours"
         self.make(stock)
         append(stock / self.settings, QUICK_PASSWORDS)
@@ -121,7 +120,6 @@ class Site:
         """Run the project's server. Yields its address."""
         command = [str(self.python), "manage.py", "runserver", "127.0.0.1:0", "--noreload"]
         log = self.place / f"{project}.log"
-        env = {name: os.environ[name] for name in os.environ.keys() - bench.NOT_PASSED_ON}
         with (
             log.open("w") as errors,
             subprocess.Popen(
@@ -131,7 +129,7 @@ class Site:
                 stderr=errors,
                 stdin=subprocess.DEVNULL,
                 text=True,
-                env=env | {"PYTHONUNBUFFERED": "1"},
+                env=bench.environ() | {"PYTHONUNBUFFERED": "1"},
             ) as server,
         ):
             try:
@@ -144,13 +142,6 @@ class Site:
                 yield found[0]
             finally:
                 server.terminate()
-
-
-def requirements(package: str) -> list[str]:
-    """Return the lines of requirements/strangers-….txt that name something to install."""
-    file = bench.ROOT / "requirements" / f"strangers-{package}.txt"
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
 
 
 def first(urls: Path) -> None:
