@@ -49,8 +49,6 @@ class Site:
     sign_in_page: ClassVar[str]
     #: A page for signed-in people with the form that signs out.
     page_to_sign_out: ClassVar[str]
-    #: Some packages answer a sign-in form with a redirect, unread, while somebody is signed in.
-    reads_sign_in_while_signed_in: ClassVar[bool] = True
     #: What people type.
     password: str = PASSWORD
     settings: ClassVar[Path] = SETTINGS

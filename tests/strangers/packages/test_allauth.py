@@ -30,8 +30,6 @@ class Allauth(Site):
     private = "/accounts/email/"
     sign_in_page = "/accounts/login/"
     page_to_sign_out = "/accounts/logout/"
-    # ACCOUNT_AUTHENTICATED_LOGIN_REDIRECTS is on, as it comes.
-    reads_sign_in_while_signed_in = False
 
     def make(self, place: Path) -> None:
         bench.start_project(self.python, place)
