@@ -187,7 +187,10 @@ class Settings:
 
     @property
     def AFTER_SIGN_OUT_URL(self) -> str:
-        """URL or URL name after signing out of all (default ``LOGOUT_REDIRECT_URL`` or ``/``)."""
+        """URL or URL name after signing out of all (default ``LOGOUT_REDIRECT_URL`` or ``/``).
+
+        The chooser where that is ``/`` and the site has no such page.
+        """
         return self._text("AFTER_SIGN_OUT_URL", str(django_settings.LOGOUT_REDIRECT_URL or "/"))
 
     @property

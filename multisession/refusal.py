@@ -44,6 +44,9 @@ def answer(request: HttpRequest, wrong: WrongAccount, *, to: str | None = None) 
             response["HX-Retarget"] = "body"
             response["HX-Reswap"] = "afterbegin"
     response["X-Multisession"] = "wrong-account"  # for notice.js, and other scripts
+    # What is sent from this page may lead back to where it came from, and this address takes POST
+    # alone. (A referrer there has to be, for Django's CSRF check over HTTPS.)
+    response["Referrer-Policy"] = "origin"
     add_never_cache_headers(response)
     patch_vary_headers(response, ("Cookie", "HX-Request", "Accept", PAGE_HEADER))
     return response

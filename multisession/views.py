@@ -16,6 +16,7 @@ from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import is_valid_path
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
@@ -204,7 +205,7 @@ def add_account(request: MultiSessionRequest) -> HttpResponse:
 def sign_out_all(request: MultiSessionRequest) -> HttpResponse:
     """Sign out of every account of this browser, and forget them."""
     actions.sign_out_all(request)
-    response = go_to(request, requested_next(request) or settings.AFTER_SIGN_OUT_URL)
+    response = go_to(request, requested_next(request) or after_sign_out_of_all_url())
     # What the browser may have kept of any account's pages goes too. (Not "cookies" and
     # "storage": those are the site's, and our own cookie is deleted by name.)
     response["Clear-Site-Data"] = '"cache"'
@@ -294,6 +295,12 @@ def after_sign_out_url(request: MultiSessionRequest) -> str:
     if settings.AFTER_SIGN_OUT == "next" and request.multisession.sessions:
         return settings.AFTER_SWITCH_URL
     return choose_url()
+
+
+def after_sign_out_of_all_url() -> str:
+    """``AFTER_SIGN_OUT_URL``; the chooser if that is the first page and the site has none."""
+    url = url_of(settings.AFTER_SIGN_OUT_URL)
+    return choose_url() if not url or (url == "/" and not is_valid_path("/")) else url
 
 
 def choose_url() -> str:

@@ -42,8 +42,8 @@ class Form:
         data = self.fields | values
         if self.method == "get":
             query = urlencode(data)
-            return self.page.browser.get(f"{self.action}?{query}", came_from=self.page.url)
-        return self.page.browser.post(self.action, data, came_from=self.page.url)
+            return self.page.browser.get(f"{self.action}?{query}", came_from=self.page.referrer)
+        return self.page.browser.post(self.action, data, came_from=self.page.referrer)
 
 
 @dataclass
@@ -56,6 +56,8 @@ class Page:
     html: str
     #: (status, URL) of each redirect on the way here.
     way: list[tuple[int, str]]
+    #: What a browser sends as Referer from here.
+    referrer: str
     forms: list[Form] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     text: str = ""
@@ -124,7 +126,8 @@ class Browser:
             url = urljoin(url, location)
             if status not in KEEPS_THE_METHOD:
                 method, data = "GET", None
-        self.last = Page(self, url, status, body, way)
+        referrer = urljoin(url, "/") if headers.get("Referrer-Policy") == "origin" else url
+        self.last = Page(self, url, status, body, way, referrer)
         return self.last
 
     def _ask_once(
