@@ -200,7 +200,7 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
     as_nobody = active is None and _may_be_nobodys(request, view)
     if said and not any_page and (active is None or said != active.public_id):
         page = known_session(request, said)
-        is_gone = page is None or not _can_act(page)
+        is_gone = page is None or not can_act(page)
         same = page is not None and active is not None and page.user_id == active.user_id
         if not (same or (as_nobody and is_gone)):
             return WrongAccount(page=page, active=active)
@@ -216,7 +216,7 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
     for page in _candidates(request, active) if token else ():
         if secret := _matches(token, page):
             same = active is not None and active.user_id == page.user_id
-            if not (any_page or same or (as_nobody and not _can_act(page))):
+            if not (any_page or same or (as_nobody and not can_act(page))):
                 return WrongAccount(page=page, active=active)
             _accept(request, view, secret)
             if not same and is_sign_in_page(request, view):
@@ -328,7 +328,7 @@ def _is_admins_sign_in_page(view: Any) -> bool:
     return False
 
 
-def _can_act(session: Session) -> bool:
+def can_act(session: Session) -> bool:
     """Whether a switch to this session needs no password."""
     return session.is_live and session.is_current_for(session.user)
 

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from .asking import wants_json
 from .conf import settings
-from .guard import PAGE_HEADER, WrongAccount, token_for
+from .guard import PAGE_HEADER, WrongAccount, can_act, token_for
 from .menu import after_switch_url, link_to, sign_in_link, url_of
 from .models import Session
 from .profiles import profile_of
@@ -102,11 +102,6 @@ def context(request: HttpRequest, wrong: WrongAccount, to: str | None) -> dict[s
         "set_active_url": url_of("multisession:set_active"),
         "discard_url": page_url(request) or after_switch_url(),
     }
-
-
-def can_act(session: Session) -> bool:
-    """Whether a switch to it needs no password."""
-    return session.is_live and session.is_current_for(session.user)
 
 
 def kept_fields(request: HttpRequest) -> list[tuple[str, str]] | None:

@@ -130,7 +130,7 @@ def notice(request: MultiSessionRequest) -> HttpResponse:
         "page_name": page_name,
         "active_name": active_name,
         "was_signed_in": bool(said),
-        "is_live": page is not None and refusal.can_act(page),
+        "is_live": page is not None and guard.can_act(page),
         "active": active,
         "next": requested_next(request),
         "token": guard.token_for(page) if page else "",
@@ -266,7 +266,7 @@ def left_context(request: MultiSessionRequest) -> dict[str, Any]:
         return {}  # The same account, signed in again since.
     return {
         "left": left,
-        "left_is_live": refusal.can_act(left),
+        "left_is_live": guard.can_act(left),
         "sign_in_again_url": sign_in_link(None, session=said, next=current_page(request)),
         "reload_url": current_page(request) or after_switch_url(),
     }
