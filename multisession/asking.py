@@ -1,4 +1,4 @@
-"""Who sent a request: a person with a form, or a script that talks JSON."""
+"""Tell a person with a form from a script that talks JSON."""
 
 from django.http import HttpRequest
 

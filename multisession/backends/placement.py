@@ -292,13 +292,13 @@ class Placement(Rows):
 
 
 def said_since(before: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-    """What of ``data`` may still be said to the person, without the messages of ``before``."""
+    """Return the part of ``data`` that the person may still see: new messages, the language."""
     written = _written_since(before, data)
     return {key: written[key] for key in CARRIED_OVER if key in written}
 
 
 def _written_since(before: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-    """What of ``data`` is new or changed, without the messages of ``before``."""
+    """Return the new and changed part of ``data``, without the messages of ``before``."""
     written = {key: data[key] for key in data if key not in before or before[key] != data[key]}
     unread, queued = before.get("_messages"), written.get("_messages")
     if isinstance(unread, str) and isinstance(queued, str):
