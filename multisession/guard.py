@@ -448,8 +448,14 @@ def _matches_nobody(request: HttpRequest, view: Callable[..., Any], token: str) 
 
 
 def _is_kept_form_of_nobody(request: HttpRequest, view: Callable[..., Any], token: str) -> bool:
-    """Return whether a refused form is sent again by somebody who has signed in since."""
-    return is_sent_again(request) and _matches_nobody(request, view, token) is not None
+    """Return whether a refused form of an account that is not known any more is sent again.
+
+    By somebody who has not signed in yet, or by whoever has: the answer says who that is.
+    """
+    if not is_sent_again(request):
+        return False
+    is_nobody = _accounts(request).session is None
+    return is_nobody or _matches_nobody(request, view, token) is not None
 
 
 def _is_from_elsewhere(request: HttpRequest) -> bool:
