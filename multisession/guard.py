@@ -395,10 +395,20 @@ def _note(request: HttpRequest, reason: str) -> None:
 
 
 def _tell_of_refusal(request: HttpRequest, response: HttpResponse) -> None:
-    """Say on the view's own refusal why, for notice.js."""
+    """Say on the view's own refusal why, for notice.js.
+
+    Also on the sign-in page that a script was redirected to: its headers are still those of what
+    it sent.
+    """
     reason = getattr(request, "_multisession_reason", "")
     if reason and response.status_code in (401, 403):
         response[REASON_HEADER] = reason
+    elif (
+        request.method == "GET"
+        and PAGE_HEADER in request.headers
+        and _accounts(request).session is None
+    ):
+        response[REASON_HEADER] = "signed-out"
 
 
 def _candidates(request: HttpRequest, active: Session | None) -> Iterator[Session]:

@@ -57,20 +57,23 @@
   };
 
   // Whether a person causes what is sent now: by a click, a form, a choice, Enter or a shortcut
-  // that is being handled, or was a moment ago; but not at an address that has been seen sent
-  // by itself, as a timer's is.
+  // that is being handled, or was a moment ago and on something that acts; but not at an address
+  // that has been seen sent by itself, as a timer's is.
+  const acting = "a,button,summary,label,select,input:not(:read-write),[role=button],[role=tab],[role=switch],[role^=menuitem]";
   const quiet = new Set();
   let acted = -1e9;
 
   const isAct = ({ type, target, key, ctrlKey, metaKey, isTrusted }) =>
     isTrusted &&
     (type === "submit" ||
-      (type === "click" && !target.closest?.(":read-write")) ||
-      (type === "change" && !target.matches?.(":read-write")) ||
+      (/^(click|change)$/.test(type) && !target.closest?.(":read-write")) ||
       (type === "keydown" && (key === "Enter" || ctrlKey || metaKey)));
 
   for (const type of ["submit", "click", "change", "keydown"])
-    on(type, (event) => isAct(event) && (acted = performance.now()));
+    on(type, (event) => {
+      if (isAct(event) && (type !== "click" || event.target.closest?.(acting)))
+        acted = performance.now();
+    });
 
   const isPersons = (address) => {
     if (navigator.userActivation?.isActive === false) acted = -1e9;
