@@ -29,7 +29,7 @@
       const answer = await send(url, { redirect: "error" });
       const html = await answer.text();
       if (answer.ok && mine === turn)
-        return [new DOMParser().parseFromString(html, "text/html").body.firstElementChild];
+        return [parse(html)];
     } catch {
       // No connection: then at the next occasion.
     }
@@ -38,7 +38,7 @@
   const ask = async () => {
     if (find("wrong-account") && !sheet()) return;
     const found = await look();
-    if (found && !found[0]) sheet()?.close();
+    if (found && !found[0]) find("wrong-account")?.close?.();
     if (found && !(found[0] && sheet())) show(found[0]);
   };
 
@@ -94,8 +94,13 @@
     return found;
   };
 
-  // Refused. A person gets the sheet; for what nobody did, the notice says so, once.
-  const refused = (marks, reason) => {
+  const parse = (html) => new DOMParser().parseFromString(html, "text/html").body.firstElementChild;
+
+  // Refused. A person gets the sheet; for what nobody did, the notice says so, once. An offer of
+  // another account comes with the answer, of which htmx 2 shows nothing.
+  const refused = (marks, reason, html) => {
+    if (reason === "other-account")
+      return later(() => sheet() || (html && document.body.prepend(parse(html))));
     if (reason === "wrong-account" && !(mark + "-Background" in marks)) return later(openSheet);
     if (!told) later(ask);
     told = true;
@@ -126,7 +131,7 @@
     if (!marks) return;
     this.addEventListener("load", () => {
       const reason = this.getResponseHeader(mark);
-      if (reason) refused(marks, reason);
+      if (reason) refused(marks, reason, this.responseType ? "" : this.responseText);
     });
   };
 
