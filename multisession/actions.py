@@ -23,7 +23,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
-from . import guard, request_user, signals
+from . import page_tokens, request_user, signals
 from .backends.db import SessionStore
 from .models import (
     AccountLimitReached,
@@ -83,7 +83,7 @@ def set_active(request: HttpRequest, session: Session | str | None) -> Session |
     found = store.set_active(found, by=user if active is None else store.acting(active.user))
     request_user.become(request, user)
     accounts.forget()
-    guard.account_changed(request)
+    page_tokens.account_changed(request)
     store.touch(found, at_once=True)
     announce(signals.session_activated, store.using, session=found)
     return found
@@ -287,7 +287,7 @@ def _leave_active(request: HttpRequest, *, forget: bool = False, stay: bool = Fa
 def _nobody_is_active(request: HttpRequest) -> None:
     _accounts(request).forget()
     request_user.become(request, AnonymousUser())
-    guard.account_changed(request)
+    page_tokens.account_changed(request)
 
 
 def _put_away_messages(request: HttpRequest) -> None:

@@ -9,9 +9,9 @@ a word in any template:
 * while A is active, no token but A's passes, whatever the CSRF cookie says: a neighbour in the
   domain can plant cookies.
 
-While nobody is active, pages carry a secret of the browser, in its CSRF cookie, and Django's check
-decides as always. The cookie stops carrying an account's secret as soon as the account is gone.
-Views about the browser take the pages of nobody and of every account of it (any_page.py).
+While nobody is active, pages carry a secret of the browser, and Django's check decides as always.
+What pages carry is in page_tokens.py; this module looks at what arrives. Views about the browser
+take the pages of nobody and of every account of it (any_page.py).
 
 Scripts that read the CSRF *cookie* at the moment of sending speak for the browser, not for their
 page. For them ``notice.js`` adds the header ``X-Multisession-Page`` to what it sees sent.
@@ -26,28 +26,23 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
-from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from . import cookies, csrf_secrets, django_private, tokens
+from . import csrf_secrets, django_private, tokens
 from .any_page import any_account, is_sign_in_page, is_sign_out, takes_any_page
 from .asking import FORM_TYPES, PAGE_HEADER, sender_of
 from .backends.db import SessionStore
 from .backends.placement import SAFE_METHODS
-from .django_private import CsrfSecret, unmask
+from .django_private import unmask
 from .models import Session
-from .request_user import become
-
-if TYPE_CHECKING:
-    from .models import Client
-    from .request import MultiSession
+from .page_tokens import accounts_of, run_as_nobody, secret_for
 
 __all__ = ["WrongAccount", "any_account"]
 
@@ -75,59 +70,6 @@ class WrongAccount:
     secret: str | None = field(default=None, repr=False)
 
 
-def prepare(request: HttpRequest) -> None:
-    """Put a secret that knows the active account where Django's CSRF protection looks first.
-
-    Before the view is known, so that error pages have good forms, too. Asks for nothing. The
-    cookie is read by its exact octets, as the session's is: see cookies.py.
-    """
-    if django_settings.CSRF_USE_SESSIONS or not django_private.secret_to_check(request):
-        return
-    values = cookies.read_all(request, django_settings.CSRF_COOKIE_NAME)
-    secret = _secret(request, values[-1]) if values else None
-    django_private.set_secret_to_check(request, secret)
-
-
-def bind(request: HttpRequest) -> None:
-    """Do the same for a browser without a CSRF cookie: its first form is the active account's."""
-    # (Under CSRF_USE_SESSIONS the secret is in request.session: the account's own already.)
-    drawn = django_private.secret_to_draw(request)
-    if not django_settings.CSRF_USE_SESSIONS and not isinstance(drawn, CsrfSecret):
-        django_private.set_secret_to_draw(request, _secret(request, drawn or ""))
-
-
-def account_changed(request: HttpRequest) -> None:
-    """Let pages and cookie follow: another account, or nobody, is active from here on."""
-    if not django_settings.CSRF_USE_SESSIONS:
-        sent = str(django_private.secret_to_check(request) or "")
-        django_private.set_secret_to_draw(request, _secret(request, sent))
-        django_private.renew_cookie(request)
-
-
-def finish(request: HttpRequest, response: HttpResponse) -> None:
-    """Let the CSRF cookie carry the secret of who is active now, if the answer sends it.
-
-    Scripts take the token from there. If the account that the browser's cookie speaks for is
-    gone, the answer sends a new one. To be called when the session has been saved.
-    """
-    _tell_of_refusal(request, response)
-    if django_settings.CSRF_USE_SESSIONS or response.status_code >= 500:
-        return
-    name = django_settings.CSRF_COOKIE_NAME
-    if name not in response.cookies and _speaks_for_nobody(request):
-        account_changed(request)
-        django_private.send_cookie(request, response)
-    cookie = response.cookies.get(name)
-    if cookie is not None and cookie["max-age"] != 0:  # (0: a view has deleted it)
-        secret = django_private.secret_to_draw(request)
-        if (active := _beneath(request)) is not None:
-            response.cookies[name] = next(csrf_secrets.of_session(active))
-        elif isinstance(secret, CsrfSecret):
-            response.cookies[name] = secret.drawn
-        elif (of_the_account := _account_secret(request)) is not None:
-            response.cookies[name] = of_the_account
-
-
 def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None:
     """Return what is wrong with an unsafe request from a page of another account than the active.
 
@@ -144,7 +86,7 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
     said = request.headers.get(PAGE_HEADER)
     if not token and not said:
         return None
-    active = _accounts(request).session
+    active = accounts_of(request).session
     any_page = takes_any_page(request, view)
     as_nobody = active is None and _answers_itself(request, view)
     if said and not any_page and (active is None or said != active.public_id):
@@ -165,12 +107,12 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
                 _note(request, "signed-out")
             _accept(request, view, secret)
             if not same and is_sign_in_page(request, view):
-                _run_as_nobody(request)
+                run_as_nobody(request)
             return None
     if any_page and (secret := _matches_nobody(request, view, token)):
         _accept(request, view, secret)
         if is_sign_in_page(request, view):
-            _run_as_nobody(request)
+            run_as_nobody(request)
     elif any_page or as_nobody:
         _hold_to(request, active)
     elif _is_kept_form_of_nobody(request, view, token) or csrf_secrets.is_an_accounts(
@@ -185,17 +127,6 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
 def can_act(session: Session) -> bool:
     """Return whether a switch to this session needs no password."""
     return session.is_live and session.is_current_for(session.user)
-
-
-def token_for(session: Session) -> str:
-    """Return a CSRF token as a page of this session has it."""
-    return django_private.mask(next(csrf_secrets.of_session(session)))
-
-
-def token_of_nobody(request: HttpRequest) -> str | None:
-    """Return a CSRF token as nobody's page has it on a browser that we know; None on any other."""
-    client = _client(request)
-    return django_private.mask(next(csrf_secrets.of_client(client))) if client else None
 
 
 def is_form(request: HttpRequest) -> bool:
@@ -250,52 +181,6 @@ def _wrong(
     return WrongAccount(page=named(request, page), active=active, secret=secret)
 
 
-def _secret(request: HttpRequest, sent: str) -> CsrfSecret:
-    """Return the secret of pages drawn in this request, with the face of what the browser sent."""
-
-    def draw() -> str:
-        store = request.session
-        if isinstance(store, SessionStore) and store.has_unsaved_sign_in:
-            store.save()  # A page right after login(): its session has to have an id now.
-        return _account_secret(request) or _secret_of_nobody(request, sent)
-
-    return CsrfSecret(sent, draw)
-
-
-def _account_secret(request: HttpRequest) -> str | None:
-    """Return the secret of the active account's pages; None if nobody is active."""
-    active = _accounts(request).session
-    return None if active is None else next(csrf_secrets.of_session(active))
-
-
-def _secret_of_nobody(request: HttpRequest, sent: str) -> str:
-    """Return the secret of a page that is drawn while nobody is active.
-
-    The browser's own, from its cookie. If that is still an account's, or there is none, a browser
-    that we know gets one that can be found again when an account is active: its sign-in pages
-    and choosers that are open then are still good.
-    """
-    if unmask(sent) == sent != "" and not csrf_secrets.is_an_accounts(sent):
-        return sent
-    client = _client(request)
-    return csrf_secrets.random() if client is None else next(csrf_secrets.of_client(client))
-
-
-def _speaks_for_nobody(request: HttpRequest) -> bool:
-    """Return whether the CSRF cookie that was sent is an account's though nobody is active.
-
-    Only if the request has read the session anyway; costs no statement.
-    """
-    store = request.session
-    if not isinstance(store, SessionStore) or not store.accessed:
-        return False
-    row = store.row
-    if row is not None and row.user_id is not None:
-        return False
-    sent = django_private.secret_to_check(request)
-    return bool(sent) and csrf_secrets.is_an_accounts(str(sent))
-
-
 def _answers_itself(request: HttpRequest, view: Callable[..., Any]) -> bool:
     """Return whether a page of an account that is gone may speak to this view as nobody's.
 
@@ -310,21 +195,6 @@ def _is_of_same_user(page: Session | None, active: Session | None) -> bool:
     return page is not None and active is not None and page.user_id == active.user_id
 
 
-def _run_as_nobody(request: HttpRequest) -> None:
-    """Let the view see nobody. The active account stays what it is; ``login()`` adds to it."""
-    accounts = _accounts(request)
-    accounts.beneath = accounts.session
-    become(request, AnonymousUser())
-
-
-def _beneath(request: HttpRequest) -> Session | None:
-    """Return the active account, if the view saw nobody in its place and has not changed it."""
-    store, active = request.session, _accounts(request).beneath
-    if active is None or not isinstance(store, SessionStore) or store.row is None:
-        return None
-    return active if store.row.pk == active.pk else None
-
-
 def _is_the_cookie(request: HttpRequest, token: str) -> bool:
     """Return whether a script read this from the CSRF cookie, which says nothing about its page.
 
@@ -337,7 +207,7 @@ def _is_the_cookie(request: HttpRequest, token: str) -> bool:
 def _accept(request: HttpRequest, view: Callable[..., Any], secret: str) -> None:
     """Let Django's own check compare the token with this secret."""
     if not django_settings.CSRF_USE_SESSIONS:
-        django_private.set_secret_to_check(request, _secret(request, secret))
+        django_private.set_secret_to_check(request, secret_for(request, secret))
     elif secret != request.session.get(
         django_private.KEY_IN_SESSION
     ) and django_private.passes_check(request, view, secret):
@@ -352,7 +222,7 @@ def _hold_to(request: HttpRequest, active: Session | None) -> None:
     """
     if active is not None and not django_settings.CSRF_USE_SESSIONS:
         secret = next(csrf_secrets.of_session(active))
-        django_private.set_secret_to_check(request, _secret(request, secret))
+        django_private.set_secret_to_check(request, secret_for(request, secret))
         django_private.renew_cookie(request)
 
 
@@ -369,7 +239,7 @@ def _prepare_check_of_exempt_view(request: HttpRequest) -> None:
     ):
         return
     accessed = store.accessed
-    active = _accounts(request).session
+    active = accounts_of(request).session
     store.accessed = accessed
     token = _token_in_header(request)
     if said and (active is None or said != active.public_id):
@@ -383,7 +253,7 @@ def _prepare_check_of_exempt_view(request: HttpRequest) -> None:
         if is_wrong:
             secret = csrf_secrets.random()  # No token of a page of Ada's is Grace's.
         is_wrong = is_wrong or csrf_secrets.is_an_accounts(unmask(token)) and not matched
-        django_private.set_secret_to_check(request, _secret(request, secret))
+        django_private.set_secret_to_check(request, secret_for(request, secret))
     if is_wrong:
         is_gone = active is None and (page is None or not can_act(page))
         _note(request, "signed-out" if is_gone else "wrong-account")
@@ -394,7 +264,7 @@ def _note(request: HttpRequest, reason: str) -> None:
     request._multisession_reason = reason  # type: ignore[attr-defined]
 
 
-def _tell_of_refusal(request: HttpRequest, response: HttpResponse) -> None:
+def tell_of_refusal(request: HttpRequest, response: HttpResponse) -> None:
     """Say on the view's own refusal why, for notice.js.
 
     Also on the sign-in page that a script was redirected to: its headers are still those of what
@@ -406,7 +276,7 @@ def _tell_of_refusal(request: HttpRequest, response: HttpResponse) -> None:
     elif (
         request.method == "GET"
         and PAGE_HEADER in request.headers
-        and _accounts(request).session is None
+        and accounts_of(request).session is None
     ):
         response[REASON_HEADER] = "signed-out"
 
@@ -446,7 +316,7 @@ def _matches_nobody(request: HttpRequest, view: Callable[..., Any], token: str) 
     ``OPEN_SIGN_IN_PAGES``: then only a hash is known of it. So long a form is kept, too, which
     was refused before that.
     """
-    carried, client = unmask(token), _client(request)
+    carried, client = unmask(token), accounts_of(request).client
     if not carried or client is None or _is_from_elsewhere(request):
         return None
     digest = client.visitor_csrf_digest
@@ -464,7 +334,7 @@ def _is_kept_form_of_nobody(request: HttpRequest, view: Callable[..., Any], toke
     """
     if not is_sent_again(request):
         return False
-    is_nobody = _accounts(request).session is None
+    is_nobody = accounts_of(request).session is None
     return is_nobody or _matches_nobody(request, view, token) is not None
 
 
@@ -472,12 +342,3 @@ def _is_from_elsewhere(request: HttpRequest) -> bool:
     """Return whether the Origin header, which every browser sends with a POST, names another."""
     origin = request.headers.get("Origin")
     return origin is not None and urlsplit(origin).netloc != request.get_host()
-
-
-def _client(request: HttpRequest) -> Client | None:
-    return _accounts(request).client
-
-
-def _accounts(request: HttpRequest) -> MultiSession:
-    accounts: MultiSession = request.multisession  # type: ignore[attr-defined]
-    return accounts

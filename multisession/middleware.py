@@ -27,7 +27,18 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
-from . import cookies, doubled, fragments, guard, limit, offers, request_user, sending, tokens
+from . import (
+    cookies,
+    doubled,
+    fragments,
+    guard,
+    limit,
+    offers,
+    page_tokens,
+    request_user,
+    sending,
+    tokens,
+)
 from .backends.db import SessionStore
 from .origin import is_prefetch
 from .request import MultiSession
@@ -50,7 +61,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         store.request = request
         request.session = store
         request.multisession = MultiSession(request)  # type: ignore[attr-defined]
-        guard.prepare(request)
+        page_tokens.prepare(request)
 
     def process_view(
         self,
@@ -65,7 +76,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         request_user.install(request)
         if iscoroutinefunction(view):
             request_user.read_ahead(request)
-        guard.bind(request)
+        page_tokens.bind(request)
         return sending.answer(request, view, guard.check(request, view))
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -83,7 +94,8 @@ class SessionMiddleware(stock.SessionMiddleware):
         self._save(request, store, response)
         sending.give_back(request, response)
         response = fragments.take_to_sign_in(request, response)
-        guard.finish(request, response)
+        guard.tell_of_refusal(request, response)
+        page_tokens.finish(request, response)
         if store.rotated or store.renews_cookie:
             self._set_cookie(store, response)
         elif store.flushed and self._may_delete_cookie(request, store, response):

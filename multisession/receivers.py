@@ -7,7 +7,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils.translation import ngettext
 
-from . import doubled, guard, signals
+from . import doubled, page_tokens, signals
 from .backends.db import SessionStore
 from .conf import settings
 from .models import Session
@@ -63,7 +63,7 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
             profile = profile_of(session.user)
             values = {"account": profile.label, "count": settings.MAX_ACCOUNTS}
             messages.info(request, text % values, fail_silently=True)
-        guard.account_changed(request)
+        page_tokens.account_changed(request)
         if request.multisession.serves_coroutine:
             store.save()  # What the coroutine draws next needs the session's id.
 
@@ -82,7 +82,7 @@ def on_signed_out(sender: Any, request: HttpRequest | None, user: Any, **kwargs:
     if request is not None and hasattr(request, "multisession"):
         request.multisession.forget()
         if is_account:
-            guard.account_changed(request)
+            page_tokens.account_changed(request)
 
 
 def _nobody(request: HttpRequest | None) -> None:

@@ -18,10 +18,10 @@ from django.utils.crypto import get_random_string
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
-from . import guard
+from . import guard, page_tokens
 from .asking import PAGE_HEADER, TURBO_STREAM, VARY, Sender, sender_of
 from .conf import settings
-from .guard import REASON_HEADER, SEND_FIELD, WrongAccount, can_act, token_for
+from .guard import REASON_HEADER, SEND_FIELD, WrongAccount, can_act
 from .kept_fields import Kept, kept_fields
 from .menu import after_switch_url, sign_in_link, url_of
 from .models import Session
@@ -109,7 +109,7 @@ def context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
         "active_name": active_name,
         "sentence": sentence(wrong),
         "is_live": page is not None and can_act(page),
-        "token": token_for(page) if page else browser_token(request),
+        "token": page_tokens.token_for(page) if page else browser_token(request),
         "sign_in_url": sign_in_link(None, session=page.public_id if page else ""),
         "add_account_url": url_of("multisession:add_account"),
         "set_active_url": url_of("multisession:set_active"),
@@ -128,7 +128,7 @@ def page_context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
     is_again = guard.is_sent_again(request)
     as_active = wrong.page is None and wrong.active is not None and is_again
     if as_active and wrong.active is not None:
-        said["token"] = token_for(wrong.active)
+        said["token"] = page_tokens.token_for(wrong.active)
     return said | {
         "kept": kept,
         "has_files": bool(request.FILES),
@@ -144,7 +144,7 @@ def page_context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
 
 def browser_token(request: HttpRequest) -> str:
     """Return a CSRF token that is good on this browser whoever signs in next."""
-    return guard.token_of_nobody(request) or get_token(request)
+    return page_tokens.token_of_nobody(request) or get_token(request)
 
 
 def name(session: Session) -> str:

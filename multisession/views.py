@@ -23,7 +23,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from . import actions, guard, refusal
+from . import actions, guard, page_tokens, refusal
 from .any_page import any_account
 from .asking import is_htmx
 from .conf import settings
@@ -129,7 +129,7 @@ def notice(request: MultiSessionRequest) -> HttpResponse:
         "is_live": page is not None and guard.can_act(page),
         "active": active,
         "next": requested_next(request),
-        "token": guard.token_for(page) if page else "",
+        "token": page_tokens.token_for(page) if page else "",
         "sign_in_url": sign_in_link(None, session=page.public_id if page else ""),
         "add_account_url": url_of("multisession:add_account"),
         "choose_url": choose_url(),

@@ -84,7 +84,7 @@ class TestCsrf:
         django_private.send_cookie(request, response)
         assert "csrftoken" in response.cookies, (
             "CsrfViewMiddleware.process_response no longer sends META['CSRF_COOKIE'] by "
-            "META['CSRF_COOKIE_NEEDS_UPDATE']: see renew_cookie() and guard.finish()."
+            "META['CSRF_COOKIE_NEEDS_UPDATE']: see renew_cookie() and page_tokens.finish()."
         )
         assert response.cookies["csrftoken"].value == SECRET
 

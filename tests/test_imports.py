@@ -35,6 +35,7 @@ LAYERS = (
     {"request_user", "doubled"},
     {"items"},
     {"menu", "any_page", "kept_fields", "csrf_secrets"},
+    {"page_tokens"},
     {"guard"},
     {"refusal", "offers", "actions", "receivers", "passwords", "fragments"},
     {"where", "limit", "sending"},
