@@ -33,8 +33,8 @@ class Kept:
     """The fields of a form. What is said in them stays out of every representation."""
 
     fields: list[tuple[str, str]] = field(default_factory=list, repr=False)
-    #: Names of fields whose value was left out: the person has to type it again.
-    to_type_again: list[str] = field(default_factory=list)
+    #: Name and label of fields whose value was left out: the person has to type it again.
+    to_type_again: list[tuple[str, str]] = field(default_factory=list)
 
 
 def kept_fields(request: HttpRequest) -> Kept | None:
@@ -47,7 +47,7 @@ def kept_fields(request: HttpRequest) -> Kept | None:
             continue
         for value in map(str, values):
             if value and is_never_kept(name):
-                kept.to_type_again.append(name)
+                kept.to_type_again.append((name, re.sub(r"[\W_]+", " ", name).strip()))
                 continue
             kept.fields.append((name, value))
             size += len(name) + len(value)
