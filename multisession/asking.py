@@ -82,5 +82,8 @@ def is_background(request: HttpRequest) -> bool:
 
 def wants_json(request: HttpRequest) -> bool:
     """Return whether a script sent the request that talks JSON."""
-    preferred = request.get_preferred_type(["text/html", "application/json"])
-    return preferred == "application/json" or request.content_type not in FORM_TYPES
+    if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+        return True
+    # (wsgiref, and so runserver, says "text/plain" of a request without a body.)
+    has_body = request.method not in ("GET", "HEAD")
+    return has_body and request.content_type not in FORM_TYPES

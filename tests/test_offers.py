@@ -400,6 +400,11 @@ class TestVillains:
         )
         assert missing == foreign
 
+    def test_a_page_is_one_whatever_runserver_says_of_its_body(self, browser, note):
+        """The wsgiref module calls the body of a GET text/plain."""
+        answer = browser.get(f"/notes/{note.pk}/", CONTENT_TYPE="text/plain")
+        assert OFFER in answer.text
+
     def test_what_catches_refusals_catches_these(self, browser):
         assert browser.get("/caught/").text == "refused in its own way"
 
