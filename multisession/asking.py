@@ -72,7 +72,13 @@ def sender_of(request: HttpRequest) -> Sender:
 
 def is_htmx(request: HttpRequest) -> bool:
     """Return whether htmx sent the request and will place the answer itself."""
-    return request.headers.get("HX-Request") == "true"
+    # Asked for every answer; request.headers would make a dictionary of all of them.
+    return bool(request.META.get("HTTP_HX_REQUEST") == "true")
+
+
+def has_page(request: HttpRequest) -> bool:
+    """Return whether notice.js says which page a script sent the request from."""
+    return "HTTP_X_MULTISESSION_PAGE" in request.META
 
 
 def is_background(request: HttpRequest) -> bool:

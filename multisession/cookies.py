@@ -34,6 +34,9 @@ def read_all(request: HttpRequest, name: str) -> list[str]:
         # Made by hand, as by a RequestFactory: there are no octets to read.
         value = request.COOKIES.get(name)
         return [] if value is None else [value]
+    if _is_plain(header, name):
+        value = request.COOKIES.get(name)
+        return [value] if value else []
     found = [
         value.strip(" \t")
         for key, separator, value in (part.partition("=") for part in header.split(";"))
@@ -44,6 +47,21 @@ def read_all(request: HttpRequest, name: str) -> list[str]:
         logger.warning("A request has %s cookies %r: none is taken.", len(values), name)
         return []
     return values
+
+
+def read_last(request: HttpRequest, name: str) -> str | None:
+    """Return the last value of the cookie ``name``, which is the one that Django takes."""
+    values = read_all(request, name)
+    return values[-1] if values else None
+
+
+def _is_plain(header: str, name: str) -> bool:
+    """Return whether Django reads this cookie as we would: mostly, and then it has done so already.
+
+    Then there is one of the name, no quotes, and no character that it would strip but a space.
+    """
+    is_plain = header.isascii() and header.isprintable() and '"' not in header
+    return is_plain and header.count(name) == 1
 
 
 def send(response: HttpResponse, value: str, max_age: int | None) -> None:

@@ -35,6 +35,7 @@ from django.utils.functional import SimpleLazyObject, empty
 SECRET_LENGTH: int = csrf.CSRF_SECRET_LENGTH
 TOKEN_LENGTH: int = csrf.CSRF_TOKEN_LENGTH
 ALPHABET: str = csrf.CSRF_ALLOWED_CHARS
+_LETTERS = frozenset(ALPHABET)
 #: Under ``CSRF_USE_SESSIONS``, where a session's data has its secret.
 KEY_IN_SESSION: str = csrf.CSRF_SESSION_KEY
 
@@ -73,7 +74,7 @@ def mask(secret: str) -> str:
 
 def unmask(token: str) -> str:
     """Return the secret that a token carries; a secret as it is; empty for anything else."""
-    if not set(token) <= set(ALPHABET):
+    if not _LETTERS.issuperset(token):
         return ""
     if len(token) == TOKEN_LENGTH:
         return str(csrf._unmask_cipher_token(token))  # type: ignore[attr-defined]
@@ -87,11 +88,10 @@ def secret_to_check(request: HttpRequest) -> str | None:
 
 def set_secret_to_check(request: HttpRequest, secret: str | None) -> None:
     """Let Django's check compare tokens with this secret. None: there is none."""
-    cookies = {**request.COOKIES}
-    cookies.pop(settings.CSRF_COOKIE_NAME, None)
-    if secret is not None:
-        cookies[settings.CSRF_COOKIE_NAME] = secret
-    request.COOKIES = cookies
+    if secret is None:
+        request.COOKIES.pop(settings.CSRF_COOKIE_NAME, None)
+    else:
+        request.COOKIES[settings.CSRF_COOKIE_NAME] = secret
 
 
 def secret_to_draw(request: HttpRequest) -> str | None:
@@ -117,6 +117,7 @@ def send_cookie(request: HttpRequest, response: HttpResponse) -> None:
 def passes_check(request: HttpRequest, view: Callable[..., Any], secret: str) -> bool:
     """Return whether Django's whole check, of the origin too, passes with this secret."""
     copied: Any = copy.copy(request)
+    copied.COOKIES = {**request.COOKIES}
     if settings.CSRF_USE_SESSIONS:
         copied.session = {KEY_IN_SESSION: secret}
     else:

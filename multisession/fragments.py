@@ -32,7 +32,7 @@ def take_to_sign_in(request: HttpRequest, response: HttpResponse) -> HttpRespons
         request.get_full_path(),
         request.build_absolute_uri(),
     )
-    if response.status_code != 302 or not turned_away:
+    if not turned_away:
         return response
     if is_background(request):
         answer = HttpResponse(status=403, headers={"HX-Reswap": "none"})

@@ -37,7 +37,7 @@ from django.utils.crypto import constant_time_compare
 
 from . import csrf_secrets, django_private, tokens
 from .any_page import any_account, is_sign_in_page, is_sign_out, takes_any_page
-from .asking import FORM_TYPES, PAGE_HEADER, sender_of
+from .asking import FORM_TYPES, PAGE_HEADER, has_page, sender_of
 from .backends.db import SessionStore
 from .backends.placement import SAFE_METHODS
 from .django_private import unmask
@@ -87,6 +87,14 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
     if not token and not said:
         return None
     active = accounts_of(request).session
+    if (
+        active is not None
+        and said in (None, active.public_id)
+        and (secret := csrf_secrets.matching(token, csrf_secrets.of_session(active)))
+    ):
+        # Mostly it is the active account's own page, of which nothing more need be known.
+        _accept(request, view, secret)
+        return None
     any_page = takes_any_page(request, view)
     as_nobody = active is None and _answers_itself(request, view)
     if said and not any_page and (active is None or said != active.public_id):
@@ -270,14 +278,11 @@ def tell_of_refusal(request: HttpRequest, response: HttpResponse) -> None:
     Also on the sign-in page that a script was redirected to: its headers are still those of what
     it sent.
     """
-    reason = getattr(request, "_multisession_reason", "")
-    if reason and response.status_code in (401, 403):
-        response[REASON_HEADER] = reason
-    elif (
-        request.method == "GET"
-        and PAGE_HEADER in request.headers
-        and accounts_of(request).session is None
-    ):
+    if response.status_code in (401, 403):
+        reason = getattr(request, "_multisession_reason", "")
+        if reason:
+            response[REASON_HEADER] = reason
+    elif request.method == "GET" and has_page(request) and accounts_of(request).session is None:
         response[REASON_HEADER] = "signed-out"
 
 

@@ -39,7 +39,9 @@ from . import (
     sending,
     tokens,
 )
+from .asking import has_page
 from .backends.db import SessionStore
+from .backends.placement import SAFE_METHODS
 from .origin import is_prefetch
 from .request import MultiSession
 
@@ -77,6 +79,8 @@ class SessionMiddleware(stock.SessionMiddleware):
         if iscoroutinefunction(view):
             request_user.read_ahead(request)
         page_tokens.bind(request)
+        if request.method in SAFE_METHODS:
+            return None
         return sending.answer(request, view, guard.check(request, view))
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -92,9 +96,12 @@ class SessionMiddleware(stock.SessionMiddleware):
         if theirs is not None:
             self._heed(store, theirs)
         self._save(request, store, response)
-        sending.give_back(request, response)
-        response = fragments.take_to_sign_in(request, response)
-        guard.tell_of_refusal(request, response)
+        if response.status_code >= 400:
+            sending.give_back(request)
+        elif response.status_code == 302:
+            response = fragments.take_to_sign_in(request, response)
+        if response.status_code in (401, 403) or has_page(request):
+            guard.tell_of_refusal(request, response)
         page_tokens.finish(request, response)
         if store.rotated or store.renews_cookie:
             self._set_cookie(store, response)

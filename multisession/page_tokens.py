@@ -29,18 +29,21 @@ def prepare(request: HttpRequest) -> None:
     Before the view is known, so that error pages have good forms, too. Asks for nothing. The
     cookie is read by its exact octets, as the session's is: see cookies.py.
     """
-    if django_settings.CSRF_USE_SESSIONS or not django_private.secret_to_check(request):
+    name = django_settings.CSRF_COOKIE_NAME
+    if name not in request.COOKIES or django_settings.CSRF_USE_SESSIONS:
         return
-    values = cookies.read_all(request, django_settings.CSRF_COOKIE_NAME)
-    secret = secret_for(request, values[-1]) if values else None
-    django_private.set_secret_to_check(request, secret)
+    value = cookies.read_last(request, name)
+    if value is None:
+        del request.COOKIES[name]
+    else:
+        request.COOKIES[name] = secret_for(request, value)
 
 
 def bind(request: HttpRequest) -> None:
     """Do the same for a browser without a CSRF cookie: its first form is the active account's."""
-    # (Under CSRF_USE_SESSIONS the secret is in request.session: the account's own already.)
     drawn = django_private.secret_to_draw(request)
-    if not django_settings.CSRF_USE_SESSIONS and not isinstance(drawn, CsrfSecret):
+    # (Under CSRF_USE_SESSIONS the secret is in request.session: the account's own already.)
+    if not isinstance(drawn, CsrfSecret) and not django_settings.CSRF_USE_SESSIONS:
         django_private.set_secret_to_draw(request, secret_for(request, drawn or ""))
 
 

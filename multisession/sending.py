@@ -33,15 +33,15 @@ def answer(
         if _may_switch(request, view, wrong):
             return HttpResponse(status=307, headers={"Location": request.get_full_path()})
         return refusal.answer(request, wrong)
-    if getattr(view, "csrf_exempt", False) or request.method != "POST":
+    if getattr(view, "csrf_exempt", False) or not guard.is_sent_again(request):
         return None
     return None if _is_first(request) else refusal.sent_already(request)
 
 
-def give_back(request: HttpRequest, response: HttpResponse) -> None:
-    """Let the form be sent again if nothing came of it."""
+def give_back(request: HttpRequest) -> None:
+    """Let the form be sent again: nothing came of it."""
     claim: SentForm | None = getattr(request, "_multisession_claim", None)
-    if claim is not None and response.status_code >= 400:
+    if claim is not None:
         claim.delete()
 
 
@@ -63,9 +63,7 @@ def _may_switch(request: HttpRequest, view: Callable[..., Any], wrong: WrongAcco
 
 
 def _is_first(request: HttpRequest) -> bool:
-    """Claim the number of a form that is sent again; any other form is the first of its kind."""
-    if not guard.is_form(request):
-        return True
+    """Claim the number of the form. What is no number of ours, or of nobody's, claims nothing."""
     number = request.POST.get(SEND_FIELD)
     client = request.multisession.client if number else None  # type: ignore[attr-defined]
     if not number or client is None or not _NUMBER.fullmatch(number):

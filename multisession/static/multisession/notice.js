@@ -47,7 +47,7 @@
     // The same again stays in its place: it may have the focus, or be about to be clicked.
     if (old?.textContent === notice?.textContent) return old?.togglePopover?.(true);
     old?.remove();
-    if (!notice) return;
+    if (!notice) return comeBack();
     // A live region is read out when something comes into it, not when it comes itself.
     const words = [...notice.childNodes];
     notice.replaceChildren();
@@ -63,11 +63,14 @@
   const quiet = new Set();
   let acted = -1e9;
 
-  const isAct = ({ type, target, key, ctrlKey, metaKey, isTrusted }) =>
-    isTrusted &&
-    (type === "submit" ||
-      (/^(click|change)$/.test(type) && !target.closest?.(":read-write")) ||
-      (type === "keydown" && (key === "Enter" || ctrlKey || metaKey)));
+  const isAct = ({ type, target, key, ctrlKey, metaKey, isTrusted }) => {
+    const isField = target.closest?.(":read-write");
+    const isText = isField && !target.matches("input");
+    const isShortcut = (ctrlKey || metaKey) && /^(Enter|s)$/.test(key);
+    if (!isTrusted) return false;
+    if (type === "keydown") return isShortcut || (key === "Enter" && !isText);
+    return type === "submit" || (/^(click|change)$/.test(type) && !isField);
+  };
 
   for (const type of ["submit", "click", "change", "keydown"])
     on(type, (event) => {
@@ -142,12 +145,22 @@
       if (headers?.get?.(mark) ?? headers?.[mark.toLowerCase()]) event.preventDefault();
     });
 
+  // Who pressed a button goes on from there, also if it was disabled while it sent.
+  let at;
+  on("focusin", ({ target }) => {
+    if (!target.closest?.("#ms-wrong-account, [data-multisession-said]")) at = target;
+  });
+  const comeBack = () => document.activeElement === document.body && at?.focus();
+
   // Whoever put the sheet into the page: it is made modal, gives the focus back, and goes.
   new MutationObserver(() => {
     const found = sheet();
     if (found?.open && !found.matches(":modal")) {
       find("said")?.remove();
-      found.addEventListener("close", () => found.remove());
+      found.addEventListener("close", () => {
+        found.remove();
+        comeBack();
+      });
       found.removeAttribute("open");
       found.showModal();
     }
