@@ -160,6 +160,23 @@ class Settings:
         )
 
     @property
+    def ANY_ACCOUNT(self) -> list[str]:
+        """Views that take the form of any page, and run as whoever is active (default: none).
+
+        Beginnings of paths (``"/newsletter/"``) and Python modules or packages
+        (``"wagtail.contrib.forms"``). For public forms: see docs/wrong-account.md.
+        """
+        return self._texts("ANY_ACCOUNT")
+
+    @property
+    def NEVER_KEPT(self) -> list[str]:
+        """Words in the names of fields that are never kept to be sent later (default: none).
+
+        Besides those of ``multisession.kept_fields.NEVER_KEPT``: password, pin, otp and so on.
+        """
+        return self._texts("NEVER_KEPT")
+
+    @property
     def CHOOSE_URL(self) -> str:
         """URL or URL name of the page on which one chooses an account."""
         return self._text("CHOOSE_URL", "multisession:choose")
@@ -255,6 +272,12 @@ class Settings:
 
     def _text(self, key: str, default: str) -> str:
         return str(self._get(key, default))
+
+    def _texts(self, key: str) -> list[str]:
+        value = self._get(key, ())
+        if isinstance(value, str) or not all(isinstance(text, str) for text in value):
+            raise ImproperlyConfigured(f"MULTISESSION[{key!r}] must be a list of strings.")
+        return list(value)
 
     def _seconds_or_none(self, key: str) -> int | None:
         return None if self._get(key, None) is None else self._seconds(key, 0)

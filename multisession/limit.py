@@ -11,9 +11,9 @@ from django.shortcuts import render, resolve_url
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.csrf import requires_csrf_token
 
-from .asking import wants_json
+from .asking import is_htmx, wants_json
 from .conf import settings
-from .menu import account_list_context, is_htmx
+from .menu import account_list_context
 from .models import AccountLimitReached
 from .request import MultiSessionRequest
 
@@ -34,7 +34,7 @@ def _answer(request: HttpRequest, sentence: str) -> HttpResponse:
     if wants_json(request):
         values = {"error": "account_limit", "detail": sentence}
         return JsonResponse(values, status=STATUS)
-    if is_htmx(request):  # type: ignore[arg-type]
+    if is_htmx(request):
         # htmx shows nothing of a 403; but it follows this.
         messages.error(request, sentence, fail_silently=True)
         url = resolve_url(settings.CHOOSE_URL)

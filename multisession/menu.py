@@ -16,6 +16,7 @@ from django.urls import NoReverseMatch, get_script_prefix
 from django.utils.encoding import iri_to_uri
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from .asking import is_htmx
 from .conf import settings
 from .items import MenuItem, as_items, items_of_setting
 from .request import MultiSessionRequest
@@ -82,11 +83,6 @@ class Options:
             return cls(**{**kept, "items": as_items(kept.get("items", ()))})
         except (TypeError, ValueError):
             return cls()  # Signed, but by a release in which it was right.
-
-
-def is_htmx(request: MultiSessionRequest) -> bool:
-    """Whether htmx sent the request and will place the answer itself."""
-    return request.headers.get("HX-Request") == "true"
 
 
 def on_site(request: MultiSessionRequest, url: str | None) -> str:

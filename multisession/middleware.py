@@ -27,7 +27,7 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
-from . import cookies, doubled, guard, limit, offers, refusal, request_user, tokens
+from . import cookies, doubled, fragments, guard, limit, offers, request_user, sending, tokens
 from .backends.db import SessionStore
 from .origin import is_prefetch
 from .request import MultiSession
@@ -66,8 +66,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         if iscoroutinefunction(view):
             request_user.read_ahead(request)
         guard.bind(request)
-        wrong = guard.check(request, view)
-        return None if wrong is None else refusal.answer(request, wrong)
+        return sending.answer(request, view, guard.check(request, view))
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Refusals that say more than 403 or 404: see limit.py and offers.py."""
@@ -82,6 +81,8 @@ class SessionMiddleware(stock.SessionMiddleware):
         if theirs is not None:
             self._heed(store, theirs)
         self._save(request, store, response)
+        sending.give_back(request, response)
+        response = fragments.take_to_sign_in(request, response)
         guard.finish(request, response)
         if store.rotated or store.renews_cookie:
             self._set_cookie(store, response)

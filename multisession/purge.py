@@ -17,10 +17,13 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from .conf import settings
-from .models import SUPERSEDED_MEMORY, Client, Event, Session, Token
+from .models import SUPERSEDED_MEMORY, Client, Event, SentForm, Session, Token
 
 #: Rows that one transaction deletes or changes.
 BATCH = 10_000
+
+#: How long a form that was sent again can't be sent once more by going back to its page.
+FORMS = datetime.timedelta(days=1)
 
 #: What ends a session of these statuses is the clock, at ``expire_at``; any other, a change.
 BY_CLOCK = (Session.Status.ACTIVE, Session.Status.EXPIRED, Session.Status.ABANDONED)
@@ -69,6 +72,8 @@ class Purged:
     events: int = 0
     #: Events a while ago: where they came from is erased.
     origins: int = 0
+    #: Marks of forms that were sent again after a refusal: deleted.
+    forms: int = 0
 
 
 def purge(
@@ -138,6 +143,7 @@ def _steps(using: str) -> dict[str, Step]:
             events.filter(at__lte=stale, at__gt=old_event).exclude(ip_address=None, user_agent=""),
             lambda rows: rows.update(ip_address=None, user_agent=""),
         ),
+        "forms": _step(SentForm.objects.using(using).filter(created_at__lte=now - FORMS), _delete),
     }
 
 

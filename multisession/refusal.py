@@ -1,7 +1,8 @@
 """The answer to a request from a page of another account: 409, and nothing was executed.
 
-What was sent is kept in the answer itself, as a form: *Switch to A and send* posts it again, once,
-as A. Nothing of it is stored. Files cannot be kept so, and passwords should not.
+Its form is one that the sender can handle (asking.py): a page that keeps what was sent, for a
+navigation; a sheet on top of the page that stays, for htmx and Turbo; a few words of JSON for
+scripts. docs/wrong-account.md has the table.
 """
 
 from __future__ import annotations
@@ -10,46 +11,63 @@ from typing import Any
 from urllib.parse import urldefrag
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
+from django.utils.crypto import get_random_string
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
-from .asking import wants_json
+from . import guard
+from .asking import PAGE_HEADER, TURBO_STREAM, VARY, Sender, sender_of
 from .conf import settings
-from .guard import PAGE_HEADER, WrongAccount, can_act, token_for
-from .menu import after_switch_url, link_to, sign_in_link, url_of
+from .guard import REASON_HEADER, SEND_FIELD, WrongAccount, can_act, token_for
+from .kept_fields import Kept, kept_fields
+from .menu import after_switch_url, sign_in_link, url_of
 from .models import Session
 from .profiles import profile_of
 
-#: More than this is not worth a page full of hidden fields (bytes).
-LARGEST_KEPT = 256 * 1024
+STATUS = 409
 
 
-def answer(request: HttpRequest, wrong: WrongAccount, *, to: str | None = None) -> HttpResponse:
-    """A page, a partial for htmx and for what ``notice.js`` saw sent, or JSON.
-
-    ``to``: where the request was going, if that is not its own URL: then it comes from the page
-    that this function made, and the sign-in that it asked for is still missing.
-    """
-    if wants_json(request):
-        response: HttpResponse = JsonResponse(as_json(wrong), status=409)
+def answer(request: HttpRequest, wrong: WrongAccount) -> HttpResponse:
+    """Return the 409, in the form that its sender can handle."""
+    sender = sender_of(request)
+    if sender is Sender.FORM:
+        said = page_context(request, wrong)
+        response = render(request, "multisession/wrong_account.html", said, status=STATUS)
+    elif sender is Sender.TURBO and PAGE_HEADER not in request.headers:
+        template = "multisession/_wrong_account_stream.html"
+        response = render(request, template, context(request, wrong), TURBO_STREAM, STATUS)
+    elif sender is Sender.HTMX and PAGE_HEADER not in request.headers:
+        response = sheet(request, wrong, status=STATUS)
+        # On top of what the person looks at, whatever the request was going to replace.
+        response["HX-Retarget"] = "body"
+        response["HX-Reswap"] = "afterbegin"
     else:
-        sheet = request.headers.get("HX-Request") == "true" or PAGE_HEADER in request.headers
-        template = f"multisession/{'_' if sheet else ''}wrong_account.html"
-        values = {**context(request, wrong, to), "sheet": sheet}
-        response = render(request, template, values, status=409)
-        if sheet:
-            # On top of what the person looks at, whatever the request was going to replace.
-            response["HX-Retarget"] = "body"
-            response["HX-Reswap"] = "afterbegin"
-    response["X-Multisession"] = "wrong-account"  # for notice.js, and other scripts
-    # What is sent from this page may lead back to where it came from, and this address takes POST
-    # alone. (A referrer there has to be, for Django's CSRF check over HTTPS.)
-    response["Referrer-Policy"] = "origin"
-    add_never_cache_headers(response)
-    patch_vary_headers(response, ("Cookie", "HX-Request", "Accept", PAGE_HEADER))
-    return response
+        # What a script asks for. Where notice.js has marked the request, it shows the sheet.
+        response = few_words(request, wrong)
+        response["HX-Reswap"] = "none"
+    return _finished(response)
+
+
+def sent_already(request: HttpRequest) -> HttpResponse:
+    """Return the page for a form that was sent again and has been sent already."""
+    said = {"url": page_url(request) or after_switch_url()}
+    return _finished(render(request, "multisession/sent_already.html", said, status=STATUS))
+
+
+def sheet(request: HttpRequest, wrong: WrongAccount, *, status: int = 200) -> HttpResponse:
+    """Return the sheet alone, for a page that stays."""
+    template = "multisession/_wrong_account_sheet.html"
+    return render(request, template, context(request, wrong), status=status)
+
+
+def few_words(request: HttpRequest, wrong: WrongAccount) -> HttpResponse:
+    """Return JSON; plain text for a script that says it takes no JSON."""
+    if request.accepts("application/json"):
+        return JsonResponse(as_json(wrong), status=STATUS)
+    return HttpResponse(sentence(wrong), "text/plain; charset=utf-8", STATUS)
 
 
 def as_json(wrong: WrongAccount) -> dict[str, Any]:
@@ -80,44 +98,53 @@ def sentence(wrong: WrongAccount) -> str:
     return text % {"page": page and name(page), "active": active and name(active)}
 
 
-def context(request: HttpRequest, wrong: WrongAccount, to: str | None) -> dict[str, Any]:
-    page = wrong.page
-    here = to or request.get_full_path()
-    live = page is not None and can_act(page)
-    kept = None if page is None else kept_fields(request)
+def context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
+    """Return what page and sheet say alike."""
+    page, active = wrong.page, wrong.active
+    page_name, active_name = short_names(page, active)
     return {
         "page": page,
-        "page_name": short_names(page, wrong.active)[0],
-        "active": wrong.active,
+        "active": active,
+        "page_name": page_name,
+        "active_name": active_name,
         "sentence": sentence(wrong),
-        "still_signed_out": to is not None,
-        "has_files": bool(request.FILES),
-        "is_live": live,
-        "kept": kept,
-        "send_url": link_to("multisession:send", session=page.public_id, to=here) if page else "",
-        "token": token_for(page) if page else "",
+        "is_live": page is not None and can_act(page),
+        "token": token_for(page) if page else browser_token(request),
         "sign_in_url": sign_in_link(None, session=page.public_id if page else ""),
         "add_account_url": url_of("multisession:add_account"),
-        "choose_url": url_of(settings.CHOOSE_URL),
         "set_active_url": url_of("multisession:set_active"),
-        "discard_url": page_url(request) or after_switch_url(),
     }
 
 
-def kept_fields(request: HttpRequest) -> list[tuple[str, str]] | None:
-    """What was sent, to send it again; None if it cannot be kept whole."""
-    if request.method != "POST" or request.FILES:
-        return None
-    fields = [
-        (field, str(value))
-        for field, values in request.POST.lists()
-        for value in values
-        if field != "csrfmiddlewaretoken"
-    ]
-    if any("password" in field.lower() for field, _value in fields):
-        return None
-    size = sum(len(field) + len(value) for field, value in fields)
-    return fields if size <= LARGEST_KEPT else None
+def page_context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
+    """Return the same for the page, with what was sent.
+
+    Whoever's page it was, the fields are kept only if they come from a page of this site: of the
+    account that the token names, or of this very host if the account is not known any more.
+    """
+    is_ours = wrong.page is not None or guard.is_from_here(request)
+    kept: Kept | None = kept_fields(request) if is_ours else None
+    said = context(request, wrong)
+    is_again = guard.is_sent_again(request)
+    as_active = wrong.page is None and wrong.active is not None and is_again
+    if as_active and wrong.active is not None:
+        said["token"] = token_for(wrong.active)
+    return said | {
+        "kept": kept,
+        "has_files": bool(request.FILES),
+        "send_field": SEND_FIELD,
+        "send_number": get_random_string(22),
+        "send_url": request.get_full_path(),
+        "as_active": as_active,
+        "still_signed_out": is_again and not said["is_live"] and not as_active,
+        "discard_url": page_url(request) or after_switch_url(),
+        "choose_url": url_of(settings.CHOOSE_URL),
+    }
+
+
+def browser_token(request: HttpRequest) -> str:
+    """Return a CSRF token that is good on this browser whoever signs in next."""
+    return guard.token_of_nobody(request) or get_token(request)
 
 
 def name(session: Session) -> str:
@@ -125,7 +152,7 @@ def name(session: Session) -> str:
 
 
 def short_names(*sessions: Session | None) -> list[str]:
-    """What buttons call these accounts: by their names, unless two have the same one."""
+    """Return what buttons call these accounts: their names, unless two have the same one."""
     profiles = [profile_of(session.user) if session else None for session in sessions]
     names = [profile.name for profile in profiles if profile]
     alike = len(set(names)) < len(names)
@@ -133,7 +160,7 @@ def short_names(*sessions: Session | None) -> list[str]:
 
 
 def page_url(request: HttpRequest) -> str:
-    """The page that the request came from, to load it again; empty if that is not known.
+    """Return the page that the request came from, to load it again; empty if that is not known.
 
     Without the fragment: a link that differs in nothing else would only scroll.
     """
@@ -146,3 +173,13 @@ def on_site(request: HttpRequest, url: str | None) -> str | None:
     if url and url_has_allowed_host_and_scheme(url, allowed, require_https=request.is_secure()):
         return url
     return None
+
+
+def _finished(response: HttpResponse) -> HttpResponse:
+    response[REASON_HEADER] = "wrong-account"
+    # What is sent from this page may lead back to where it came from, and this address may take
+    # POST alone. (A referrer there has to be, for Django's CSRF check over HTTPS.)
+    response["Referrer-Policy"] = "origin"
+    add_never_cache_headers(response)
+    patch_vary_headers(response, ("Cookie", *VARY))
+    return response

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
-from django.utils.functional import SimpleLazyObject, cached_property, empty
+from django.utils.functional import cached_property
 
-from . import coroutines
+from . import coroutines, django_private
 from .backends.db import SessionStore
 from .backends.placement import ASIDE
 from .models import Session
@@ -113,8 +113,10 @@ class MultiSession:
     def _user(self) -> Any:
         """``request.user``; in a coroutine, what ``await request.auser()`` has found."""
         user = getattr(self._request, "user", None)
-        unread = isinstance(user, SimpleLazyObject) and user._wrapped is empty
-        return getattr(self._request, "_acached_user", user) if unread else user
+        if not django_private.is_unread(user):
+            return user
+        found = django_private.auser_read(self._request)
+        return user if found is None else found
 
     @property
     def _store(self) -> SessionStore:

@@ -24,8 +24,9 @@ from django.contrib.auth import (
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
-from django.utils.functional import SimpleLazyObject, empty
+from django.utils.functional import SimpleLazyObject
 
+from . import django_private
 from .backends.db import SessionStore
 from .request import MultiSession
 
@@ -35,14 +36,7 @@ def install(request: HttpRequest) -> None:
 
     Costs nothing until they are used.
     """
-    user = request.__dict__.get("user")
-    if type(user) is SimpleLazyObject:
-        lazy = vars(user)
-        if lazy["_wrapped"] is empty and lazy["_setupfunc"].__module__ == middleware.__name__:
-            lazy["_setupfunc"] = partial(_user, request)
-    auser = request.__dict__.get("auser")
-    if isinstance(auser, partial) and auser.func is middleware.auser:
-        request.auser = partial(_auser, request)
+    django_private.find_user_with(request, _user, _auser)
 
 
 def become(request: HttpRequest, user: Any) -> None:
@@ -74,15 +68,15 @@ def read_ahead(request: HttpRequest) -> None:
         return
     accessed = store.accessed
     if isinstance(request.__dict__.get("auser"), partial):
-        request._acached_user = _user(request)  # type: ignore[attr-defined]
+        django_private.set_auser_read(request, _user(request))
     else:
         _ = store.row
     store.accessed = accessed
 
 
 def _user(request: HttpRequest) -> Any:
-    if not hasattr(request, "_cached_user") and (found := _found(request)) is not None:
-        request._cached_user = found  # type: ignore[attr-defined]
+    if django_private.user_read(request) is None and (found := _found(request)) is not None:
+        django_private.set_user_read(request, found)
     return middleware.get_user(request)
 
 
@@ -90,10 +84,10 @@ async def _auser(request: HttpRequest) -> Any:
     user = request.__dict__.get("user")
     if user is not None and type(user) is not SimpleLazyObject:
         return user  # Set by login() or logout(): Django 5.2 changes request.user alone.
-    if not hasattr(request, "_acached_user"):
+    if django_private.auser_read(request) is None:
         found = await sync_to_async(_found)(request)
         if found is not None:
-            request._acached_user = found  # type: ignore[attr-defined]
+            django_private.set_auser_read(request, found)
     return await middleware.auser(request)
 
 

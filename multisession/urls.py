@@ -14,7 +14,6 @@ urlpatterns = [
     path("add-account/", views.add_account, name="add_account"),
     path("set-active/", views.set_active, name="set_active"),
     path("sign-out/", views.sign_out, name="sign_out"),
-    path("send/", views.send, name="send"),
     path("sign-out-all/", views.sign_out_all, name="sign_out_all"),
     path("forget/", views.forget, name="forget"),
     path("sessions/", where_views.sessions, name="sessions"),

@@ -24,21 +24,20 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from . import actions, guard, refusal
+from .any_page import any_account
+from .asking import is_htmx
 from .conf import settings
-from .guard import any_account
 from .menu import (
     Options,
     account_list_context,
     after_switch_url,
     button_context,
     current_page,
-    is_htmx,
     menu_context,
     on_site,
     sign_in_link,
     url_of,
 )
-from .models import Session
 from .profiles import profile_of
 from .request import MultiSessionRequest
 
@@ -49,14 +48,6 @@ def personal(view: Callable[[MultiSessionRequest], HttpResponse]) -> Callable[..
     Nobody need be signed in, whatever LoginRequiredMiddleware asks of the project's own pages.
     """
     return login_not_required(never_cache(vary_on_headers("Cookie", "HX-Request")(view)))
-
-
-def account_of_page(request: MultiSessionRequest) -> Session:
-    """The account whose page is to be sent: any session of this browser, live or not."""
-    page = guard.known_session(request, request.GET.get("session", ""))
-    if page is None:
-        raise actions.SessionNotFound("No such session in this browser.")
-    return page
 
 
 def action(view: Callable[[MultiSessionRequest, str], HttpResponse]) -> Callable[..., HttpResponse]:
@@ -113,17 +104,22 @@ def choose(request: MultiSessionRequest) -> HttpResponse:
 
 @personal
 @require_safe
+@csrf_protect  # for the sheet of an account that is not known any more
 def notice(request: MultiSessionRequest) -> HttpResponse:
     """What a page that is still open has to say, now that something happened in another tab.
 
-    The query says whose page it is (``session``; empty: nobody's). 204: nothing to say.
+    The query says whose page it is (``session``; empty: nobody's). ``refused``: what it sent was
+    refused, and a person pressed a button: the sheet. 204: nothing to say.
     """
     said, active = request.GET.get("session", ""), request.multisession.session
     if said == (active.public_id if active else ""):
         return HttpResponse(status=204)
-    page = guard.known_session(request, said)
-    if page is not None and active is not None and page.user_id == active.user_id:
+    drawn_for = guard.known_session(request, said)
+    if drawn_for is not None and active is not None and drawn_for.user_id == active.user_id:
         return HttpResponse(status=204)  # It has signed in again since.
+    page = guard.named(request, drawn_for)
+    if "refused" in request.GET and said:
+        return refusal.sheet(request, guard.WrongAccount(page=page, active=active))
     page_name, active_name = refusal.short_names(page, active)
     context = {
         "page": page,
@@ -134,9 +130,7 @@ def notice(request: MultiSessionRequest) -> HttpResponse:
         "active": active,
         "next": requested_next(request),
         "token": guard.token_for(page) if page else "",
-        "sign_in_url": sign_in_link(
-            None, session=page.public_id if page else "", next=requested_next(request)
-        ),
+        "sign_in_url": sign_in_link(None, session=page.public_id if page else ""),
         "add_account_url": url_of("multisession:add_account"),
         "choose_url": choose_url(),
     }
@@ -145,11 +139,20 @@ def notice(request: MultiSessionRequest) -> HttpResponse:
 
 @action
 def set_active(request: MultiSessionRequest, session_id: str) -> HttpResponse:
-    """Switch to an account of this browser."""
+    """Switch to an account of this browser.
+
+    ``stay``: for a page of that account, which is good again and stays with all that was typed.
+    """
+    stays = "stay" in request.POST
     try:
         actions.set_active(request, session_id)
     except actions.SignInAgain as refused:
+        if stays:
+            return HttpResponse(status=409)
         return ask_to_sign_in_again(request, refused)
+    if stays:
+        # htmx takes the sheet away at a 200; a browser leaves everything as it is at a 204.
+        return HttpResponse(status=200 if is_htmx(request) else 204)
     profile = profile_of(request.user)
     text = _("You are now using %(account)s.") % {"account": profile.identifier or profile.name}
     messages.success(request, text, fail_silently=True)
@@ -212,28 +215,6 @@ def sign_out_all(request: MultiSessionRequest) -> HttpResponse:
     return response
 
 
-@any_account
-@personal
-@require_POST
-@csrf_protect
-def send(request: MultiSessionRequest) -> HttpResponse:
-    """*Switch to A and send*: what was refused as B's is posted again, once, as A's.
-
-    The body is that of the refused request; the query says whose page it was (``session``) and
-    where it was going (``to``). A 307 makes the browser post it there.
-    """
-    to = on_site(request, request.GET.get("to"))
-    page = account_of_page(request)
-    if not to:
-        raise actions.SessionNotFound("Nowhere to send it to.")
-    for session in request.multisession.sessions:
-        if session.user_id == page.user_id:
-            actions.set_active(request, session)
-            return HttpResponse(status=307, headers={"Location": to})
-    active = request.multisession.session
-    return refusal.answer(request, guard.WrongAccount(page=page, active=active), to=to)
-
-
 def ask_to_sign_in_again(
     request: MultiSessionRequest, refused: actions.SignInAgain
 ) -> HttpResponse:
@@ -261,7 +242,7 @@ def left_context(request: MultiSessionRequest) -> dict[str, Any]:
     said, active = request.GET.get("session", ""), request.multisession.session
     if not said or (active is not None and active.public_id == said):
         return {}
-    left = guard.known_session(request, said)
+    left = guard.named(request, guard.known_session(request, said))
     if left is None or (active is not None and active.user_id == left.user_id):
         return {}  # The same account, signed in again since.
     return {

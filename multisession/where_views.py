@@ -20,9 +20,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from . import actions, passwords, where
+from .asking import is_htmx
 from .browsers import browser_name
 from .conf import settings
-from .menu import is_htmx, sign_in_link
+from .menu import sign_in_link
 from .models import Session
 from .request import MultiSessionRequest
 from .views import after_sign_out_url, go_to, personal, requested_next

@@ -10,10 +10,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver
-from django.views.decorators.csrf import csrf_exempt
 
 from accounts.models import Note, User
-from multisession import guard
 from multisession.models import Client as Browser
 from multisession.models import Session, Token
 
@@ -184,24 +182,6 @@ class TestAPageOfAnotherAccount:
         assert response.status_code == 409
         assert Note.objects.count() == 0
 
-    def test_a_view_that_asks_for_the_check_itself_is_guarded_by_the_header(
-        self, adas_tab, rf, ada, grace, settings
-    ):
-        """As REST framework's views do: exempt, with a check inside."""
-        client = adas_tab.client
-        client.get("/")
-        page = Session.objects.get(user=ada).public_id
-        headers = {"X-CSRFToken": client.cookies["csrftoken"].value, "X-Multisession-Page": page}
-        request = client.get("/").wsgi_request
-        request.method = "POST"
-        request.META |= {
-            "HTTP_X_MULTISESSION_PAGE": page,
-            "HTTP_X_CSRFTOKEN": headers["X-CSRFToken"],
-        }
-        del request.headers
-        wrong = guard.check(request, csrf_exempt(lambda request: None))
-        assert (wrong.page.user, wrong.active.user) == (ada, grace)
-
     def test_files_have_to_be_chosen_again(self, adas_tab, client):
         from django.core.files.uploadedfile import SimpleUploadedFile
 
@@ -353,24 +333,6 @@ class TestVillains:
         response = client.post(NOTES, {"text": "x", "csrfmiddlewaretoken": token})
         assert response.status_code == 409
         assert Note.objects.count() == 0
-
-    def test_send_takes_no_foreign_session_and_goes_nowhere_else(self, client, sign_in, ada, grace):
-        stranger = Client()
-        stranger.force_login(grace)
-        foreign = Session.objects.get().public_id
-        sign_in(ada)
-        tab = Tab(client)
-        mine = Session.objects.get(user=ada).public_id
-        for query in (
-            f"session={foreign}&to=/notes/",
-            "session=sess_nobody&to=/notes/",
-            f"session={mine}&to=https://evil.example/",
-            f"session={mine}&to=//evil.example/",
-            f"session={mine}",
-            "",
-        ):
-            assert tab.send(f"/multisession/send/?{query}", {"text": "x"}).status_code == 404
-        assert client.get("/multisession/send/").status_code == 405
 
 
 #: Sign-in pages, and the language: who is active does not matter to them.

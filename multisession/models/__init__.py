@@ -25,6 +25,7 @@ from .clients import Client, clients_changed, now
 from .events import Cause, Event
 from .keys import ApiKey
 from .managers import prefetched_users
+from .sent_forms import SentForm
 from .session_sets import MADE_ROOM, SessionQuerySet
 from .sessions import AccountLimitReached, Session, announce
 from .tokens import SUPERSEDED_MEMORY, SupersededToken, Token, TokenQuerySet
@@ -37,6 +38,7 @@ __all__ = [
     "Cause",
     "Client",
     "Event",
+    "SentForm",
     "Session",
     "SessionQuerySet",
     "SupersededToken",

@@ -40,6 +40,10 @@ class Status(models.TextChoices):
     ABANDONED = "abandoned", pgettext_lazy("session status", "abandoned")
 
 
+#: Off the list of their client.
+NOT_REMEMBERED = (Status.REMOVED, Status.REPLACED)
+
+
 class SessionQuerySet(models.QuerySet["Session"]):
     """Questions to ask of sessions, in the words of the product."""
 
@@ -263,8 +267,7 @@ def _live(now: datetime.datetime) -> Q:
 
 
 def _remembered() -> Q:
-    gone = [Status.REMOVED, Status.REPLACED]
-    return Q(forgotten=False) & ~Q(status__in=gone)
+    return Q(forgotten=False) & ~Q(status__in=NOT_REMEMBERED)
 
 
 def _making_room(now: datetime.datetime) -> Q:

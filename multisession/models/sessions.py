@@ -116,6 +116,11 @@ class Session(models.Model):
         return self.public_id
 
     @property
+    def is_remembered(self) -> bool:
+        """Return whether it is on the list of its client, as ``remembered()`` finds them."""
+        return not self.forgotten and self.status not in session_sets.NOT_REMEMBERED
+
+    @property
     def is_live(self) -> bool:
         """Signed in at this moment."""
         return self.is_live_at(timezone.now())

@@ -1,34 +1,45 @@
 /* Tells a page that another account has become active in another tab, and the server which page
-   it is that a script sends something from. Everything works without it: it only comes sooner. */
+   it is that a script sends something from, and whether a person did. Everything is safe without
+   it: with it, the answer comes sooner and in its place. docs/wrong-account.md */
 (() => {
   const find = (what) => document.querySelector(`[data-multisession-${what}]`);
   // Looked up each time: hx-boost may have put another body in.
   const page = () => find("page")?.dataset;
   const here = () => page()?.multisessionPage;
-  const parse = (html) =>
-    new DOMParser().parseFromString(html, "text/html").body.firstElementChild;
+  const sheet = () => document.getElementById("ms-wrong-account");
+  const on = (type, then) => addEventListener(type, then, true);
+  const later = (then) => setTimeout(then, 99);
   let channel;
   let heard = here();
   let turn = 0;
+  let told = false;
 
   // Each page says whose it is when it loads. Whoever hears something new asks what is true.
   const listen = () => {
     channel = new BroadcastChannel("multisession");
-    channel.onmessage = ({ data }) => data === heard || ask((heard = data));
+    channel.onmessage = ({ data }) => data === heard || ask((heard = data), (told = false));
   };
 
-  const ask = async () => {
+  const look = async (what) => {
     const mine = ++turn;
-    if (find("wrong-account") || !page()?.multisessionNotice) return;
-    const query = { session: here(), next: location.pathname + location.search };
+    if (!page()?.multisessionNotice) return;
+    const query = { session: here(), next: location.pathname + location.search, ...what };
     try {
       const url = page().multisessionNotice + "?" + new URLSearchParams(query);
-      const answer = await fetch(url, { redirect: "error" });
+      const answer = await send(url, { redirect: "error" });
       const html = await answer.text();
-      if (answer.ok && mine === turn) show(parse(html));
+      if (answer.ok && mine === turn)
+        return [new DOMParser().parseFromString(html, "text/html").body.firstElementChild];
     } catch {
       // No connection: then at the next occasion.
     }
+  };
+
+  const ask = async () => {
+    if (find("wrong-account") && !sheet()) return;
+    const found = await look();
+    if (found && !found[0]) sheet()?.close();
+    if (found && !(found[0] && sheet())) show(found[0]);
   };
 
   const show = (notice) => {
@@ -42,50 +53,118 @@
     notice.replaceChildren();
     document.body.prepend(notice);
     notice.togglePopover?.(true);
-    setTimeout(() => notice.append(...words), 99);
+    later(() => notice.append(...words));
+  };
+
+  // Whether a person causes what is sent now: by a click, a form, a choice, Enter or a shortcut
+  // that is being handled, or was a moment ago; but not at an address that has been seen sent
+  // by itself, as a timer's is.
+  const quiet = new Set();
+  let acted = -1e9;
+
+  const isAct = ({ type, target, key, ctrlKey, metaKey, isTrusted }) =>
+    isTrusted &&
+    (type === "submit" ||
+      (type === "click" && !target.closest?.(":read-write")) ||
+      (type === "change" && !target.matches?.(":read-write")) ||
+      (type === "keydown" && (key === "Enter" || ctrlKey || metaKey)));
+
+  for (const type of ["submit", "click", "change", "keydown"])
+    on(type, (event) => isAct(event) && (acted = performance.now()));
+
+  const isPersons = (address) => {
+    if (navigator.userActivation?.isActive === false) acted = -1e9;
+    if (window.event && isAct(window.event)) return true;
+    const recent = performance.now() - acted < 500;
+    if (!recent) quiet.add(address);
+    return recent && !quiet.has(address);
   };
 
   // A script that reads the CSRF cookie when it sends speaks for the browser: so say which page.
   const mark = "X-Multisession";
-  const header = mark + "-Page";
-  const ours = (method, url) =>
-    here() && !/^(GET|HEAD|undefined)$/i.test(method) && new URL(url, document.baseURI).origin === origin;
+  const headersFor = (method, to) => {
+    const url = new URL(to, document.baseURI);
+    if (!here() || url.origin !== origin) return;
+    const found = {};
+    if (!/^(GET|HEAD|undefined)$/i.test(method)) found[mark + "-Page"] = here();
+    if (!isPersons(method + url.pathname)) found[mark + "-Background"] = "true";
+    return found;
+  };
 
-  // Refused: show it, unless htmx has been told to (409 among its responseHandling). What a
-  // script got as JSON cannot be shown: the notice says as much. Only of our own site: a redirect
-  // may have led to another.
-  const refused = (text, url) =>
-    setTimeout(() => {
-      if (!/^\s*</.test(text)) return ask();
-      if (!ours("POST", url)) return;
-      if (!find("wrong-account")) document.body.prepend(parse(text));
-      find("focus")?.focus();
-    }, 99);
+  // Refused. A person gets the sheet; for what nobody did, the notice says so, once.
+  const refused = (marks, reason) => {
+    if (reason === "wrong-account" && !(mark + "-Background" in marks)) return later(openSheet);
+    if (!told) later(ask);
+    told = true;
+  };
+
+  const openSheet = async () => {
+    const found = !find("wrong-account") && (await look({ refused: 1 }));
+    if (found?.[0] && !sheet()) document.body.prepend(found[0]);
+  };
 
   const send = fetch;
   window.fetch = async (input, init) => {
-    if (!ours(init?.method ?? input.method, input.url ?? input)) return send(input, init);
+    const marks = headersFor(init?.method ?? input.method, input.url ?? input);
+    if (!marks || !Object.keys(marks)[0]) return send(input, init);
     const headers = new Headers(init?.headers ?? input.headers);
-    headers.set(header, here());
+    for (const name in marks) headers.set(name, marks[name]);
     const answer = await send(input, { ...init, headers });
-    if (answer.headers.has(mark)) answer.clone().text().then((text) => refused(text, answer.url));
+    const reason = answer.headers.get(mark);
+    if (reason) refused(marks, reason);
     return answer;
   };
 
   const { open } = XMLHttpRequest.prototype;
   XMLHttpRequest.prototype.open = function (method, url) {
     open.apply(this, arguments);
-    if (!ours(method, url)) return;
-    this.setRequestHeader(header, here());
+    const marks = headersFor(method, url);
+    for (const name in marks) this.setRequestHeader(name, marks[name]);
+    if (!marks) return;
     this.addEventListener("load", () => {
-      if (this.getResponseHeader(mark)) refused(this.response, this.responseURL);
+      const reason = this.getResponseHeader(mark);
+      if (reason) refused(marks, reason);
     });
   };
 
+  // Inertia shows an answer that is not its own in a window.
+  for (const type of ["inertia:invalid", "inertia:httpException"])
+    on(type, (event) => {
+      const headers = event.detail?.response?.headers;
+      if (headers?.get?.(mark) ?? headers?.[mark.toLowerCase()]) event.preventDefault();
+    });
+
+  // Whoever put the sheet into the page: it is made modal, gives the focus back, and goes.
+  new MutationObserver(() => {
+    const found = sheet();
+    if (found?.open && !found.matches(":modal")) {
+      find("said")?.remove();
+      found.addEventListener("close", () => found.remove());
+      found.removeAttribute("open");
+      found.showModal();
+    }
+  }).observe(document, { childList: true, subtree: true });
+
+  // A switch to the account of this page leaves the page as it is.
+  on("submit", async (event) => {
+    const form = event.target;
+    if (!form.matches("[data-multisession-stay]")) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (form.ariaBusy) return;
+    form.ariaBusy = true;
+    const answer = await send(form.action, { method: "POST", body: new FormData(form) }).catch(() => {});
+    form.ariaBusy = null;
+    sheet()?.close();
+    if (answer?.status === 204) channel.postMessage((heard = here()));
+    ask((told = false));
+  });
+
   listen();
   if (page()) channel.postMessage(heard);
-  addEventListener("visibilitychange", () => document.hidden || ask());
+  const back = () => ask((told = false));
+  on("visibilitychange", () => document.hidden || back());
   // An open channel may keep a page out of the back/forward cache.
-  addEventListener("pagehide", () => channel.close());
-  addEventListener("pageshow", ({ persisted }) => persisted && ask(listen()));
+  on("pagehide", () => channel.close());
+  on("pageshow", ({ persisted }) => persisted && back(listen()));
 })();
