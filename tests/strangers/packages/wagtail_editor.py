@@ -132,14 +132,12 @@ class Editor:
         with self.tab.expect_response(is_autosave):
             self.title.fill(title)
             self.body.click()
-            self.tab.keyboard.press("ControlOrMeta+A")
             self.tab.keyboard.type(body)
 
     def wait_for_pings(self, number: int = 3) -> None:
         for _ in range(number):
-            with self.tab.expect_response(lambda response: is_post(response, PING)) as ping:
+            with self.tab.expect_response(lambda response: is_post(response, PING)):
                 pass
-            ping.value.finished()
 
     def save_draft(self) -> None:
         self.tab.get_by_role("button", name="Save draft").click()
@@ -184,6 +182,42 @@ def nothing_has_opened(tab: Tab) -> None:
         expect(frame.locator("dialog[open], .ms-wrong-account")).to_have_count(0)
 
 
+def press(tab: Tab, name: str) -> None:
+    """Press what the page that was answered to *Save draft* offers."""
+    expect(tab.get_by_role("heading", name="Nothing was sent")).to_be_visible()
+    button, link = tab.get_by_role("button", name=name), tab.get_by_role("link", name=name)
+    button.or_(link).click()
+
+
+class Story:
+    """What Ada types into one page of the editor, and what becomes of it."""
+
+    def __init__(self, site: Site, tab: Tab, path: str = EDIT) -> None:
+        self.tab, self.notes = tab, Notes(site)
+        self.editor = Editor(tab, path)
+        self.title = self.body = ""
+
+    def write(self, title: str, body: str) -> None:
+        self.title, self.body = title, body
+        self.editor.write(title, body)
+
+    def nothing_opens_and_the_notice_says(self, said: str) -> None:
+        """While the editor pings; and all that was typed stays, and is not saved."""
+        self.editor.wait_for_pings()
+        nothing_has_opened(self.tab)
+        expect(self.tab.locator(".ms-notice")).to_contain_text(said)
+        expect(self.editor.title).to_have_value(self.title)
+        expect(self.editor.body).to_contain_text(self.body)
+        assert self.notes.revisions() == []
+
+    def is_saved_once_as_ada(self, done: str = "has been updated") -> None:
+        expect(self.tab.get_by_text(f"Page '{self.title}' {done}.")).to_be_visible()
+        [(who, title, body)] = self.notes.revisions()
+        assert (who, title) == (ADA, self.title)
+        assert self.body in html.unescape(body)
+        assert self.notes.writers() == {ADA}
+
+
 class EditorStories:
     """Ada types into the home page's editor. Then she looks at what the page says, and saves."""
 
@@ -208,27 +242,13 @@ class EditorStories:
         ids=["another is active", "nobody is active"],
     )
     def test_the_editor_while_ada_is_signed_in(self, site, tabs, adas, happens, said):
-        notes, editor = Notes(site), Editor(adas, EDIT)
-        editor.wait_for_pings(1)
+        story = Story(site, adas)
         happens(site, tabs.new_page())
-        title, body = f"Home, before {happens.__name__}", f"Ada's text, before {happens.__name__}"
-        editor.write(title, body)
-        editor.wait_for_pings()
-
-        nothing_has_opened(adas)
-        expect(adas.locator(".ms-notice")).to_contain_text(said)
-        expect(editor.title).to_have_value(title)
-        expect(editor.body).to_have_text(body)
-        assert notes.revisions() == []
-
-        editor.save_draft()
-        expect(adas.get_by_role("heading", name="Nothing was sent")).to_be_visible()
-        adas.get_by_role("button", name=f"Switch to {ADA}@example.com and send").click()
-        expect(adas.get_by_text(f"Page '{title}' has been updated.")).to_be_visible()
-        [(who, saved, text)] = notes.revisions()
-        assert (who, saved) == (ADA, title)
-        assert body in html.unescape(text)
-        assert notes.writers() == {ADA}
+        story.write(f"Home, {happens.__name__}", f"Ada's text, {happens.__name__}")
+        story.nothing_opens_and_the_notice_says(said)
+        story.editor.save_draft()
+        press(adas, f"Switch to {ADA}@example.com and send")
+        story.is_saved_once_as_ada()
 
     @pytest.mark.browser
     @pytest.mark.parametrize(
@@ -237,27 +257,53 @@ class EditorStories:
         ids=["expired", "revoked", "revoked, and another is active"],
     )
     def test_the_editor_after_adas_session(self, site, tabs, adas, happens):
-        notes, editor = Notes(site), Editor(adas, EDIT)
-        editor.wait_for_pings(1)
+        story = Story(site, adas)
         happens(site, tabs.new_page())
-        title, body = f"Home, before {happens.__name__}", f"Ada's text, before {happens.__name__}"
-        editor.write(title, body)
-        editor.wait_for_pings()
-
-        nothing_has_opened(adas)
-        expect(adas.locator(".ms-notice")).to_contain_text(f"{ADA}@example.com was signed out.")
-        expect(editor.title).to_have_value(title)
-        expect(editor.body).to_have_text(body)
-        assert notes.revisions() == []
-
-        editor.save_draft()
-        expect(adas.get_by_role("heading", name="Nothing was sent")).to_be_visible()
+        story.write(f"Home, {happens.__name__}", f"Ada's text, {happens.__name__}")
+        story.nothing_opens_and_the_notice_says(f"{ADA}@example.com was signed out.")
+        story.editor.save_draft()
         with tabs.expect_page() as opened:
-            adas.get_by_text(f"Sign in as {ADA}@example.com").click()
+            press(adas, f"Sign in as {ADA}@example.com")
         sign_in_in_tab(opened.value, ADA)
-        adas.get_by_role("button", name=re.compile("send", re.IGNORECASE)).click()
-        expect(adas.get_by_text(f"Page '{title}' has been updated.")).to_be_visible()
-        [(who, saved, text)] = notes.revisions()
-        assert (who, saved) == (ADA, title)
-        assert body in html.unescape(text)
-        assert notes.writers() == {ADA}
+        press(adas, f"Send as {ADA}@example.com")
+        story.is_saved_once_as_ada()
+
+    @pytest.mark.browser
+    def test_the_notice_switches_and_the_editor_saves_by_itself(self, site, tabs, adas):
+        story = Story(site, adas)
+        switch_to_grace(site, tabs.new_page())
+        story.write("Home, back in place", "Ada's text, back in place")
+        story.nothing_opens_and_the_notice_says("You are now using grace@example.com")
+        adas.get_by_role("button", name="Switch back to").click()
+        expect(adas.locator(".ms-notice")).to_have_count(0)
+        with adas.expect_response(lambda response: is_post(response, EDIT)) as autosave:
+            adas.keyboard.type("!")
+        assert autosave.value.status == 200
+        story.body += "!"
+        story.editor.save_draft()
+        story.is_saved_once_as_ada()
+
+    @pytest.mark.browser
+    def test_a_new_page_in_the_editor(self, site, tabs, adas):
+        """It pings once it has been saved, which its first autosave does."""
+        story = Story(site, adas, ADD)
+        switch_to_grace(site, tabs.new_page())
+        story.write("A new page", "Ada's new text")
+        nothing_has_opened(adas)
+        story.editor.save_draft()
+        press(adas, f"Switch to {ADA}@example.com and send")
+        story.is_saved_once_as_ada("created")
+
+    @pytest.mark.browser
+    def test_the_preview_beside_the_editor(self, site, tabs, adas):
+        story = Story(site, adas)
+        with adas.expect_response(lambda response: is_post(response, f"{EDIT}preview/")):
+            adas.get_by_role("button", name="Toggle preview").click()
+        switch_to_grace(site, tabs.new_page())
+        with adas.expect_response(lambda response: is_post(response, f"{EDIT}preview/")) as preview:
+            story.write("Home, previewed", "Ada's text, previewed")
+        assert preview.value.status == 409
+        story.nothing_opens_and_the_notice_says("You are now using grace@example.com")
+        story.editor.save_draft()
+        press(adas, f"Switch to {ADA}@example.com and send")
+        story.is_saved_once_as_ada()
