@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
 
+from asgiref.sync import iscoroutinefunction
 from django.apps import apps
 from django.contrib.auth import views as auth_views
 from django.http import HttpRequest
@@ -26,8 +28,21 @@ def any_account(view: Callable[..., Any]) -> Callable[..., Any]:
     enough.) Sign-in pages need no such mark; for a whole package or a part of the site there is
     ``MULTISESSION["ANY_ACCOUNT"]``.
     """
-    view.any_account = True  # type: ignore[attr-defined]
-    return view
+    # The mark is on a function of its own: the same view may be guarded at another address.
+    if iscoroutinefunction(view):
+
+        async def marked_coroutine(*args: Any, **kwargs: Any) -> Any:
+            return await view(*args, **kwargs)
+
+        marked: Callable[..., Any] = wraps(view)(marked_coroutine)
+    else:
+
+        def marked_view(*args: Any, **kwargs: Any) -> Any:
+            return view(*args, **kwargs)
+
+        marked = wraps(view)(marked_view)
+    marked.any_account = True  # type: ignore[attr-defined]
+    return marked
 
 
 def takes_any_page(request: HttpRequest, view: Callable[..., Any]) -> bool:

@@ -395,10 +395,20 @@ def _note(request: HttpRequest, reason: str) -> None:
 
 
 def _tell_of_refusal(request: HttpRequest, response: HttpResponse) -> None:
-    """Say on the view's own refusal why, for notice.js."""
+    """Say on the view's own refusal why, for notice.js.
+
+    Also on the sign-in page that a script was redirected to: its headers are still those of what
+    it sent.
+    """
     reason = getattr(request, "_multisession_reason", "")
     if reason and response.status_code in (401, 403):
         response[REASON_HEADER] = reason
+    elif (
+        request.method == "GET"
+        and PAGE_HEADER in request.headers
+        and _accounts(request).session is None
+    ):
+        response[REASON_HEADER] = "signed-out"
 
 
 def _candidates(request: HttpRequest, active: Session | None) -> Iterator[Session]:
@@ -448,8 +458,14 @@ def _matches_nobody(request: HttpRequest, view: Callable[..., Any], token: str) 
 
 
 def _is_kept_form_of_nobody(request: HttpRequest, view: Callable[..., Any], token: str) -> bool:
-    """Return whether a refused form is sent again by somebody who has signed in since."""
-    return is_sent_again(request) and _matches_nobody(request, view, token) is not None
+    """Return whether a refused form of an account that is not known any more is sent again.
+
+    By somebody who has not signed in yet, or by whoever has: the answer says who that is.
+    """
+    if not is_sent_again(request):
+        return False
+    is_nobody = _accounts(request).session is None
+    return is_nobody or _matches_nobody(request, view, token) is not None
 
 
 def _is_from_elsewhere(request: HttpRequest) -> bool:

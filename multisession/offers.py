@@ -19,7 +19,9 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.csrf import csrf_protect
 
+from .asking import VARY, Sender, is_htmx, sender_of
 from .conf import settings
+from .guard import REASON_HEADER
 from .menu import current_page, link_to, url_of
 from .models import Session
 
@@ -66,12 +68,12 @@ def accounts_that_can(request: HttpRequest, predicate: Predicate) -> list[Sessio
 def accounts_to_offer(request: HttpRequest, predicate: Predicate) -> list[Session]:
     """The same, if there is a person to offer them to: nothing is ever *sent* as another account.
 
-    htmx and scripts get the plain refusal: they would not show a page.
+    Scripts get the plain refusal, and so does what nobody caused: they would not show a page.
     """
-    looks_at_it = (
-        request.method in ("GET", "HEAD")
-        and "HX-Request" not in request.headers
-        and request.get_preferred_type(["text/html", "application/json"]) == "text/html"
+    sender = sender_of(request)
+    takes_pages = request.get_preferred_type(["text/html", "application/json"]) == "text/html"
+    looks_at_it = request.method in ("GET", "HEAD") and (
+        sender is Sender.HTMX or (sender is Sender.FORM and takes_pages)
     )
     return accounts_that_can(request, predicate) if looks_at_it else []
 
@@ -105,12 +107,29 @@ def answer(request: HttpRequest, exception: Exception) -> HttpResponse | None:
     if not offered:
         return None
     status = 404 if isinstance(exception, Http404) else 403
+    if request.headers.get("HX-Boosted") == "true":
+        # htmx shows nothing of a 403; but it follows this, and then it is a page.
+        return HttpResponse(status=status, headers={"HX-Redirect": request.get_full_path()})
+    if is_htmx(request):
+        response = page(request, offered, status, "_other_account_sheet.html")  # type: ignore[arg-type]
+        response["HX-Retarget"] = "body"
+        response["HX-Reswap"] = "afterbegin"
+        response[REASON_HEADER] = "other-account"
+        return response
     return page(request, offered, status)  # type: ignore[arg-type]
 
 
 @csrf_protect  # the forms in it need the cookie, whatever middleware the project has
-def page(request: MultiSessionRequest, offered: list[Session], status: int) -> HttpResponse:
-    """One form for each account, to switch to it and come back here."""
+def page(
+    request: MultiSessionRequest,
+    offered: list[Session],
+    status: int,
+    template: str = "other_account.html",
+) -> HttpResponse:
+    """Show one form for each account, to switch to it and come back here.
+
+    For htmx *here* is the page that the fragment belongs to.
+    """
     here = current_page(request)
     context = {
         "session": request.multisession.session,
@@ -118,9 +137,9 @@ def page(request: MultiSessionRequest, offered: list[Session], status: int) -> H
         "next": here,
         "choose_url": link_to(settings.CHOOSE_URL, next=here),
     }
-    response = render(request, "multisession/other_account.html", context, status=status)
+    response = render(request, f"multisession/{template}", context, status=status)
     add_never_cache_headers(response)
-    patch_vary_headers(response, ("Cookie", "HX-Request", "Accept"))
+    patch_vary_headers(response, ("Cookie", "HX-Boosted", *VARY))
     return response
 
 

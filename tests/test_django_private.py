@@ -1,19 +1,28 @@
-"""What guard.py relies on in Django's CSRF protection, though Django does not promise it.
+"""What django_private.py says of Django's private parts, one test for each sentence.
 
-If one of these fails after an update of Django, guard.py has to follow.
+When one fails after an update of Django, its message says what has changed and where to follow.
 """
 
+from functools import partial
+
 import pytest
+from asgiref.sync import async_to_sync
+from django.contrib.auth import middleware as auth_middleware
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpResponse
 from django.middleware import csrf
 from django.middleware.csrf import CsrfViewMiddleware, get_token
+from django.utils.functional import SimpleLazyObject, empty
+
+from multisession import django_private
+from multisession.django_private import CsrfSecret
 
 SECRET, OTHER = "a" * csrf.CSRF_SECRET_LENGTH, "b" * csrf.CSRF_SECRET_LENGTH
 
 
-class TwoFaces(str):
-    def __iter__(self):
-        return iter(OTHER)
+def refuse(request, reason=""):
+    """Stand in for the project's page of a failed check."""
+    return HttpResponse(status=403)
 
 
 @pytest.fixture
@@ -21,45 +30,131 @@ def middleware():
     return CsrfViewMiddleware(lambda request: HttpResponse())
 
 
-def carried_by(token):
-    return csrf._unmask_cipher_token(token)
+def two_faces():
+    return CsrfSecret(SECRET, lambda: OTHER)
 
 
-def test_the_secret_is_taken_from_the_cookie_into_meta_as_it_is(rf, middleware):
-    request = rf.get("/")
-    request.COOKIES["csrftoken"] = TwoFaces(SECRET)
-    middleware.process_request(request)
-    assert request.META["CSRF_COOKIE"] is request.COOKIES["csrftoken"]
+class TestCsrf:
+    def test_the_secret_goes_from_the_cookie_into_meta_as_it_is(self, rf, middleware):
+        request = rf.get("/")
+        secret = two_faces()
+        django_private.set_secret_to_check(request, secret)
+        middleware.process_request(request)
+        assert request.META.get("CSRF_COOKIE") is secret, (
+            "CsrfViewMiddleware.process_request no longer puts the object from request.COOKIES "
+            "into META['CSRF_COOKIE']: secret_to_draw() has to find it elsewhere."
+        )
+
+    def test_get_token_masks_the_secret_in_meta_by_iterating_over_it(self, rf):
+        request = rf.get("/")
+        django_private.set_secret_to_draw(request, two_faces())
+        assert django_private.unmask(get_token(request)) == OTHER, (
+            "get_token() no longer iterates over META['CSRF_COOKIE']: CsrfSecret needs another "
+            "way to show its second face."
+        )
+        assert request.META.get("CSRF_COOKIE_NEEDS_UPDATE") is True, (
+            "get_token() no longer sets META['CSRF_COOKIE_NEEDS_UPDATE']: see renew_cookie()."
+        )
+
+    def test_the_check_compares_with_the_text_of_the_cookie(self, rf, middleware):
+        request = rf.post("/", {"csrfmiddlewaretoken": django_private.mask(SECRET)})
+        django_private.set_secret_to_check(request, two_faces())
+        answer = middleware.process_view(request, lambda request: None, (), {})
+        assert answer is None, (
+            "CsrfViewMiddleware no longer compares with the text of request.COOKIES: see "
+            "set_secret_to_check()."
+        )
+        assert request.csrf_processing_done is True
+
+    def test_the_whole_check_can_be_made_with_another_secret(self, rf, settings):
+        settings.CSRF_FAILURE_VIEW = f"{__name__}.refuse"
+        for settings.CSRF_USE_SESSIONS in (False, True):
+            request = rf.post("/", {"csrfmiddlewaretoken": django_private.mask(OTHER)})
+            request.session = {}
+            passes = partial(django_private.passes_check, request, lambda request: None)
+            assert (passes(OTHER), passes(SECRET)) == (True, False)
+            assert not hasattr(request, "csrf_processing_done")
+            request.META["HTTP_ORIGIN"] = "https://evil.example"
+            assert not passes(OTHER)
+
+    def test_the_answer_carries_the_secret_in_meta_where_it_needs_an_update(self, rf):
+        request, response = rf.get("/"), HttpResponse()
+        django_private.set_secret_to_draw(request, two_faces())
+        django_private.renew_cookie(request)
+        django_private.send_cookie(request, response)
+        assert "csrftoken" in response.cookies, (
+            "CsrfViewMiddleware.process_response no longer sends META['CSRF_COOKIE'] by "
+            "META['CSRF_COOKIE_NEEDS_UPDATE']: see renew_cookie() and guard.finish()."
+        )
+        assert response.cookies["csrftoken"].value == SECRET
+
+    def test_a_check_that_counts_as_done_is_not_made(self, rf, middleware):
+        request = rf.post("/")
+        django_private.count_as_checked(request)
+        assert middleware.process_view(request, lambda request: None, (), {}) is None, (
+            "request.csrf_processing_done no longer ends Django's check: see count_as_checked()."
+        )
+
+    def test_masking_and_unmasking_are_each_others_opposite(self):
+        token = django_private.mask(SECRET)
+        assert len(token) == django_private.TOKEN_LENGTH == 2 * django_private.SECRET_LENGTH
+        assert django_private.unmask(token) == django_private.unmask(SECRET) == SECRET
+
+    @pytest.mark.parametrize("token", ["", "x", "ä" * 64, "a" * 63, "!" * 32, "a" * 65])
+    def test_what_is_no_token_carries_nothing(self, token):
+        assert django_private.unmask(token) == ""
 
 
-def test_get_token_masks_the_secret_in_meta_by_iterating_over_it(rf):
-    request = rf.get("/")
-    request.META["CSRF_COOKIE"] = TwoFaces(SECRET)
-    assert carried_by(get_token(request)) == OTHER
-    assert request.META["CSRF_COOKIE_NEEDS_UPDATE"] is True
+class TestTheUser:
+    @pytest.fixture
+    def request_(self, rf):
+        request = rf.get("/")
+        request.session = {}
+        auth_middleware.AuthenticationMiddleware(lambda request: HttpResponse()).process_request(
+            request
+        )
+        return request
 
+    def test_is_lazy_with_its_function_in_setupfunc(self, request_):
+        lazy = vars(request_.user) if type(request_.user) is SimpleLazyObject else {}
+        assert lazy.get("_wrapped") is empty, (
+            "request.user is no SimpleLazyObject with _wrapped any more: see find_user_with() and "
+            "is_unread()."
+        )
+        assert lazy["_setupfunc"].__module__ == auth_middleware.__name__, (
+            "AuthenticationMiddleware's function is not in _setupfunc any more: see "
+            "find_user_with()."
+        )
 
-def test_the_check_compares_with_the_text_of_the_cookie(rf, middleware):
-    request = rf.post("/", {"csrfmiddlewaretoken": csrf._mask_cipher_secret(SECRET)})
-    request.COOKIES["csrftoken"] = TwoFaces(SECRET)
-    assert middleware.process_view(request, lambda request: None, (), {}) is None
-    assert request.csrf_processing_done is True
+    def test_can_be_found_by_another_function(self, request_):
+        found = AnonymousUser()
+        django_private.find_user_with(request_, lambda request: found, lambda request: found)
+        assert django_private.is_unread(request_.user)
+        assert str(request_.user) == "AnonymousUser"
+        assert not django_private.is_unread(request_.user)
+        assert request_.user._wrapped is found
+        assert request_.auser() is found, (
+            "request.auser is no partial of django.contrib.auth.middleware.auser any more: see "
+            "find_user_with()."
+        )
 
+    def test_one_that_a_project_has_set_stays(self, request_):
+        theirs = SimpleLazyObject(AnonymousUser)
+        request_.user = theirs
+        django_private.find_user_with(request_, lambda request: 1, lambda request: 1)
+        assert str(request_.user) == "AnonymousUser"
 
-def test_the_answer_carries_the_secret_in_meta_where_it_needs_an_update(rf, middleware):
-    request = rf.get("/")
-    request.META |= {"CSRF_COOKIE": TwoFaces(SECRET), "CSRF_COOKIE_NEEDS_UPDATE": True}
-    response = middleware.process_response(request, HttpResponse())
-    assert response.cookies["csrftoken"].value == SECRET
+    def test_once_found_is_not_looked_for_again(self, request_):
+        user = object()
+        django_private.set_user_read(request_, user)
+        assert auth_middleware.get_user(request_) is user, (
+            "Django's get_user() no longer looks at request._cached_user: see set_user_read()."
+        )
+        assert django_private.user_read(request_) is user
 
-
-def test_a_check_that_is_done_is_not_done_again(rf, middleware):
-    request = rf.post("/")
-    request.csrf_processing_done = True
-    assert middleware.process_view(request, lambda request: None, (), {}) is None
-
-
-def test_masking_and_unmasking_are_each_others_opposite():
-    token = csrf._mask_cipher_secret(SECRET)
-    assert len(token) == csrf.CSRF_TOKEN_LENGTH == 2 * csrf.CSRF_SECRET_LENGTH
-    assert carried_by(token) == SECRET
+    def test_once_found_by_a_coroutine_is_not_looked_for_again(self, request_):
+        user = object()
+        django_private.set_auser_read(request_, user)
+        assert async_to_sync(auth_middleware.auser)(request_) is user, (
+            "Django's auser() no longer looks at request._acached_user: see set_auser_read()."
+        )

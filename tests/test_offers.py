@@ -386,7 +386,13 @@ class TestVillains:
         assert active(browser) == grace.email
 
     @pytest.mark.parametrize(
-        "headers", [{"HX-Request": "true"}, {"Accept": "application/json"}, {"Accept": "image/*"}]
+        "headers",
+        [
+            {"Accept": "application/json"},
+            {"Accept": "image/*"},
+            {"Sec-Fetch-Mode": "cors"},
+            {"HX-Request": "true", "X-Multisession-Background": "true"},
+        ],
     )
     def test_scripts_get_the_plain_refusal(self, headers, browser, note):
         missing, foreign = self.answers(
@@ -405,6 +411,32 @@ class TestVillains:
     def test_a_name_is_only_a_name(self, browser, ada, note):
         User.objects.filter(pk=ada.pk).update(name="<script>alert(1)</script>")
         assert "<script>alert" not in browser.get(f"/notes/{note.pk}/").text
+
+
+class TestUnderHtmx:
+    PAGE = {"HX-Request": "true", "HX-Current-URL": "http://testserver/notes/?page=2"}
+
+    def test_a_boosted_link_loads_the_page_that_offers(self, browser, note):
+        url = f"/notes/{note.pk}/?a=1"
+        answer = browser.get(url, headers=self.PAGE | {"HX-Boosted": "true"})
+        assert (answer.status_code, answer["HX-Redirect"]) == (404, url)
+        assert OFFER in browser.get(answer["HX-Redirect"]).text
+
+    def test_a_fragment_is_offered_in_a_sheet_that_leads_back_to_the_page(self, browser, ada, note):
+        answer = browser.get(f"/notes/{note.pk}/", headers=self.PAGE)
+        assert (answer.status_code, answer["X-Multisession"]) == (404, "other-account")
+        assert (answer["HX-Retarget"], answer["HX-Reswap"]) == ("body", "afterbegin")
+        assert answer.text.strip().startswith("<dialog")
+        assert "Switch to Ada" in answer.text
+        (going,) = set(re.findall(r'name="next" value="([^"]*)"', answer.text))
+        assert going == "/notes/?page=2"
+
+    @pytest.mark.parametrize("headers", [{}, {"HX-Boosted": "true"}])
+    def test_without_anybody_to_offer_it_is_the_plain_refusal(self, grace, note, headers):
+        browser = with_accounts(Client(), grace)
+        answer = browser.get(f"/notes/{note.pk}/", headers=self.PAGE | headers)
+        assert answer.status_code == 404
+        assert not {"HX-Redirect", "HX-Retarget", "X-Multisession"} & set(answer.headers)
 
 
 class TestCosts:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+pytestmark = pytest.mark.once
+
 #: What every project shows, whatever its users are and wherever they are.
 SHOWN = {
     "nobody": ["", []],

@@ -29,7 +29,7 @@
       const answer = await send(url, { redirect: "error" });
       const html = await answer.text();
       if (answer.ok && mine === turn)
-        return [new DOMParser().parseFromString(html, "text/html").body.firstElementChild];
+        return [parse(html)];
     } catch {
       // No connection: then at the next occasion.
     }
@@ -38,7 +38,7 @@
   const ask = async () => {
     if (find("wrong-account") && !sheet()) return;
     const found = await look();
-    if (found && !found[0]) sheet()?.close();
+    if (found && !found[0]) find("wrong-account")?.close?.();
     if (found && !(found[0] && sheet())) show(found[0]);
   };
 
@@ -57,20 +57,23 @@
   };
 
   // Whether a person causes what is sent now: by a click, a form, a choice, Enter or a shortcut
-  // that is being handled, or was a moment ago; but not at an address that has been seen sent
-  // by itself, as a timer's is.
+  // that is being handled, or was a moment ago and on something that acts; but not at an address
+  // that has been seen sent by itself, as a timer's is.
+  const acting = "a,button,summary,label,select,input:not(:read-write),[role=button],[role=tab],[role=switch],[role^=menuitem]";
   const quiet = new Set();
   let acted = -1e9;
 
   const isAct = ({ type, target, key, ctrlKey, metaKey, isTrusted }) =>
     isTrusted &&
     (type === "submit" ||
-      (type === "click" && !target.closest?.(":read-write")) ||
-      (type === "change" && !target.matches?.(":read-write")) ||
+      (/^(click|change)$/.test(type) && !target.closest?.(":read-write")) ||
       (type === "keydown" && (key === "Enter" || ctrlKey || metaKey)));
 
   for (const type of ["submit", "click", "change", "keydown"])
-    on(type, (event) => isAct(event) && (acted = performance.now()));
+    on(type, (event) => {
+      if (isAct(event) && (type !== "click" || event.target.closest?.(acting)))
+        acted = performance.now();
+    });
 
   const isPersons = (address) => {
     if (navigator.userActivation?.isActive === false) acted = -1e9;
@@ -91,8 +94,13 @@
     return found;
   };
 
-  // Refused. A person gets the sheet; for what nobody did, the notice says so, once.
-  const refused = (marks, reason) => {
+  const parse = (html) => new DOMParser().parseFromString(html, "text/html").body.firstElementChild;
+
+  // Refused. A person gets the sheet; for what nobody did, the notice says so, once. An offer of
+  // another account comes with the answer, of which htmx 2 shows nothing.
+  const refused = (marks, reason, html) => {
+    if (reason === "other-account")
+      return later(() => sheet() || (html && document.body.prepend(parse(html))));
     if (reason === "wrong-account" && !(mark + "-Background" in marks)) return later(openSheet);
     if (!told) later(ask);
     told = true;
@@ -123,7 +131,7 @@
     if (!marks) return;
     this.addEventListener("load", () => {
       const reason = this.getResponseHeader(mark);
-      if (reason) refused(marks, reason);
+      if (reason) refused(marks, reason, this.responseType ? "" : this.responseText);
     });
   };
 

@@ -1,0 +1,195 @@
+"""Which CSRF tokens pass: with an account active its own, whatever the cookie says."""
+
+import re
+
+import pytest
+from django.middleware import csrf
+from django.test import Client
+from django.urls import include, path
+
+from accounts.models import User
+from multisession.models import Session
+from tests import guarded_urls
+from tests.conftest import PASSWORD
+from tests.guarded_urls import WRITTEN
+from tests.test_guard import Tab, switch_to
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
+
+
+urlpatterns = [
+    path("shop/cart/", guarded_urls.public),
+    path("", include("tests.guarded_urls")),
+]
+
+PLANTED = "p" * csrf.CSRF_SECRET_LENGTH
+HERE = {"Origin": "http://testserver"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_written():
+    WRITTEN.clear()
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client(enforce_csrf_checks=True)
+
+
+def sign_in(client: Client, user: User) -> None:
+    tab = Tab(client, "/accounts/sign-in/")
+    form = {"username": user.email, "password": PASSWORD}
+    assert tab.send("/accounts/sign-in/", form).status_code == 302
+    client.get("/whoami")
+
+
+class TestANeighbourWhoPlantsTheCookie:
+    """A page of another subdomain can set cookies for this one, and send forms here."""
+
+    @pytest.mark.parametrize(
+        "address", ["/public/", "/about-the-browser/", "/enter/", "/multisession/sign-out-all/"]
+    )
+    def test_writes_nothing_as_the_active_account(self, client, ada, address):
+        sign_in(client, ada)
+        client.cookies["csrftoken"] = PLANTED
+        form = {"text": "x", "username": ada.email, "password": PASSWORD}
+        answer = client.post(address, form | {"csrfmiddlewaretoken": PLANTED}, headers=HERE)
+        assert answer.status_code == 403
+        assert WRITTEN == []
+        assert Session.objects.live().count() == 1
+
+    def test_nor_through_a_view_that_asks_for_the_check_itself(self, client, ada):
+        sign_in(client, ada)
+        client.cookies["csrftoken"] = PLANTED
+        for where in ({"headers": HERE | {"X-CSRFToken": PLANTED}}, {"headers": HERE}):
+            answer = client.post("/own-check/", {"csrfmiddlewaretoken": PLANTED}, **where)
+            assert answer.status_code == 403
+        assert WRITTEN == []
+
+    def test_spoils_no_form_of_the_active_account(self, client, ada):
+        sign_in(client, ada)
+        tab = Tab(client)
+        client.cookies["csrftoken"] = PLANTED
+        assert tab.send("/public/", {"text": "mine"}).status_code == 200
+
+    def test_the_answer_brings_the_right_cookie(self, client, ada):
+        """So a script that reads it may try again."""
+        sign_in(client, ada)
+        client.cookies["csrftoken"] = PLANTED
+        refused = client.post("/public/", {}, headers=HERE | {"X-CSRFToken": PLANTED})
+        assert refused.status_code == 403
+        right = client.cookies["csrftoken"].value
+        assert right != PLANTED
+        answer = client.post("/public/", {}, headers=HERE | {"X-CSRFToken": right})
+        assert answer.status_code == 200
+        assert WRITTEN[-1][0] == ada.email
+
+    @pytest.mark.parametrize("space", [" ", "\u2000", "\u00a0", "\u3000"])
+    def test_by_a_name_that_only_looks_like_it(self, settings, space):
+        """Django's parser strips Unicode spaces from a cookie's name, __Host- included."""
+        settings.CSRF_COOKIE_NAME = "__Host-csrftoken"
+        client = Client(enforce_csrf_checks=True)
+        header = f"{space}__Host-csrftoken={PLANTED}".encode().decode("latin-1")
+        exact = space == " "
+        answer = client.post(
+            "/public/", {"csrfmiddlewaretoken": PLANTED}, headers=HERE, HTTP_COOKIE=header
+        )
+        assert answer.status_code == (200 if exact else 403)
+
+
+class TestAPageDrawnAgain:
+    """It carries the token of the account that it shows, not of the one that sent the form."""
+
+    def test_by_a_view_about_the_browser(self, client, ada, grace):
+        sign_in(client, ada)
+        tab = Tab(client)
+        sign_in(client, grace)
+        answer = tab.send("/accounts/sign-in/", {"username": "nobody", "password": "wrong"})
+        assert answer.status_code in (200, 422)
+        again = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', answer.text)[1]
+        form = {"username": ada.email, "password": PASSWORD, "csrfmiddlewaretoken": again}
+        assert client.post("/public/", form).status_code == 403
+        assert client.post("/accounts/sign-in/", form).status_code == 302
+
+    def test_after_a_switch_in_the_same_browser(self, client, ada, grace):
+        sign_in(client, ada)
+        tab = Tab(client, "/accounts/choose/")
+        sign_in(client, grace)
+        tab.send("/language/", {"language": "de", "next": "/"})
+        page = Tab(client)
+        assert page.send("/public/", {"text": "hers"}).status_code == 200
+        assert [(grace.email, {"text": "hers"})] == WRITTEN
+
+
+class TestPublicForms:
+    """A contact form, a cart, a newsletter: the view decides for whom it is."""
+
+    @pytest.fixture
+    def tab(self, client, ada, grace) -> Tab:
+        sign_in(client, ada)
+        tab = Tab(client)
+        sign_in(client, grace)
+        return tab
+
+    def test_are_guarded_as_any_other_by_themselves(self, tab):
+        assert tab.send("/shop/cart/", {"text": "x"}).status_code == 409
+
+    @pytest.mark.parametrize("named", ["/shop/", "/shop/cart/", "tests.guarded_urls", "tests"])
+    def test_a_project_names_the_part_of_its_site(self, tab, settings, grace, named):
+        settings.MULTISESSION = {**settings.MULTISESSION, "ANY_ACCOUNT": [named]}
+        assert tab.send("/shop/cart/", {"text": "x"}).status_code == 200
+        assert [(grace.email, {"text": "x"})] == WRITTEN
+
+    @pytest.mark.parametrize("named", ["/sho/", "tests.guarded", "test", "/multisession/"])
+    def test_and_no_other(self, tab, settings, named):
+        settings.MULTISESSION = {**settings.MULTISESSION, "ANY_ACCOUNT": [named]}
+        assert tab.send("/shop/cart/", {"text": "x"}).status_code == 409
+
+    def test_the_token_is_still_asked_for(self, client, tab, settings):
+        settings.MULTISESSION = {**settings.MULTISESSION, "ANY_ACCOUNT": ["/shop/"]}
+        assert client.post("/shop/cart/", {"text": "x"}).status_code == 403
+
+
+class TestAnExemptView:
+    """REST framework's are exempt, and its SessionAuthentication asks for the check itself."""
+
+    def own(self, client: Client, token: str, **headers: str):
+        return client.post("/own-check/", {}, headers=HERE | {"X-CSRFToken": token, **headers})
+
+    def test_takes_the_token_of_its_page_and_of_no_other(self, client, ada, grace):
+        sign_in(client, ada)
+        tab = Tab(client)
+        assert self.own(client, tab.token).status_code == 200
+        sign_in(client, grace)
+        assert self.own(client, tab.token).status_code == 403
+        switch_to(client, ada)
+        assert self.own(client, tab.token).status_code == 200
+        assert [who for who, _said in WRITTEN] == [ada.email, ada.email]
+
+    def test_takes_the_cookies_token_only_for_the_page_of_the_active_account(
+        self, client, ada, grace
+    ):
+        """A single-page application reads the cookie when it sends; notice.js says whose page."""
+        sign_in(client, ada)
+        adas = Session.objects.get(user=ada).public_id
+        sign_in(client, grace)
+        graces = Session.objects.get(user=grace).public_id
+        newest = client.cookies["csrftoken"].value
+        refused = self.own(client, newest, **{"X-Multisession-Page": adas})
+        assert (refused.status_code, refused["X-Multisession"]) == (403, "wrong-account")
+        assert refused.json() == {"detail": "CSRF Failed"}
+        assert self.own(client, newest, **{"X-Multisession-Page": graces}).status_code == 200
+        assert [(grace.email, {})] == WRITTEN
+
+    def test_that_asks_for_no_check_is_left_alone(self, client, ada, grace):
+        """A webhook, or an API with keys of its own: called from Ada's stale page even."""
+        sign_in(client, ada)
+        tab = Tab(client)
+        adas = Session.objects.get(user=ada).public_id
+        sign_in(client, grace)
+        headers = {"X-CSRFToken": tab.token, "X-Multisession-Page": adas}
+        assert client.post("/exempt/", {}, headers=headers).status_code == 200
+
+    def test_costs_a_program_without_cookies_no_query(self, client, django_assert_num_queries):
+        with django_assert_num_queries(0):
+            client.post("/exempt/", {}, headers={"X-CSRFToken": PLANTED})
