@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
 .PHONY: help run test test-ecosystem test-strangers test-strangers-suites test-sdk test-sdk-here \
-	test-postgresql test-mariadb test-mariadb-repeatable-read test-all stories matrix \
+	test-postgresql test-mariadb test-mariadb-repeatable-read test-all stories matrix test-prerelease \
 	conformance conformance-quick screenshots messages bench bench-check always \
 	lint types format check clean
 
@@ -34,6 +34,7 @@ help:
 	@echo "make test-all         the tests on SQLite, and on every server that answers here"
 	@echo "make stories STEPS=n  so many steps of random stories, told to the engine and to a model"
 	@echo "make matrix           the tests on every Django, each with the Python that it is meant for"
+	@echo "make test-prerelease  the tests on Django's next version, if the index has a pre-release"
 	@echo "make conformance      Django's own tests, run on our engine; writes docs/conformance.md"
 	@echo "make screenshots      the pictures of docs/user-button.md, from the running demo"
 	@echo "make bench [QUICK=1]  what sessions cost: ours, Django's own, other packages'; the targets"
@@ -96,6 +97,11 @@ stories: $(VENV)/test.stamp
 matrix: $(VENV)/matrix.stamp $(VENV)/test.stamp
 	@chromium=$$($(BIN)/python -m tests.browser.chromium --install </dev/null) && \
 	CHROMIUM="$$chromium" $(BIN)/python -m nox --session tests -- $(ARGS)
+
+# For every night: what will break with Django's next version?
+test-prerelease: $(VENV)/matrix.stamp $(VENV)/test.stamp
+	@chromium=$$($(BIN)/python -m tests.browser.chromium --install </dev/null) && \
+	CHROMIUM="$$chromium" $(BIN)/python -m nox --session prerelease -- $(ARGS)
 
 conformance: $(VENV)/made
 	@$(BIN)/python -m tools.conformance

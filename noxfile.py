@@ -3,14 +3,19 @@
 Each version of Django runs on the oldest Python that this project means it for. An interpreter
 that this machine has not got is named, and its tests are left out; on a CI server the oldest and
 the newest pair have to be there. EXCEPT="5.2.19 on 3.11" leaves out a pair.
+
+``make test-prerelease`` does the same on Django's next version, as soon as the package index has an
+alpha, a beta or a release candidate of it.
 """
 
 import os
+import re
+import subprocess
 from pathlib import Path
 
 import nox
 
-from tools.pythons import PAIRS, REQUIRED, interpreter, runs
+from tools.pythons import PAIRS, REQUIRED, interpreter, newest_prerelease, runs
 
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
@@ -31,6 +36,32 @@ def tests(session: nox.Session, django: str) -> None:
         if django in REQUIRED and os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
             session.error(missing)
         session.skip(missing)
+    run_pytest(session, python, django)
+
+
+@nox.session(python=False, default=False)
+def prerelease(session: nox.Session) -> None:
+    """The same on Django's newest pre-release, with the newest Python of the matrix."""
+    version = PAIRS[REQUIRED[-1]]
+    python = interpreter(version)
+    if python is None:
+        session.error(f"There is no Python {version} here.")
+    # Its output has one line "Available versions: 6.1.3, 6.1.2, …".
+    ask = (python, "-m", "pip", "index", "versions", "--pre", "Django")
+    told = session.run(*ask, external=True, silent=True, stderr=subprocess.DEVNULL)
+    available = re.search(r"^Available versions: (.+)$", str(told), re.MULTILINE)
+    if available is None:
+        session.error(f"pip named no versions of Django:\n{told}")
+    django = newest_prerelease(available[1].split(", "))
+    if django is None:
+        newest = available[1].partition(",")[0]
+        session.log(f"Django {newest} is out, and no pre-release for Python {version} is newer.")
+        return
+    run_pytest(session, python, django)
+
+
+def run_pytest(session: nox.Session, python: str, django: str) -> None:
+    """Run the tests on this Django, in as many processes as the machine has cores."""
     own = environment(session, python, django)
     env = {"DJANGO_UNDER_TEST": django}
     side_by_side = ("--numprocesses", "auto", "--dist", "worksteal")

@@ -6,8 +6,10 @@ import functools
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from packaging.version import Version
 
 #: Django's release -> the oldest Python that we mean it for.
 PAIRS = {"5.2.19": "3.11", "6.0.10": "3.12", "6.1.3": "3.13"}
@@ -36,3 +38,9 @@ def runs(python: Path) -> bool:
 def interpreter(version: str) -> str | None:
     """Return the path of a Python of this version that starts."""
     return next((str(python) for python in candidates(version) if runs(python)), None)
+
+
+def newest_prerelease(versions: Iterable[str]) -> str | None:
+    """Return the newest of these versions if it is a pre-release."""
+    newest = max(map(Version, versions))
+    return str(newest) if newest.is_prerelease else None

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.strangers import bench
 from tests.strangers.packages.site import ADA, GRACE, SETTINGS, URLS, append, button
 from tests.strangers.packages.stock_admin import StockAdmin
-from tests.strangers.packages.stories import AllStories, add_account, signed_in
+from tests.strangers.packages.stories import AllStories, add_account, signed_in, switch
 from tests.strangers.packages.web import Browser, Page
 
 SETTING = """
@@ -57,6 +57,14 @@ with transaction.atomic():
     create_page("Home", "base.html", "en").set_as_homepage()
 """
 
+PRINT_EDITORS = """
+from django.contrib.admin.models import LogEntry
+print(*LogEntry.objects.order_by("pk").values_list("user__username", flat=True))
+"""
+
+PAGE_SETTINGS = "/admin/cms/pagecontent/1/change/"
+TOOLBAR_NOTES = "/admin/cms/usersettings/session_store/"
+
 
 class Cms(StockAdmin):
     package = "cms"
@@ -104,10 +112,44 @@ class TestCms(AllStories):
         assert site.who(browser) == GRACE, page
         assert signed_in(browser) == {ADA, GRACE}
 
+    def test_a_page_of_the_site_is_saved_as_the_account_of_its_form(self, site, both):
+        """The form is the one that the toolbar opens for the page's settings."""
+        form = both.get(PAGE_SETTINGS).form(has="title")
+        switch(both, ADA)
+        page = form.submit(title="Home, by Grace")
+        assert page.status == 409, page
+        assert editors(site) == []
+        page = page.form(has="multisession-send").submit()
+        assert page.status == 200, page
+        assert site.who(both) == GRACE
+        assert editors(site) == [GRACE]
+
+    def test_what_the_toolbar_notes_by_itself_is_refused(self, site, both):
+        """Its script keeps what is folded in the session, through this address."""
+        token = toolbar_token(both.get("/?toolbar_on"))
+        switch(both, ADA)
+        note = {"settings": '{"version": "grace"}', "csrfmiddlewaretoken": token}
+        assert both.post(TOOLBAR_NOTES, note).status == 409
+        assert "grace" not in both.get(TOOLBAR_NOTES).html
+        switch(both, GRACE)
+        assert both.post(TOOLBAR_NOTES, note).status == 200
+        assert "grace" in both.get(TOOLBAR_NOTES).html
+
+
+def editors(site: Cms) -> list[str]:
+    """Return who has changed anything in the admin."""
+    return site.manage("shell", "-v", "0", "-c", PRINT_EDITORS).split()
+
+
+def toolbar_token(page: Page) -> str:
+    """Return the token that the toolbar's script sends."""
+    found = re.search(r'csrf["\']?\s*:\s*["\'](\w{64})', page.html)
+    assert found, "The toolbar has no token."
+    return found[1]
+
 
 def toolbar_log_out(browser: Browser) -> Page:
     """Press *Logout ada* in the toolbar: its script posts the page's own token to the admin."""
     page = browser.get("/?toolbar_on")
-    found = re.search(r'csrf["\']?\s*:\s*["\'](\w{64})', page.html)
-    assert found, "The toolbar has no token."
-    return browser.post("/admin/logout/", {"csrfmiddlewaretoken": found[1]})
+    token = toolbar_token(page)
+    return browser.post("/admin/logout/", {"csrfmiddlewaretoken": token})

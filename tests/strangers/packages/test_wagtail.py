@@ -8,8 +8,10 @@ from playwright.sync_api import BrowserContext, expect
 from playwright.sync_api import Page as Tab
 
 from tests.strangers import bench
-from tests.strangers.packages.site import ADA, GRACE, PASSWORD, Site, append, button, replace
+from tests.strangers.packages import wagtail_editor
+from tests.strangers.packages.site import ADA, GRACE, Site, append, button, replace
 from tests.strangers.packages.stories import AllStories, add_in_tab, signed_in, switch
+from tests.strangers.packages.wagtail_editor import EditorStories, sign_in_in_tab
 from tests.strangers.packages.web import Browser, Page
 
 
@@ -29,8 +31,10 @@ class Wagtail(Site):
             place / self.settings,
             'LOGIN_URL = "wagtailadmin_login"\nLOGIN_REDIRECT_URL = "wagtailadmin_home"\n',
         )
+        wagtail_editor.give_the_home_page_a_body(self.python, place)
 
     def finish(self, place: Path) -> None:
+        wagtail_editor.add_the_notice(place)
         base = place / "mysite/templates/base.html"
         replace(base, "{% wagtailuserbar %}", f"{{% wagtailuserbar %}}\n{button()}")
 
@@ -54,21 +58,13 @@ class Wagtail(Site):
         return email.partition("@")[0]
 
 
-def sign_in_in_tab(tab: Tab, who: str) -> None:
-    """On Wagtail's page, which is open."""
-    tab.get_by_label("Username").fill(who)
-    tab.get_by_label("Password").fill(PASSWORD)
-    tab.get_by_role("button", name="Sign in").click()
-    expect(tab.locator(".sidebar-footer")).to_contain_text(who)
-
-
 def log_out_in_tab(tab: Tab) -> None:
     """By the sidebar of Wagtail's admin."""
     tab.locator(".sidebar-footer__account").click()
     tab.get_by_role("button", name="Log out").click()
 
 
-class TestWagtail(AllStories):
+class TestWagtail(EditorStories, AllStories):
     Site = Wagtail
 
     def test_log_out_deletes_the_session_cookie_and_costs_one_account(self, site, both):
