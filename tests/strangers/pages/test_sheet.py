@@ -94,12 +94,15 @@ def test_what_is_answered(person, page, status):
     assert {found.reason for found in refused} == {"wrong-account"}
 
 
-@pytest.mark.parametrize("page", ["turbo", "frame", "htmx4"])
-def test_without_our_script(person, page):
-    """htmx and Turbo place the sheet by themselves. It is no modal one, and leads back."""
+def without_our_script(person, page):
     person.context.route("**/multisession/notice.js", lambda route: route.abort())
     person.open(f"/{page}/", "typed")
     person.add_grace()
+
+
+@pytest.mark.parametrize("page", ["turbo", "frame"])
+def test_without_our_script_turbo_shows_the_sheet(person, page):
+    without_our_script(person, page)
     person.save.click()
     expect(person.sheet).to_be_visible()
     expect(person.text).to_have_value("typed")
@@ -107,11 +110,18 @@ def test_without_our_script(person, page):
     with person.page.expect_event("response", switched) as answer:
         person.sheet.get_by_role("button", name="Switch to ada").click()
     assert answer.value.status == 204
-    if page != "htmx4":
-        # Nothing but a script of ours could close it.
-        person.sheet.get_by_role("button", name="Keep editing").click()
+    # Nothing but a script of ours could close it at once.
+    person.sheet.get_by_role("button", name="Keep editing").click()
     expect(person.dialogs).to_have_count(0)
     expect(person.text).to_have_value("typed")
     person.save.click()
     expect(person.page.locator("#status")).to_have_text("Saved: typed")
     assert person.stored("typed") == [ADA]
+
+
+def test_without_our_script_a_poll_of_htmx_shows_one_sheet(person):
+    """Nothing tells the server that no person sent it, so the sheet opens. But only one."""
+    without_our_script(person, "htmx4")
+    person.wait_for_refusals()
+    expect(person.dialogs).to_have_count(1)
+    expect(person.text).to_have_value("typed")
