@@ -61,7 +61,7 @@ test-ecosystem: $(VENV)/ecosystem.stamp
 	$(BIN)/python -m pytest --ds=tests.ecosystem.settings tests/ecosystem $(ARGS)
 
 # Each project runs in a process and an environment of its own, kept in .strangers.
-test-strangers: $(VENV)/test.stamp
+test-strangers: $(VENV)/test.stamp tests/strangers/pages/node_modules/made
 	$(BIN)/python -m pytest -m strangers tests/strangers $(ARGS)
 
 # The other packages' own tests take their time, so they are no part of test-strangers.
@@ -147,6 +147,7 @@ check: test lint types
 
 clean:
 	rm -rf $(VENV) $(VENV)-sdk .bench .nox .strangers .hypothesis staticfiles tests/sdk/node_modules \
+		tests/strangers/pages/node_modules \
 		.mypy_cache .pytest_cache .ruff_cache
 
 # A stamp is as old as the last complete installation of its requirements.
@@ -167,9 +168,9 @@ $(VENV)/%.stamp: $(VENV)/made
 	@touch $@
 
 # Without Node its tests are left out, and say so.
-tests/sdk/node_modules/made: tests/sdk/package.json
+tests/sdk/node_modules/made tests/strangers/pages/node_modules/made: %/node_modules/made: %/package.json
 	@if command -v npm >/dev/null; then \
-	echo "Installing tests/sdk/package.json …" && cd tests/sdk && \
+	echo "Installing $< …" && cd $* && \
 	npm install --loglevel=error </dev/null && touch node_modules/made; fi
 
 $(VENV)/made:
