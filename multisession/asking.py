@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum, auto
+from urllib.parse import urlsplit
 
 from django.http import HttpRequest
+from django.utils.http import escape_leading_slashes
 
 FORM_TYPES = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 TURBO_STREAM = "text/vnd.turbo-stream.html"
@@ -68,6 +70,27 @@ def sender_of(request: HttpRequest) -> Sender:
         or wants_json(request)
     )
     return Sender.SCRIPT if is_script else Sender.FORM
+
+
+def address_of(request: HttpRequest) -> str:
+    """Return the path and the query of the request, to come back to it.
+
+    With two slashes at its beginning it would lead to another site.
+    """
+    return escape_leading_slashes(request.get_full_path())
+
+
+def is_of_this_site(request: HttpRequest, url: str) -> bool:
+    """Return whether an Origin or a Referer names this very host.
+
+    Over HTTPS only by HTTPS; the other way round, something in front of us takes the HTTPS off.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    is_as_safe = parts.scheme == "https" or not request.is_secure()
+    return parts.netloc == request.get_host() and is_as_safe
 
 
 def is_htmx(request: HttpRequest) -> bool:

@@ -122,7 +122,7 @@ def passes_check(request: HttpRequest, view: Callable[..., Any], secret: str) ->
         copied.session = {KEY_IN_SESSION: secret}
     else:
         set_secret_to_check(copied, secret)
-    return csrf.CsrfViewMiddleware(_no_view).process_view(copied, view, (), {}) is None
+    return _QuietCheck(_no_view).process_view(copied, view, (), {}) is None
 
 
 def count_as_checked(request: HttpRequest) -> None:
@@ -167,6 +167,16 @@ def auser_read(request: HttpRequest) -> Any:
 def set_auser_read(request: HttpRequest, user: Any) -> None:
     """Let Django's ``auser()`` find this user without asking."""
     request._acached_user = user  # type: ignore[attr-defined]
+
+
+class _QuietCheck(csrf.CsrfViewMiddleware):
+    """Django's check, which calls no CSRF_FAILURE_VIEW and logs nothing: only asked, not answered.
+
+    ``_reject`` makes every refusal of ``CsrfViewMiddleware``.
+    """
+
+    def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
+        return HttpResponse(status=403)
 
 
 def _no_view(request: HttpRequest) -> HttpResponse:

@@ -24,10 +24,10 @@ words.
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 from django.http import HttpRequest, HttpResponse
@@ -37,7 +37,7 @@ from django.utils.crypto import constant_time_compare
 
 from . import csrf_secrets, django_private, tokens
 from .any_page import any_account, is_sign_in_page, is_sign_out, takes_any_page
-from .asking import FORM_TYPES, PAGE_HEADER, has_page, sender_of
+from .asking import FORM_TYPES, PAGE_HEADER, has_page, is_of_this_site, sender_of
 from .backends.db import SessionStore
 from .backends.placement import SAFE_METHODS
 from .django_private import unmask
@@ -51,6 +51,8 @@ REASON_HEADER = "X-Multisession"
 
 #: Of the form by which a refused request is sent again (sending.py).
 SEND_FIELD = "multisession-send"
+
+_NUMBER = re.compile(r"[A-Za-z0-9]{16,32}", re.ASCII)
 
 #: How long after a browser's first sign-in the sign-in pages from before it are still good.
 OPEN_SIGN_IN_PAGES = datetime.timedelta(hours=1)
@@ -100,7 +102,9 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
     if said and not any_page and (active is None or said != active.public_id):
         drawn_for = known_session(request, said)
         is_gone = drawn_for is None or not can_act(drawn_for)
-        if as_nobody and is_gone:
+        if drawn_for is None and _is_drawn_for(active, token):
+            pass  # Markup of somebody's on the page names an account; the token knows better.
+        elif as_nobody and is_gone:
             _note(request, "signed-out")
         elif not _is_of_same_user(drawn_for, active):
             return _wrong(request, drawn_for, active)
@@ -113,6 +117,8 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
                 if not as_nobody or can_act(page):
                     return _wrong(request, page, active, secret)
                 _note(request, "signed-out")
+            if not same and is_from_elsewhere(request):
+                break  # A neighbour may have planted a session of its own, and know its token.
             _accept(request, view, secret)
             if not same and is_sign_in_page(request, view):
                 run_as_nobody(request)
@@ -147,10 +153,27 @@ def is_sent_again(request: HttpRequest) -> bool:
     return request.method == "POST" and is_form(request) and SEND_FIELD in _form(request)
 
 
+def number_of(request: HttpRequest) -> str:
+    """Return the random number of a form that is sent again; empty if it has none of ours."""
+    number = _form(request).get(SEND_FIELD, "") if is_sent_again(request) else ""
+    return number if _NUMBER.fullmatch(number) else ""
+
+
 def is_from_here(request: HttpRequest) -> bool:
     """Return whether the browser says that the request comes from a page of this very host."""
     sent_from = request.headers.get("Origin") or request.headers.get("Referer")
-    return bool(sent_from) and urlsplit(sent_from).netloc == request.get_host()
+    return sent_from is not None and is_of_this_site(request, sent_from)
+
+
+def says_where_from(request: HttpRequest) -> bool:
+    """Return whether the browser says at all which page the request comes from."""
+    return "Origin" in request.headers or "Referer" in request.headers
+
+
+def is_from_elsewhere(request: HttpRequest) -> bool:
+    """Return whether the Origin header, which every browser sends with a POST, names another."""
+    origin = request.headers.get("Origin")
+    return origin is not None and not is_of_this_site(request, origin)
 
 
 def known_sessions(request: HttpRequest) -> list[Session]:
@@ -196,6 +219,16 @@ def _answers_itself(request: HttpRequest, view: Callable[..., Any]) -> bool:
     done already.
     """
     return is_sign_out(view) or not sender_of(request).is_person
+
+
+def _is_drawn_for(active: Session | None, token: str) -> bool:
+    """Return whether a template has drawn this token for the active account.
+
+    A script may have read a shorter one from the cookie.
+    """
+    if active is None or len(token) != django_private.TOKEN_LENGTH:
+        return False
+    return csrf_secrets.matching(token, csrf_secrets.of_session(active)) is not None
 
 
 def _is_of_same_user(page: Session | None, active: Session | None) -> bool:
@@ -322,7 +355,7 @@ def _matches_nobody(request: HttpRequest, view: Callable[..., Any], token: str) 
     was refused before that.
     """
     carried, client = unmask(token), accounts_of(request).client
-    if not carried or client is None or _is_from_elsewhere(request):
+    if not carried or client is None or is_from_elsewhere(request):
         return None
     digest = client.visitor_csrf_digest
     is_young = client.created_at > timezone.now() - OPEN_SIGN_IN_PAGES
@@ -341,9 +374,3 @@ def _is_kept_form_of_nobody(request: HttpRequest, view: Callable[..., Any], toke
         return False
     is_nobody = accounts_of(request).session is None
     return is_nobody or _matches_nobody(request, view, token) is not None
-
-
-def _is_from_elsewhere(request: HttpRequest) -> bool:
-    """Return whether the Origin header, which every browser sends with a POST, names another."""
-    origin = request.headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc != request.get_host()

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
+from django.conf import settings as django_settings
 from django.http import HttpRequest
 
 from .conf import settings
 
 #: More than this is not worth a page full of hidden fields (bytes).
 LARGEST = 256 * 1024
+#: A longer text is none, whatever its field is called (characters).
+LONGEST_SECRET = 200
+#: What a field that is not there yet takes at most, as a form is sent (bytes).
+ROOM = 128
 
 #: The form's own: the answer has them anew.
 NOT_THE_FORMS = ("csrfmiddlewaretoken", "multisession-send")
@@ -41,17 +47,32 @@ def kept_fields(request: HttpRequest) -> Kept | None:
     """Return what was sent; None if it cannot be kept whole: files, or too much."""
     if request.method != "POST" or request.FILES:
         return None
-    kept, size = Kept(), 0
+    kept = Kept()
     for name, values in request.POST.lists():
         if name in NOT_THE_FORMS:
             continue
         for value in map(str, values):
-            if value and is_never_kept(name):
+            if is_never_kept(name) and _may_be_secret(value):
                 kept.to_type_again.append((name, re.sub(r"[\W_]+", " ", name).strip()))
                 continue
             kept.fields.append((name, value))
-            size += len(name) + len(value)
-    return kept if size <= LARGEST else None
+    return kept if _can_be_sent(kept) else None
+
+
+def _can_be_sent(kept: Kept) -> bool:
+    """Return whether Django will read these fields, two of ours and those to type again."""
+    more = len(kept.to_type_again) + len(NOT_THE_FORMS)
+    most = django_settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+    if most is not None and len(kept.fields) + more > most:
+        return False
+    largest = django_settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    size = len(urlencode(kept.fields)) + ROOM * more
+    return size <= (LARGEST if largest is None else min(LARGEST, largest))
+
+
+def _may_be_secret(value: str) -> bool:
+    """Return whether it is short and of one line, as what one would type a second time."""
+    return 0 < len(value) <= LONGEST_SECRET and "\n" not in value
 
 
 def is_never_kept(name: str) -> bool:

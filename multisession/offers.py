@@ -19,7 +19,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.csrf import csrf_protect
 
-from .asking import VARY, Sender, is_htmx, sender_of
+from .asking import VARY, Sender, address_of, is_htmx, sender_of
 from .conf import settings
 from .guard import REASON_HEADER
 from .menu import current_page, link_to, url_of
@@ -109,7 +109,7 @@ def answer(request: HttpRequest, exception: Exception) -> HttpResponse | None:
     status = 404 if isinstance(exception, Http404) else 403
     if request.headers.get("HX-Boosted") == "true":
         # htmx shows nothing of a 403; but it follows this, and then it is a page.
-        return HttpResponse(status=status, headers={"HX-Redirect": request.get_full_path()})
+        return HttpResponse(status=status, headers={"HX-Redirect": address_of(request)})
     if is_htmx(request):
         response = page(request, offered, status, "_other_account_sheet.html")  # type: ignore[arg-type]
         response["HX-Retarget"] = "body"

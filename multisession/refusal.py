@@ -19,7 +19,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from . import guard, page_tokens
-from .asking import PAGE_HEADER, TURBO_STREAM, VARY, Sender, sender_of
+from .asking import PAGE_HEADER, TURBO_STREAM, VARY, Sender, address_of, sender_of
 from .conf import settings
 from .guard import REASON_HEADER, SEND_FIELD, WrongAccount, can_act
 from .kept_fields import Kept, kept_fields
@@ -119,10 +119,12 @@ def context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
 def page_context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
     """Return the same for the page, with what was sent.
 
-    Whoever's page it was, the fields are kept only if they come from a page of this site: of the
-    account that the token names, or of this very host if the account is not known any more.
+    Whoever's page it was, the fields are kept only if they come from a page of this very host. A
+    browser that says nothing of that is believed if the token names an account of its own.
     """
-    is_ours = wrong.page is not None or guard.is_from_here(request)
+    is_ours = guard.is_from_here(request) or (
+        wrong.page is not None and not guard.says_where_from(request)
+    )
     kept: Kept | None = kept_fields(request) if is_ours else None
     said = context(request, wrong)
     is_again = guard.is_sent_again(request)
@@ -133,8 +135,8 @@ def page_context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
         "kept": kept,
         "has_files": bool(request.FILES),
         "send_field": SEND_FIELD,
-        "send_number": get_random_string(22),
-        "send_url": request.get_full_path(),
+        "send_number": guard.number_of(request) or get_random_string(22),
+        "send_url": address_of(request),
         "as_active": as_active,
         "still_signed_out": is_again and not said["is_live"] and not as_active,
         "discard_url": page_url(request) or after_switch_url(),

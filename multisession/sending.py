@@ -11,18 +11,16 @@ going. It carries the CSRF token of A's page and a random number. When it arrive
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
 from . import actions, django_private, guard, refusal
-from .asking import Sender, sender_of
-from .guard import SEND_FIELD, WrongAccount
+from .asking import Sender, address_of, sender_of
+from .guard import WrongAccount
 from .models import SentForm
-
-_NUMBER = re.compile(r"[A-Za-z0-9]{16,32}", re.ASCII)
 
 
 def answer(
@@ -31,7 +29,7 @@ def answer(
     """Answer what must not reach the view, or not again; None to go on to it."""
     if wrong is not None:
         if _may_switch(request, view, wrong):
-            return HttpResponse(status=307, headers={"Location": request.get_full_path()})
+            return HttpResponse(status=307, headers={"Location": address_of(request)})
         return refusal.answer(request, wrong)
     if getattr(view, "csrf_exempt", False) or not guard.is_sent_again(request):
         return None
@@ -52,21 +50,22 @@ def _may_switch(request: HttpRequest, view: Callable[..., Any], wrong: WrongAcco
         or wrong.secret is None
         or sender_of(request) is not Sender.FORM
         or not guard.is_sent_again(request)
+        or guard.is_from_elsewhere(request)
         or not django_private.passes_check(request, view, wrong.secret)
     ):
         return False
     try:
         actions.set_active(request, wrong.page)
-    except (actions.SessionNotFound, actions.UpdateError):
+    except (actions.SessionNotFound, actions.UpdateError, PermissionDenied):
         return False
     return True
 
 
 def _is_first(request: HttpRequest) -> bool:
     """Claim the number of the form. What is no number of ours, or of nobody's, claims nothing."""
-    number = request.POST.get(SEND_FIELD)
+    number = guard.number_of(request)
     client = request.multisession.client if number else None  # type: ignore[attr-defined]
-    if not number or client is None or not _NUMBER.fullmatch(number):
+    if client is None:
         return True
     claim = SentForm.claim(client.pk, number)
     request._multisession_claim = claim  # type: ignore[attr-defined]

@@ -111,6 +111,12 @@ def notice(request: MultiSessionRequest) -> HttpResponse:
     The query says whose page it is (``session``; empty: nobody's). ``refused``: what it sent was
     refused, and a person pressed a button: the sheet. 204: nothing to say.
     """
+    response = _notice(request)
+    response[guard.REASON_HEADER] = "notice"  # notice.js shows nothing else.
+    return response
+
+
+def _notice(request: MultiSessionRequest) -> HttpResponse:
     said, active = request.GET.get("session", ""), request.multisession.session
     if said == (active.public_id if active else ""):
         return HttpResponse(status=204)

@@ -193,3 +193,56 @@ class TestAnExemptView:
     def test_costs_a_program_without_cookies_no_query(self, client, django_assert_num_queries):
         with django_assert_num_queries(0):
             client.post("/exempt/", {}, headers={"X-CSRFToken": PLANTED})
+
+
+class TestWhereARequestComesFrom:
+    """A trusted neighbour that planted a session of its own before Ada signed in."""
+
+    NEIGHBOUR = "http://neighbour.testserver"
+
+    @pytest.fixture
+    def token(self, client, ada, grace, settings) -> str:
+        """Grace is the villain: her session was in the browser first, and she knows its token."""
+        settings.CSRF_TRUSTED_ORIGINS = [self.NEIGHBOUR]
+        sign_in(client, grace)
+        token = Tab(client).token
+        sign_in(client, ada)
+        return token
+
+    @pytest.mark.parametrize(
+        "address", ["/about-the-browser/", "/multisession/sign-out-all/", "/language/", "/enter/"]
+    )
+    def test_its_token_opens_no_view_about_the_browser(self, client, token, address):
+        form = {"text": "x", "csrfmiddlewaretoken": token, "username": "x", "password": "x"}
+        answer = client.post(address, form, headers={"Origin": self.NEIGHBOUR})
+        assert answer.status_code == 403
+        assert WRITTEN == []
+        assert Session.objects.live().count() == 2
+
+    @pytest.mark.parametrize("origin", [NEIGHBOUR, "http://[", "null", "ftp://testserver"])
+    def test_it_switches_nobody_and_keeps_no_words(self, client, ada, token, origin):
+        form = {"text": "its words", "multisession-send": "a" * 22, "csrfmiddlewaretoken": token}
+        answer = client.post("/public/", form, headers={"Origin": origin})
+        assert answer.status_code == 409
+        if origin != "ftp://testserver":
+            assert "its words" not in answer.text
+        assert client.get("/whoami").json()["user"] == ada.email
+
+    def test_a_page_of_plain_http_is_none_of_the_https_site(self, client, token):
+        form = {"text": "its words", "csrfmiddlewaretoken": token}
+        answer = client.post("/public/", form, headers=HERE, secure=True)
+        assert answer.status_code == 409
+        assert "its words" not in answer.text
+
+    def test_a_path_of_two_slashes_leads_to_no_other_site(self, client, token):
+        form = {"text": "x", "csrfmiddlewaretoken": token}
+        answer = client.post("//evil.example/public/", form, headers=HERE)
+        assert 'action="//evil' not in answer.text
+
+    def test_markup_that_names_an_unknown_page_stops_no_form_of_the_page(self, client, ada):
+        sign_in(client, ada)
+        marked = {"X-Multisession-Page": "sess_of_a_comment"}
+        assert Tab(client).send("/public/", {"text": "x"}, **marked).status_code == 200
+        cookie = client.cookies["csrftoken"].value
+        answer = client.post("/public/", {}, headers=HERE | {"X-CSRFToken": cookie} | marked)
+        assert answer.status_code == 409

@@ -225,12 +225,12 @@ class TestTheRefusal:
 
 
 class TestTheScript:
-    def test_is_less_than_two_kilobytes(self, capsys):
+    def test_is_less_than_two_and_a_half_kilobytes(self, capsys):
         script = (STATIC / "notice.js").read_text()
         size = len(gzip.compress(minified(script).encode(), 9))
         with capsys.disabled():
             print(f"\nnotice.js: {size} bytes, minified and gzipped")  # noqa: T201
-        assert size < 2000
+        assert size < 2500
 
     def test_keeps_nothing_and_asks_for_nothing_by_the_clock(self):
         script = (STATIC / "notice.js").read_text()
@@ -247,8 +247,9 @@ def minified(script):
         chain(*re.findall(r"(?:const|let) (\w+)|\((\w+)(?:,|\) =>)|, (\w+)\) (?:=>|\{)", code))
     )
     names -= {"", "this", *re.findall(r"[{,] (\w+)(?= \})", code)}
-    assert len(names) <= len(ascii_letters)
-    for name, letter in zip(sorted(names), ascii_letters, strict=False):
+    short = [*ascii_letters, *(f"${letter}" for letter in ascii_letters)]
+    assert len(names) <= len(short)
+    for name, letter in zip(sorted(names), short, strict=False):
         # Not a property of something; but what is spread ("...name") is a name.
         code_name = rf"(?<![\w$])(?<!(?<!\.\.)\.){name}\b(?!:)"
         strings[::2] = [re.sub(code_name, letter, part) for part in strings[::2]]

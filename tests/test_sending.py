@@ -71,7 +71,7 @@ class TestOnce:
         assert follow_form(client, refused, "and send").status_code == 302
         again = follow_form(client, refused, "and send")
         assert again.status_code == 409
-        assert "It was not sent a second time" in again.text
+        assert "Check the page before you send it again" in again.text
         assert list(Note.objects.values_list("user", "text")) == [(ada.pk, "typed")]
 
     def test_a_press_whose_answer_was_lost_on_the_way_can_be_repeated(self, adas_tab, client, ada):
@@ -251,3 +251,41 @@ class TestAForgottenAccount:
         refused = forgotten.send(NOTES, {"text": "typed"})
         assert follow_form(client, refused, "Switch to Ada").status_code == 302
         assert Note.objects.get().user == ada
+
+
+class TestWhatCanNotBeKept:
+    @pytest.mark.parametrize(
+        "limits",
+        [
+            {"DATA_UPLOAD_MAX_NUMBER_FIELDS": 11},
+            {"DATA_UPLOAD_MAX_MEMORY_SIZE": 600},
+        ],
+    )
+    def test_what_django_would_not_read_again(self, adas_tab, client, settings, limits):
+        for name, value in limits.items():
+            setattr(settings, name, value)
+        fields = {f"field{number}": "ä" * 20 for number in range(10)}
+        boundary = "x" * 8
+        fields["csrfmiddlewaretoken"] = adas_tab.token
+        body = "".join(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+            for name, value in fields.items()
+        )
+        answer = client.post(
+            NOTES,
+            f"{body}--{boundary}--\r\n".encode(),
+            content_type=f"multipart/form-data; boundary={boundary}",
+        )
+        assert answer.status_code in (400, 409)
+        assert "and send" not in answer.text
+
+    def test_a_long_text_is_no_secret_whatever_its_field_is_called(self, adas_tab):
+        refused = adas_tab.send(NOTES, {"secret_santa_wishes": "a book\na pen"})
+        assert "a pen" in refused.text
+
+    def test_a_page_that_was_sent_too_early_has_the_same_number(self, adas_tab, client, ada):
+        Session.objects.filter(user=ada).update(expire_at="2020-01-01T00:00Z")
+        refused = adas_tab.send(NOTES, {"text": "typed"})
+        _address, fields = the_form(refused, "Send as Ada")
+        early = follow_form(client, refused, "Send as Ada")
+        assert the_form(early, "Send as Ada")[1]["multisession-send"] == fields["multisession-send"]

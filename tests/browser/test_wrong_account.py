@@ -213,6 +213,17 @@ class TestAForm:
         assert written() == [(ada.email, "from Ada's page")]
         complaints.expect("409")
 
+    def test_gone_back_to_and_loaded_again_it_is_sent_once(self, page, ada, grace, complaints):
+        switch(new_tab(page), grace)
+        by_form(page, "from Ada's page")
+        refusal(page).get_by_role("button", name="and send").click()
+        expect(page.get_by_role("link", name="from Ada's page")).to_be_visible()
+        page.go_back()
+        page.reload()
+        expect(page.get_by_role("heading", name=f"Hello, {ada.name}")).to_be_visible()
+        assert written() == [(ada.email, "from Ada's page")]
+        complaints.expect("409")
+
     def test_discard(self, page, grace, complaints):
         switch(new_tab(page), grace)
         by_form(page, "from Ada's page")
@@ -765,6 +776,70 @@ class TestTheScriptAndOthers:
         )
         assert shown is False
         complaints.expect("409")
+
+    def test_a_plain_get_carries_no_header_of_ours(self, page):
+        """Redirected to another site, it would have to be allowed there."""
+        for script in ('fetch("/echo")', 'fetch("/echo", {headers: {"X-Own": "1"}})'):
+            assert not [name for name in self.headers(page, script) if "multisession" in name]
+        script = 'const x = new XMLHttpRequest(); x.open("GET", "/echo"); x.send()'
+        assert not [name for name in self.headers(page, script) if "multisession" in name]
+
+    @pytest.mark.parametrize(
+        "script",
+        [
+            'fetch("/echo", {headers: {"HX-Request": "true"}})',
+            'const x = new XMLHttpRequest(); x.open("GET", "/echo"); '
+            'x.setRequestHeader("HX-Request", "true"); x.send()',
+        ],
+    )
+    def test_a_get_of_htmx_says_that_nobody_caused_it(self, page, script):
+        assert self.headers(page, script)["x-multisession-background"] == "true"
+
+    def test_a_request_may_be_the_second_argument_of_fetch(self, page):
+        with page.expect_request("**/echo*") as sent:
+            page.evaluate(
+                'fetch("/echo", new Request("/other", {method: "PUT", body: "b", '
+                'headers: {"X-Own": "1"}, referrerPolicy: "no-referrer"})).then(() => null)'
+            )
+        assert sent.value.method == "PUT"
+        assert sent.value.headers["x-own"] == "1"
+        assert "x-multisession-page" in sent.value.headers
+
+    @pytest.mark.parametrize("name", ["matches", "closest", "dataset", "ariaBusy", "method"])
+    def test_a_form_may_have_a_field_of_any_name(self, page, ada, name):
+        page.evaluate(
+            """name => {
+                const field = document.createElement("input");
+                Object.assign(field, {type: "hidden", name, value: "x"});
+                document.querySelector("form:has([name=text])").append(field);
+            }""",
+            name,
+        )
+        by_form(page, "sent")
+        expect(page.get_by_role("link", name="sent")).to_be_visible()
+
+    def test_markup_of_somebody_else_brings_no_script_in(self, page, ada):
+        """Sanitizers keep data attributes. The notice that it names is not one of ours."""
+        page.route(
+            "**/comment*",
+            lambda route: route.fulfill(
+                content_type="text/html",
+                body='<div data-multisession-said><img src="/x" onerror="hacked = 1">evil</div>',
+            ),
+        )
+        page.evaluate(
+            """() => {
+                document.body.removeAttribute("data-multisession-page");
+                document.body.insertAdjacentHTML("afterbegin",
+                    "<p data-multisession-page='x' data-multisession-notice='/comment'></p>" +
+                    "<div><dialog id='ms-wrong-account' open>Pay here</dialog></div>");
+            }"""
+        )
+        with page.expect_response("**/comment*"):
+            page.evaluate('document.dispatchEvent(new Event("visibilitychange", {bubbles: true}))')
+        page.wait_for_timeout(200)
+        expect(page.locator("[data-multisession-said]")).to_have_count(0)
+        assert not page.evaluate("!!document.querySelector('dialog:modal')")
 
 
 class TestNothingStays:

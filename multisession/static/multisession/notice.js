@@ -26,10 +26,11 @@
     const query = { session: here(), next: location.pathname + location.search, ...what };
     try {
       const url = page().multisessionNotice + "?" + new URLSearchParams(query);
+      if (new URL(url, document.baseURI).origin !== origin) return;
       const answer = await send(url, { redirect: "error" });
       const html = await answer.text();
-      if (answer.ok && mine === turn)
-        return [parse(html)];
+      // Ours says so: what somebody has put into the page may lead to a file of his.
+      if (answer.ok && answer.headers.has(mark) && mine === turn) return [parse(html)];
     } catch {
       // No connection: then at the next occasion.
     }
@@ -63,9 +64,14 @@
   const quiet = new Set();
   let acted = -1e9;
 
+  // A form may have fields of any name, and they hide its own methods.
+  const { matches, closest } = Element.prototype;
+  const is = (target, what) => target instanceof Element && matches.call(target, what);
+  const within = (target, what) => (target instanceof Element ? closest.call(target, what) : null);
+
   const isAct = ({ type, target, key, ctrlKey, metaKey, isTrusted }) => {
-    const isField = target.closest?.(":read-write");
-    const isText = isField && !target.matches("input");
+    const isField = within(target, ":read-write");
+    const isText = isField && !is(target, "input");
     const isShortcut = (ctrlKey || metaKey) && /^(Enter|s)$/.test(key);
     if (!isTrusted) return false;
     if (type === "keydown") return isShortcut || (key === "Enter" && !isText);
@@ -74,7 +80,7 @@
 
   for (const type of ["submit", "click", "change", "keydown"])
     on(type, (event) => {
-      if (isAct(event) && (type !== "click" || event.target.closest?.(acting)))
+      if (isAct(event) && (type !== "click" || within(event.target, acting)))
         acted = performance.now();
     });
 
@@ -88,12 +94,14 @@
 
   // A script that reads the CSRF cookie when it sends speaks for the browser: so say which page.
   const mark = "X-Multisession";
-  const headersFor = (method, to) => {
+  const isSafe = (method) => /^(GET|HEAD|undefined)$/i.test(method);
+  const headersFor = (method, to, fromHtmx) => {
     const url = new URL(to, document.baseURI);
-    if (!here() || url.origin !== origin) return;
-    const found = {};
-    if (!/^(GET|HEAD|undefined)$/i.test(method)) found[mark + "-Page"] = here();
-    if (!isPersons(method + url.pathname)) found[mark + "-Background"] = "true";
+    if (!here() || url.origin !== origin) return {};
+    const isBackground = !isPersons(method + url.pathname);
+    const found = isSafe(method) ? {} : { [mark + "-Page"]: here() };
+    // A header of ours on a plain GET that is redirected elsewhere would have to be allowed there.
+    if (isBackground && (fromHtmx || !isSafe(method))) found[mark + "-Background"] = "true";
     return found;
   };
 
@@ -116,26 +124,36 @@
 
   const send = fetch;
   window.fetch = async (input, init) => {
-    const marks = headersFor(init?.method ?? input.method, input.url ?? input);
-    if (!marks || !Object.keys(marks)[0]) return send(input, init);
-    const headers = new Headers(init?.headers ?? input.headers);
-    for (const name in marks) headers.set(name, marks[name]);
-    const answer = await send(input, { ...init, headers });
+    const fromHtmx = new Headers(init?.headers ?? input.headers).has("HX-Request");
+    const marks = headersFor(init?.method ?? input.method, input.url ?? input, fromHtmx);
+    if (!Object.keys(marks)[0]) return send(input, init);
+    const request = new Request(input, init);
+    for (const name in marks) request.headers.set(name, marks[name]);
+    const answer = await send(request);
     const reason = answer.headers.get(mark);
     if (reason) refused(marks, reason);
     return answer;
   };
 
-  const { open } = XMLHttpRequest.prototype;
+  const { open, setRequestHeader } = XMLHttpRequest.prototype;
+  const marked = new WeakMap();
   XMLHttpRequest.prototype.open = function (method, url) {
     open.apply(this, arguments);
-    const marks = headersFor(method, url);
-    for (const name in marks) this.setRequestHeader(name, marks[name]);
-    if (!marks) return;
+    const marks = headersFor(method, url, true);
+    marked.set(this, marks);
+    for (const name in marks) if (!isSafe(method)) setRequestHeader.call(this, name, marks[name]);
     this.addEventListener("load", () => {
-      const reason = this.getResponseHeader(mark);
-      if (reason) refused(marks, reason, this.responseType ? "" : this.responseText);
+      const reason = new URL(this.responseURL || "/", origin).origin === origin && this.getResponseHeader(mark);
+      if (reason) refused(marked.get(this), reason, this.responseType ? "" : this.responseText);
     });
+  };
+  // Whether it is htmx's is known when that says so.
+  XMLHttpRequest.prototype.setRequestHeader = function (name, value) {
+    setRequestHeader.apply(this, arguments);
+    const background = mark + "-Background";
+    const marks = marked.get(this);
+    if (name === "HX-Request" && marks?.[background] && !(mark + "-Page" in marks))
+      setRequestHeader.call(this, background, "true");
   };
 
   // Inertia shows an answer that is not its own in a window.
@@ -148,14 +166,14 @@
   // Who pressed a button goes on from there, also if it was disabled while it sent.
   let at;
   on("focusin", ({ target }) => {
-    if (!target.closest?.("#ms-wrong-account, [data-multisession-said]")) at = target;
+    if (!within(target, "#ms-wrong-account, [data-multisession-said]")) at = target;
   });
   const comeBack = () => document.activeElement === document.body && at?.focus();
 
   // Whoever put the sheet into the page: it is made modal, gives the focus back, and goes.
   new MutationObserver(() => {
     const found = sheet();
-    if (found?.open && !found.matches(":modal")) {
+    if (found?.open && found.parentNode === document.body && !found.matches(":modal")) {
       find("said")?.remove();
       found.addEventListener("close", () => {
         found.remove();
@@ -169,7 +187,10 @@
   // A switch to the account of this page leaves the page as it is.
   on("submit", async (event) => {
     const form = event.target;
-    if (!form.matches("[data-multisession-stay]")) return;
+    // Going back to the page that refused it would ask to send it once more.
+    if (is(form, "[data-multisession-back]"))
+      history.replaceState(null, "", form.dataset.multisessionBack);
+    if (!is(form, "[data-multisession-stay]")) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     if (form.ariaBusy) return;

@@ -46,7 +46,7 @@
 
   on("submit", (event) => {
     const form = event.target;
-    if (!form.matches(FORM)) return;
+    if (!all(FORM).includes(form)) return;
     if (all(FORM + "[aria-busy]")[0]) {
       event.preventDefault();
       event.stopPropagation();

@@ -132,6 +132,8 @@ class Editor:
         with self.tab.expect_response(is_autosave):
             self.title.fill(title)
             self.body.click()
+            # A new line is no act of sending: the autosave that follows opens nothing.
+            self.tab.keyboard.press("Enter")
             self.tab.keyboard.type(body)
 
     def wait_for_pings(self, number: int = 3) -> None:
