@@ -1,10 +1,10 @@
-// docs/user-button.md.
+// docs/user-button.md
 (() => {
   const BUTTON = "[data-multisession-button]";
   const FORM = "[data-multisession-form]";
-  const all = (what, it) => [...(it || document).querySelectorAll(what)];
+  const all = (what, item) => [...(item || document).querySelectorAll(what)];
   const on = (type, then) => addEventListener(type, then, true);
-  let at, typed;
+  let at, text;
 
   const close = ({ target }) =>
     all(BUTTON).map((item) => item.contains(target) || (item.open = false));
@@ -34,10 +34,10 @@
       End: items.at(-1),
     }[key];
     if (key > " " && !key[1]) {
-      typed = (timeStamp - at < 700 ? typed : "") + key.toLowerCase();
+      text = (timeStamp - at < 700 ? text : "") + key.toLowerCase();
       at = timeStamp;
-      next = [...items.slice(here + !typed[1]), ...items].find((item) =>
-        (all("bdi", item)[0] || item).innerText.toLowerCase().startsWith(typed),
+      next = [...items.slice(here + !text[1]), ...items].find((item) =>
+        (all("bdi", item)[0] || item).innerText.toLowerCase().startsWith(text),
       );
     }
     if (next) event.preventDefault();
