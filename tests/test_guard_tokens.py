@@ -3,11 +3,14 @@
 import re
 
 import pytest
+from django.http import HttpResponse
 from django.middleware import csrf
+from django.template import RequestContext, Template
 from django.test import Client
 from django.urls import include, path
 
 from accounts.models import User
+from multisession.guard import any_account
 from multisession.models import Session
 from tests import guarded_urls
 from tests.conftest import PASSWORD
@@ -17,7 +20,14 @@ from tests.test_guard import Tab, switch_to
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
 
+def drawn_again(request):
+    """Draw the form again, as a view does that finds something wrong in it."""
+    html = Template("{{ user.email }} {% csrf_token %}").render(RequestContext(request))
+    return HttpResponse(html)
+
+
 urlpatterns = [
+    path("again/", any_account(drawn_again)),
     path("shop/cart/", guarded_urls.public),
     path("", include("tests.guarded_urls")),
 ]
@@ -110,6 +120,19 @@ class TestAPageDrawnAgain:
         form = {"username": ada.email, "password": PASSWORD, "csrfmiddlewaretoken": again}
         assert client.post("/public/", form).status_code == 403
         assert client.post("/accounts/sign-in/", form).status_code == 302
+
+    def test_by_a_view_of_any_page_it_is_the_active_accounts(self, client, ada, grace):
+        sign_in(client, ada)
+        tab = Tab(client)
+        sign_in(client, grace)
+        answer = tab.send("/again/", {"text": "x"})
+        assert grace.email in answer.text
+        again = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', answer.text)[1]
+        form = {"text": "corrected", "csrfmiddlewaretoken": again}
+        assert client.post("/public/", form, headers=HERE).status_code == 200
+        assert [(grace.email, {"text": "corrected"})] == WRITTEN
+        switch_to(client, ada)
+        assert client.post("/public/", form, headers=HERE).status_code == 409
 
     def test_after_a_switch_in_the_same_browser(self, client, ada, grace):
         sign_in(client, ada)

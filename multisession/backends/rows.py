@@ -320,7 +320,7 @@ class Rows(SessionBase):
     def _note_visitor_csrf(self, data: dict[str, Any]) -> None:
         """Remember the CSRF secret of nobody's pages, which this session's data takes along.
 
-        Needed under ``CSRF_USE_SESSIONS`` alone: otherwise it can be found again (guard.py).
+        Needed under ``CSRF_USE_SESSIONS`` alone: otherwise it can be found again (page_tokens.py).
         """
         if django_settings.CSRF_USE_SESSIONS and (digest := self._visitor_csrf_digest(data)):
             self._base.client.visitor_csrf_digest = digest

@@ -36,7 +36,7 @@ class Client(models.Model):
     )
     user_agent = models.CharField(_("browser"), max_length=256, blank=True)
     #: Of the CSRF secret that its pages had before the first sign-in: sign-in pages that were
-    #: open then in other tabs are still good (guard.py).
+    #: open then in other tabs are still good (page_tokens.py).
     visitor_csrf_digest = models.CharField(max_length=64, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=now, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=now, editable=False)
