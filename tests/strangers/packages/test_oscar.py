@@ -224,7 +224,7 @@ class TestOscar(AllStories):
         """Oscar leads back to the page that the browser says the form was on."""
         form = page_of(both, NOTES).form("/basket/add/")
         switch(both, ADA)
-        page = form.submit().form("/multisession/send/").submit()
+        page = form.submit().form(has="multisession-send").submit()
         assert site.who(both) == GRACE
         assert basket(both) == {NOTES}
         empty(both)
