@@ -7,6 +7,7 @@ Environments are kept in ``.strangers/`` and made anew when their requirements c
 built once a run, and installed again wherever it is another one.
 """
 
+import atexit
 import fcntl
 import functools
 import hashlib
@@ -22,8 +23,12 @@ from tools.pythons import PAIRS, REQUIRED, interpreter, runs
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".strangers"
-#: "5.2" -> the release that is tested, and its Python.
-DJANGOS = {release.rpartition(".")[0]: release for release in REQUIRED}
+#: "5.2" -> the release that is tested, and its Python. STRANGERS_DJANGO names one of them alone.
+DJANGOS = {
+    release.rpartition(".")[0]: release
+    for release in REQUIRED
+    if release.startswith(os.environ.get("STRANGERS_DJANGO", ""))
+}
 
 
 #: What the tests that run now were told, and a stranger's project was not.
@@ -49,14 +54,14 @@ def requirements(name: str) -> list[str]:
 
 @functools.cache
 def wheel() -> Path:
-    """Build the wheel of this checkout. Once in a run."""
-    builder = _installed("builder", PAIRS[DJANGOS["6.1"]], requirements("wheel"))
-    place = KEPT / "wheel"
+    """Build the wheel of this checkout. Once in a process: several may run side by side."""
+    builder = _installed("builder", PAIRS[REQUIRED[-1]], requirements("wheel"))
+    place = Path(tempfile.mkdtemp(prefix="wheel-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
     with _locked("wheel"):
-        shutil.rmtree(place, ignore_errors=True)
         build = ("-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", place)
         _run(builder, *build, "--quiet", "--disable-pip-version-check", ROOT)
-        (built,) = place.glob("*.whl")
+    (built,) = place.glob("*.whl")
     return built
 
 

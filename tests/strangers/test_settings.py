@@ -27,7 +27,7 @@ class Stories:
     def __init__(self, wanted: list[tuple[str, str]], place: Path) -> None:
         self.projects = {project for project, _django in wanted}
         self._place = place
-        bench.wheel()  # Before the threads ask for it: two would each build it, over the other's.
+        bench.wheel()  # Before the threads ask for it: two would each build it.
         self._pool = ThreadPoolExecutor(os.cpu_count())
         self._told: dict[tuple[str, str, str], Future[dict]] = {}
         for project, django in wanted:

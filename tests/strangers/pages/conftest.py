@@ -9,10 +9,11 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser import chromium
 from tests.browser.conftest import FLAGS, TIMEOUT
+from tests.strangers import bench
 from tests.strangers.pages.person import Person
 from tests.strangers.pages.project import PACKAGES, PagesSite
 
-DJANGO = "5.2"
+DJANGO = next(iter(bench.DJANGOS))
 
 
 @pytest.fixture(scope="package")
