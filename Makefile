@@ -63,7 +63,7 @@ test-ecosystem: $(VENV)/ecosystem.stamp
 # Each project runs in a process and an environment of its own, kept in .strangers. On one Django
 # alone: STRANGERS_DJANGO=6.1.
 test-strangers: $(VENV)/test.stamp tests/strangers/pages/node_modules/made
-	$(PYTEST) --dist loadscope -m strangers tests/strangers $(ARGS)
+	$(BIN)/python -m pytest -m strangers tests/strangers $(ARGS)
 
 # The other packages' own tests take their time, so they are no part of test-strangers.
 test-strangers-suites: $(VENV)/test.stamp

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from asgiref.sync import sync_to_async
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, UpdateError
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 from django.utils.translation import ngettext
 
@@ -445,7 +445,16 @@ class SessionStore(Placement):
 
     def _reopen(self, row: Session) -> bool:
         """``login()`` did not mean to end it. False if it may not come back."""
-        if not self._may_return or not row.reopen(row.session_data):
+        if not self._may_return:
+            return False
+        try:
+            is_back = row.reopen(row.session_data)
+        except OperationalError:
+            # A deadlock: MariaDB has undone this one statement, and means it to be tried again.
+            if transaction.get_connection(self.using).in_atomic_block:
+                raise
+            is_back = row.reopen(row.session_data)
+        if not is_back:
             return False
         self._take_back()
         return True

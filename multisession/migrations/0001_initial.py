@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import multisession.models.clients
+import multisession.models
 import multisession.tokens
 
 
@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        default=multisession.models.clients.now,
+                        default=multisession.models.now,
                         editable=False,
                         verbose_name="created",
                     ),
@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        default=multisession.models.clients.now,
+                        default=multisession.models.now,
                         editable=False,
                         verbose_name="created",
                     ),
@@ -88,7 +88,7 @@ class Migration(migrations.Migration):
                 (
                     "updated_at",
                     models.DateTimeField(
-                        default=multisession.models.clients.now,
+                        default=multisession.models.now,
                         editable=False,
                         verbose_name="updated",
                     ),
@@ -131,7 +131,7 @@ class Migration(migrations.Migration):
                 (
                     "at",
                     models.DateTimeField(
-                        default=multisession.models.clients.now,
+                        default=multisession.models.now,
                         editable=False,
                         help_text="For what the clock has ended: when it did, not when somebody noticed.",
                         verbose_name="when",
@@ -250,7 +250,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        default=multisession.models.clients.now,
+                        default=multisession.models.now,
                         editable=False,
                         verbose_name="signed in",
                     ),
@@ -258,7 +258,7 @@ class Migration(migrations.Migration):
                 (
                     "updated_at",
                     models.DateTimeField(
-                        default=multisession.models.clients.now,
+                        default=multisession.models.now,
                         editable=False,
                         verbose_name="updated",
                     ),
@@ -266,7 +266,7 @@ class Migration(migrations.Migration):
                 (
                     "last_active_at",
                     models.DateTimeField(
-                        default=multisession.models.clients.now,
+                        default=multisession.models.now,
                         editable=False,
                         verbose_name="last active",
                     ),
@@ -321,7 +321,7 @@ class Migration(migrations.Migration):
                 ("digest", models.CharField(editable=False, max_length=64)),
                 (
                     "created_at",
-                    models.DateTimeField(default=multisession.models.clients.now, editable=False),
+                    models.DateTimeField(default=multisession.models.now, editable=False),
                 ),
                 (
                     "client",
@@ -401,7 +401,7 @@ class Migration(migrations.Migration):
                 ("number", models.CharField(editable=False, max_length=32)),
                 (
                     "created_at",
-                    models.DateTimeField(default=multisession.models.clients.now, editable=False),
+                    models.DateTimeField(default=multisession.models.now, editable=False),
                 ),
                 (
                     "client",
