@@ -1,4 +1,4 @@
-"""Who sent a request: a person with a form, htmx, Turbo, or a script; and whether anybody acted."""
+"""Tell who sent a request: a person with a form, htmx, Turbo or a script; or a timer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VARY = (
 
 
 class Sender(Enum):
-    """Who sent a request, and what can be done with the answer."""
+    """The kinds of senders, by what they can do with an answer."""
 
     #: A person, by a navigation: the browser shows a page.
     FORM = auto()

@@ -160,14 +160,9 @@ def number_of(request: HttpRequest) -> str:
 
 
 def is_from_here(request: HttpRequest) -> bool:
-    """Return whether the browser says that the request comes from a page of this very host."""
-    sent_from = request.headers.get("Origin") or request.headers.get("Referer")
-    return sent_from is not None and is_of_this_site(request, sent_from)
-
-
-def says_where_from(request: HttpRequest) -> bool:
-    """Return whether the browser says at all which page the request comes from."""
-    return "Origin" in request.headers or "Referer" in request.headers
+    """Return whether Origin, else Referer, names this very host; True if neither was sent."""
+    sent_from = request.headers.get("Origin", request.headers.get("Referer"))
+    return sent_from is None or is_of_this_site(request, sent_from)
 
 
 def is_from_elsewhere(request: HttpRequest) -> bool:
@@ -179,7 +174,7 @@ def is_from_elsewhere(request: HttpRequest) -> bool:
 def known_sessions(request: HttpRequest) -> list[Session]:
     """Return the sessions of this browser whose pages may still be open, the newest first.
 
-    Those that it has forgotten are among them: ``named`` says which may be shown.
+    The forgotten ones are among them: ``named`` says which may be shown.
     """
     store = request.session
     if not isinstance(store, SessionStore) or store.token is None:

@@ -1,4 +1,4 @@
-"""What a refused form said, kept in the answer so that it can be sent again."""
+"""Keep the fields of a refused form in the answer, so that it can be sent again."""
 
 from __future__ import annotations
 

@@ -122,8 +122,7 @@ def page_context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
     Whoever's page it was, the fields are kept only if they come from a page of this very host.
     Every browser says so, at least by Origin: what says nothing comes from no other site.
     """
-    is_ours = guard.is_from_here(request) or not guard.says_where_from(request)
-    kept: Kept | None = kept_fields(request) if is_ours else None
+    kept: Kept | None = kept_fields(request) if guard.is_from_here(request) else None
     said = context(request, wrong)
     is_again = guard.is_sent_again(request)
     as_active = wrong.page is None and wrong.active is not None and is_again
