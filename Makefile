@@ -19,8 +19,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
 .PHONY: help run test test-ecosystem test-strangers test-strangers-suites test-sdk test-sdk-here \
-	test-postgresql test-mariadb test-mariadb-repeatable-read test-all stories matrix test-prerelease \
-	conformance conformance-quick screenshots messages bench bench-check always \
+	test-postgresql test-mariadb test-mariadb-repeatable-read test-replica test-all stories load matrix \
+	test-prerelease conformance conformance-quick screenshots messages bench bench-check always \
 	lint types format check clean
 
 help:
@@ -31,12 +31,14 @@ help:
 	@echo "make test-strangers-suites  the packages' own tests, on our engine"
 	@echo "make test-sdk         Clerk's own SDKs for Python and Node, against a running server"
 	@echo "make test-postgresql  the tests on a PostgreSQL server here; test-mariadb: on MariaDB"
+	@echo "make test-replica     a PostgreSQL with a streaming replica, started for the purpose"
 	@echo "make test-all         the tests on SQLite, and on every server that answers here"
 	@echo "make stories STEPS=n  so many steps of random stories, told to the engine and to a model"
 	@echo "make matrix           the tests on every Django, each with the Python that it is meant for"
 	@echo "make test-prerelease  the tests on Django's next version, if the index has a pre-release"
 	@echo "make conformance      Django's own tests, run on our engine; writes docs/conformance.md"
 	@echo "make screenshots      the pictures of docs/user-button.md, from the running demo"
+	@echo "make load [OPERATIONS=n]  browsers with several tabs against real servers: docs/load.md"
 	@echo "make bench [QUICK=1]  what sessions cost: ours, Django's own, other packages'; the targets"
 	@echo "make bench-page       one comparison; others: accounts, postgresql, rows, load"
 	@echo "make bench-check      has anything become dearer that does not depend on the machine?"
@@ -82,6 +84,10 @@ test-postgresql test-mariadb: test-%: $(VENV)/databases.stamp
 	echo "On $$url" && export DATABASE_URL="$$url" && \
 	$(PYTEST) -m "not browser" $(ARGS); fi
 
+# Starts a PostgreSQL and a replica of it, on ports of their own. Part of test-postgresql, too.
+test-replica: $(VENV)/databases.stamp
+	DATABASE_URL=postgresql:///not-asked $(BIN)/python -m pytest tests/test_replicas.py $(ARGS)
+
 # MariaDB's own default is stricter than Django's, and takes other locks.
 test-mariadb-repeatable-read: $(VENV)/databases.stamp
 	@url=$$($(BIN)/python -m tools.servers mariadb) && if [ -n "$$url" ]; then \
@@ -94,6 +100,10 @@ test-all: test test-postgresql test-mariadb test-mariadb-repeatable-read
 stories: STEPS ?= 10000
 stories: $(VENV)/test.stamp
 	STEPS=$(STEPS) $(BIN)/python -m pytest tests/test_state_machine.py $(ARGS)
+
+# OPERATIONS, SERVER, DATABASE, BROWSERS, TABS, LATENCY, KILL, ONLY, SEED, …: docs/load.md.
+load: $(VENV)/load.stamp
+	@$(BIN)/python -m tools.load
 
 matrix: $(VENV)/matrix.stamp $(VENV)/test.stamp
 	@chromium=$$($(BIN)/python -m tests.browser.chromium --install </dev/null) && \
@@ -158,6 +168,8 @@ $(VENV)/ecosystem.stamp: requirements/ecosystem.txt requirements/test.txt requir
 $(VENV)/clerk.stamp: requirements/clerk.txt requirements/test.txt requirements/demo.txt
 $(VENV)/databases.stamp: requirements/databases.txt requirements/test.txt requirements/demo.txt
 $(VENV)/databases.stamp: requirements/postgres.txt requirements/mysql.txt
+$(VENV)/load.stamp: requirements/load.txt requirements/demo.txt
+$(VENV)/load.stamp: requirements/postgres.txt requirements/mysql.txt
 $(VENV)/matrix.stamp: requirements/matrix.txt
 $(VENV)/lint.stamp: requirements/lint.txt requirements/test.txt requirements/demo.txt
 $(VENV)/lint.stamp: requirements/matrix.txt

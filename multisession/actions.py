@@ -10,8 +10,7 @@ active one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
 from asgiref.sync import sync_to_async
@@ -19,20 +18,12 @@ from django.contrib.auth import logout
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import UpdateError
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
 from . import page_tokens, request_user, signals
 from .backends.db import SessionStore
-from .models import (
-    AccountLimitReached,
-    Cause,
-    Client,
-    Session,
-    SupersededToken,
-    announce,
-)
+from .models import AccountLimitReached, Cause, Session
 
 if TYPE_CHECKING:
     from .request import MultiSession
@@ -59,10 +50,10 @@ def set_active(request: HttpRequest, session: Session | str | None) -> Session |
 
     ``session`` is a Session or its public id. None removes the current one from the client and
     activates no other. From here on ``request.user`` and ``request.session`` are the new
-    account's, and the answer carries a new cookie; answer with a full page load.
+    account's; answer with a full page load. The cookie stays what it is.
 
-    Raises SessionNotFound, SignInAgain, UpdateError (another answer is under way to this
-    browser), or what a receiver of ``active_session_changing`` raises: then nothing has changed.
+    Raises SessionNotFound, SignInAgain, UpdateError (the cookie or the session has ended
+    meanwhile), or what a receiver of ``active_session_changing`` raises: then nothing has changed.
     """
     store, accounts = _store(request), _accounts(request)
     active = accounts.session
@@ -80,12 +71,10 @@ def set_active(request: HttpRequest, session: Session | str | None) -> Session |
     _announce_change(request, active, found)
     user: Any = found.user
     _put_away_messages(request)
-    found = store.set_active(found, by=user if active is None else store.acting(active.user))
+    store.set_active(found, by=user if active is None else store.acting(active.user))
     request_user.become(request, user)
     accounts.forget()
     page_tokens.account_changed(request)
-    store.touch(found, at_once=True)
-    announce(signals.session_activated, store.using, session=found)
     return found
 
 
@@ -93,11 +82,11 @@ def step_aside(request: HttpRequest, *, page: str = "") -> Session | None:
     """Make nobody active, with everybody still signed in. Returns the session that was active.
 
     For a sign-in page that sends signed-in people away. From here on ``request.user`` and
-    ``request.session`` are nobody's, and the answer carries a new cookie. Until somebody is active
-    again, ``request.multisession.stepped_aside`` is the session returned here, and ``page_left``
-    is ``page``.
+    ``request.session`` are nobody's. Until somebody is active again,
+    ``request.multisession.stepped_aside`` is the session returned here, and ``page_left`` is
+    ``page``.
 
-    Raises UpdateError (another answer is under way to this browser), or what a receiver of
+    Raises UpdateError (the cookie has ended meanwhile), or what a receiver of
     ``active_session_changing`` raises: then nothing has changed.
     """
     store, accounts = _store(request), _accounts(request)
@@ -125,10 +114,7 @@ def sign_out(request: HttpRequest, session: Session | str) -> Session:
         request_user.become(request, request.user)
         found.status = Session.Status.ENDED
     else:
-        with _client_locked(request, found):
-            found.end(by=_actor(request), origin=store.origin)
-        by = _actor(request)
-        store.insist(lambda: found.end(by=by, origin=store.origin))
+        store.end_other(found, by=_actor(request))
     accounts.forget()
     return found
 
@@ -144,19 +130,11 @@ def sign_out_all(request: HttpRequest) -> list[Session]:
         return []
     if accounts.session is not None:
         _announce_change(request, accounts.session, None)
-    with transaction.atomic(using=store.using):
-        try:
-            token.lock()
-        except SupersededToken:
-            return []  # Its accounts are behind a newer cookie.
-        everything = Session.objects.using(store.using).visible_to(token)
-        anybody = store.row is not None or everything.remembered().exists()
-        ended = everything.remove_all(by=by, origin=store.origin)
-        if not anybody:
-            return []  # A late request: the accounts it knew have gone, perhaps to a newer cookie.
-        everything.visitors().delete()
-    before = everything.filter(created_at__lte=timezone.now())
-    store.insist(lambda: before.remove_all(by=by, origin=store.origin))
+    everything = Session.objects.using(store.using).visible_to(token)
+    if store.row is None and not everything.remembered().exists():
+        return []
+    ended = store.take_off(everything.filter(created_at__lte=timezone.now()), by=by)
+    everything.visitors().delete()
     _leave_active(request, forget=True)
     return ended
 
@@ -247,11 +225,8 @@ def _remove(request: HttpRequest, session: Session) -> None:
     store = _store(request)
     if store.token is not None:
         key: Any = session.user_id
-        mine = Session.objects.visible_to(store.token).filter(user_id=key)
-        with _client_locked(request, session):
-            mine.remove_all(by=_actor(request), origin=store.origin)
-        before, by = mine.filter(created_at__lte=timezone.now()), _actor(request)
-        store.insist(lambda: before.remove_all(by=by, origin=store.origin))
+        mine = Session.objects.using(store.using).visible_to(store.token).filter(user_id=key)
+        store.take_off(mine.filter(created_at__lte=timezone.now()), by=_actor(request))
 
 
 def _nothing_remembered(request: HttpRequest) -> None:
@@ -264,15 +239,6 @@ def _nothing_remembered(request: HttpRequest) -> None:
             store.leave_active(forget=True)
         else:
             store.renews_cookie = True
-
-
-@contextmanager
-def _client_locked(request: HttpRequest, session: Session) -> Iterator[None]:
-    """The client before its sessions, as everywhere: no two requests wait for each other."""
-    using = _store(request).using
-    with transaction.atomic(using=using):
-        Client.lock(session.client_id, using=using)
-        yield
 
 
 def _leave_active(request: HttpRequest, *, forget: bool = False, stay: bool = False) -> None:

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from django.http import HttpRequest
 from django.utils.http import escape_leading_slashes
 
+#: What changes nothing, by HTTP's own words (RFC 9110, 9.2.1).
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 FORM_TYPES = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 TURBO_STREAM = "text/vnd.turbo-stream.html"
 

@@ -19,8 +19,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.utils.module_loading import import_string
 
-from .backends import adoption, cached_db, db
+from .backends import cached_db, db
 from .conf import settings
+from .engine import adoption, prepared
 
 
 @register(Tags.compatibility)
@@ -61,7 +62,8 @@ def check_databases(
                 id="multisession.E011",
             )
         ]
-    return [message for alias in writing for message in _check_sqlite(alias)]
+    checks = (_check_sqlite, _check_preparing)
+    return [message for alias in writing for check in checks for message in check(alias)]
 
 
 def _check_sqlite(alias: str) -> list[CheckMessage]:
@@ -88,6 +90,26 @@ def _check_sqlite(alias: str) -> list[CheckMessage]:
             id="multisession.W002",
         )
     ]
+
+
+def _check_preparing(alias: str) -> list[CheckMessage]:
+    """Where ``PREPARE`` is on, a page's statement can be prepared."""
+    try:
+        if not settings.PREPARE:
+            return []
+        quick = settings.QUICK
+        connection = connections[alias]
+    except ImproperlyConfigured:
+        return []  # multisession.E004; or its driver is missing.
+    reason = prepared.reason_against(connection)
+    if reason is not None:
+        text = f"MULTISESSION['PREPARE'] does nothing: the database {alias!r} {reason}."
+    elif not quick:
+        text = "MULTISESSION['PREPARE'] does nothing: MULTISESSION['QUICK'] is off."
+    else:
+        return []
+    hint = "Remove it, or see docs/performance.md for what it needs."
+    return [Warning(text, hint=hint, id="multisession.W011")]
 
 
 @register(Tags.caches, Tags.security)

@@ -220,6 +220,16 @@ class Settings:
         return bool(self._get("QUICK", True))
 
     @property
+    def PREPARE(self) -> bool:
+        """Whether PostgreSQL keeps the plan of a page's one statement (default False).
+
+        For psycopg 3 and connections that are kept or pooled by Django; not behind a pooler outside
+        that shares out its connections by transaction (docs/performance.md). Elsewhere, inside a
+        transaction and without ``QUICK`` it changes nothing.
+        """
+        return bool(self._get("PREPARE", False))
+
+    @property
     def USER_LABEL(self) -> str | None:
         """Dotted path of ``f(user) -> (name, identifier)``; None (default): name and e-mail."""
         value = self._get("USER_LABEL", None)

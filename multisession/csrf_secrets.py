@@ -18,7 +18,7 @@ from django.utils.crypto import constant_time_compare, get_random_string
 from . import django_private
 
 if TYPE_CHECKING:
-    from .models import Client, Session
+    from .models import Session
 
 MARK_LENGTH = 8
 _SALT = b"multisession.guard:"
@@ -39,10 +39,13 @@ def of_session(session: Session) -> Iterator[str]:
         yield body + _letters(key, f"mark:{body}", MARK_LENGTH)
 
 
-def of_client(client: Client) -> Iterator[str]:
-    """Yield the secrets of nobody's pages on this browser, the present one first."""
+def of_client(client_id: int) -> Iterator[str]:
+    """Yield the secrets of nobody's pages on this browser, the present one first.
+
+    By the client's primary key, which a page has without reading the client.
+    """
     length = django_private.SECRET_LENGTH
-    return (_letters(key, f"nobody:{client.public_id}", length) for key in _keys())
+    return (_letters(key, f"nobody:{client_id}", length) for key in _keys())
 
 
 def random() -> str:

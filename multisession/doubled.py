@@ -22,8 +22,8 @@ from django.conf import settings as django_settings
 from django.http import HttpRequest
 
 from . import tokens
-from .backends import adoption
 from .conf import settings
+from .engine import adoption
 from .models import Session, Token
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def choose(values: list[str]) -> Choice:
         Token.objects.filter(digest__in=candidates).select_related("client").order_by("-pk")
     )
     ours = [token.pk for token in found]
-    valid = [token for token in found if token.is_valid]
+    valid = [token for token in found if token.is_living]
     if not found and settings.ADOPT_FROM:
         engine = settings.ADOPT_FROM
         adoptable = [value for value in candidates.values() if adoption.load(engine, value)]

@@ -37,9 +37,8 @@ from django.utils.crypto import constant_time_compare
 
 from . import csrf_secrets, django_private, tokens
 from .any_page import any_account, is_sign_in_page, is_sign_out, takes_any_page
-from .asking import FORM_TYPES, PAGE_HEADER, has_page, is_of_this_site, sender_of
+from .asking import FORM_TYPES, PAGE_HEADER, SAFE_METHODS, has_page, is_of_this_site, sender_of
 from .backends.db import SessionStore
-from .backends.placement import SAFE_METHODS
 from .django_private import unmask
 from .models import Session
 from .page_tokens import accounts_of, run_as_nobody, secret_for
@@ -357,7 +356,7 @@ def _matches_nobody(request: HttpRequest, view: Callable[..., Any], token: str) 
     if digest and is_young and constant_time_compare(tokens.digest(carried), digest):
         may_be = is_sign_in_page(request, view) or is_sent_again(request)
         return carried if may_be else None
-    return csrf_secrets.matching(token, csrf_secrets.of_client(client))
+    return csrf_secrets.matching(token, csrf_secrets.of_client(client.pk))
 
 
 def _is_kept_form_of_nobody(request: HttpRequest, view: Callable[..., Any], token: str) -> bool:

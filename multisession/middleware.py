@@ -1,31 +1,35 @@
 """Django's session middleware, for a cookie that several accounts share.
 
-Four things differ from the stock class, all about the cookie:
+Five things differ from the stock class. Four are about the cookie:
 
-* It is sent only by an answer whose own request changed the client. A late answer to an older
+* It is sent only by an answer whose own request changed its value. A late answer to an older
   cookie neither restores that one nor deletes the newer (better-auth 9987, Django 6984).
 * It is sent on a 5xx too, if a new value was stored: otherwise the browser would be left with
   an old one.
 * It is read by its exact octets (see cookies.py), also where there are several (doubled.py).
 * What a view did to it on the response never costs the browser its accounts.
 
+And whatever becomes of a request, also if it is cut off, what it has signed out of is signed out.
+
 Under an engine that is not ours, everything is as in the stock class.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from http.cookies import Morsel
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings as django_settings
 from django.contrib.sessions import middleware as stock
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
 
 from . import (
     cookies,
@@ -39,9 +43,9 @@ from . import (
     sending,
     tokens,
 )
-from .asking import has_page
+from .asking import SAFE_METHODS, has_page, wants_json
 from .backends.db import SessionStore
-from .backends.placement import SAFE_METHODS
+from .engine.attempts import Busy
 from .origin import is_prefetch
 from .request import MultiSession
 
@@ -51,6 +55,22 @@ logger = logging.getLogger("multisession")
 class SessionMiddleware(stock.SessionMiddleware):
     """``request.session`` and ``request.multisession``; both lazy."""
 
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.async_mode:
+            return self.__acall__(request)
+        try:
+            return super().__call__(request)
+        finally:
+            if _is_to_be_concluded(request):
+                _conclude(request)
+
+    async def __acall__(self, request: HttpRequest) -> Any:
+        try:
+            return await super().__acall__(request)
+        finally:
+            if _is_to_be_concluded(request):
+                await asyncio.shield(sync_to_async(_conclude)(request))
+
     def process_request(self, request: HttpRequest) -> None:
         if not issubclass(self.SessionStore, SessionStore):
             super().process_request(request)
@@ -59,7 +79,9 @@ class SessionMiddleware(stock.SessionMiddleware):
         if len(values) > 1:
             choice = request._multisession_doubled = doubled.choose(values)  # type: ignore[attr-defined]
             values = [choice.value] if choice.value is not None else []
-        store = self.SessionStore(values[0] if values else None)
+        # (Django's test client puts a key there, which names one account: the browser is meant.)
+        value = values[0].partition(".")[0] if values else None
+        store = self.SessionStore(value)
         store.request = request
         request.session = store
         request.multisession = MultiSession(request)  # type: ignore[attr-defined]
@@ -84,18 +106,26 @@ class SessionMiddleware(stock.SessionMiddleware):
         return sending.answer(request, view, guard.check(request, view))
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Refusals that say more than 403 or 404: see limit.py and offers.py."""
+        """Refusals that say more than 403 or 404: see limit.py and offers.py; 503 for Busy."""
+        if isinstance(exception, Busy):
+            return _busy(request)
         return limit.answer(request, exception) or offers.answer(request, exception)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         store = getattr(request, "session", None)
         if not isinstance(store, SessionStore):
             return super().process_response(request, response)
-        store.carry_out()
+        if self._is_untouched(request, store, response):
+            store.is_over = True
+            return response
         theirs = cookies.take(response)
         if theirs is not None:
             self._heed(store, theirs)
-        self._save(request, store, response)
+        try:
+            self._save(request, store, response)
+            store.conclude()
+        except Busy:
+            response = _busy(request)
         if response.status_code >= 400:
             sending.give_back(request)
         elif response.status_code == 302:
@@ -103,7 +133,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         if response.status_code in (401, 403) or has_page(request):
             guard.tell_of_refusal(request, response)
         page_tokens.finish(request, response)
-        if store.rotated or store.renews_cookie:
+        if store.is_issued or store.renews_cookie or (store.accessed and _is_key(request, store)):
             self._set_cookie(store, response)
         elif store.flushed and self._may_delete_cookie(request, store, response):
             cookies.delete(response)
@@ -117,15 +147,29 @@ class SessionMiddleware(stock.SessionMiddleware):
             cookies.delete_elsewhere(request, response)
         if store.accessed:
             patch_vary_headers(response, ("Cookie",))
-        store.finish()
         return response
+
+    def _is_untouched(
+        self, request: HttpRequest, store: SessionStore, response: HttpResponse
+    ) -> bool:
+        """Whether the request has nothing to do with sessions: then nothing follows."""
+        return not (
+            store.accessed
+            or store.modified
+            or store.is_opened
+            or response.cookies
+            or response.status_code != 200
+            or django_settings.SESSION_SAVE_EVERY_REQUEST
+            or has_page(request)
+            or doubled.is_to_mend(request)
+        )
 
     def _save(self, request: HttpRequest, store: SessionStore, response: HttpResponse) -> None:
         """Write what changed; nothing for an answer that failed."""
         if response.status_code >= 500:
             return
         changed = store.modified or django_settings.SESSION_SAVE_EVERY_REQUEST
-        if changed and (store.flushed or not store.is_empty() or store.superseded):
+        if changed and (store.flushed or not store.is_empty()):
             try:
                 store.save()
             except UpdateError:
@@ -150,21 +194,19 @@ class SessionMiddleware(stock.SessionMiddleware):
         sent = cookies.read_all(request, django_settings.SESSION_COOKIE_NAME)
         if not sent:
             return False
-        if response.status_code >= 500 and store.is_left_empty():
-            return True
         return store.emptied or not any(tokens.is_token(value) for value in sent)
 
     def _set_cookie(self, store: SessionStore, response: HttpResponse) -> None:
         cookie = store.cookie()
         if cookie is not None:
             cookies.send(response, cookie.value, cookie.max_age)
-            store.rotated = False
+            store.is_issued = False
 
     def _heed(self, store: SessionStore, theirs: Morsel[str]) -> None:
         """A view that deletes the cookie wants this browser signed out of the active account."""
         if not cookies.is_deletion(theirs) or not cookies.has_our_scope(theirs):
             return
-        if not store.flushed and not store.rotated and not store.has_unsaved_sign_in:
+        if not store.flushed and not store.is_issued and not store.has_unsaved_sign_in:
             store.sign_out_active()
 
     def _answer_theirs(
@@ -179,9 +221,9 @@ class SessionMiddleware(stock.SessionMiddleware):
             cookies.put(response, theirs)
         elif django_settings.SESSION_COOKIE_NAME in response.cookies:
             pass
-        elif store.token is None and not store.superseded:
+        elif store.token is None and not store.is_ended:
             cookies.put(response, theirs)
-        elif theirs.value == store.session_key:
+        elif theirs.value in (store.cookie_value, store.session_key):
             self._set_cookie(store, response)
         elif not cookies.is_deletion(theirs):
             logger.warning(
@@ -189,3 +231,28 @@ class SessionMiddleware(stock.SessionMiddleware):
                 "have cost this browser its accounts.",
                 django_settings.SESSION_COOKIE_NAME,
             )
+
+
+def _conclude(request: HttpRequest) -> None:
+    """Carry out what is left to be done when a request was cut off before its answer."""
+    request.session.conclude()  # type: ignore[attr-defined]
+
+
+def _is_to_be_concluded(request: HttpRequest) -> bool:
+    store = getattr(request, "session", None)
+    return isinstance(store, SessionStore) and not store.is_over
+
+
+def _is_key(request: HttpRequest, store: SessionStore) -> bool:
+    """Whether a test client sent a key, and another account is active by now."""
+    sent = request.COOKIES.get(django_settings.SESSION_COOKIE_NAME, "")
+    return "." in sent and sent != store.session_key and not store.emptied
+
+
+def _busy(request: HttpRequest) -> HttpResponse:
+    """The answer where two changes were in each other's way, twice. Nothing was changed."""
+    headers = {"Retry-After": "1"}
+    if wants_json(request):
+        return JsonResponse({"error": "busy"}, status=503, headers=headers)
+    text = _("Too many changes at the same time. Please try again.")
+    return HttpResponse(text, content_type="text/plain; charset=utf-8", status=503, headers=headers)

@@ -85,8 +85,8 @@ def token_for(session: Session) -> str:
 
 def token_of_nobody(request: HttpRequest) -> str | None:
     """Return a CSRF token as nobody's page has it on a browser that we know; None on any other."""
-    client = accounts_of(request).client
-    return django_private.mask(next(csrf_secrets.of_client(client))) if client else None
+    client_id = accounts_of(request).client_id
+    return django_private.mask(next(csrf_secrets.of_client(client_id))) if client_id else None
 
 
 def run_as_nobody(request: HttpRequest) -> None:
@@ -123,8 +123,8 @@ def _secret_of_nobody(request: HttpRequest, sent: str) -> str:
     """
     if unmask(sent) == sent != "" and not csrf_secrets.is_an_accounts(sent):
         return sent
-    client = accounts_of(request).client
-    return csrf_secrets.random() if client is None else next(csrf_secrets.of_client(client))
+    client_id = accounts_of(request).client_id
+    return csrf_secrets.random() if client_id is None else next(csrf_secrets.of_client(client_id))
 
 
 def _speaks_for_nobody(request: HttpRequest) -> bool:

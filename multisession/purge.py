@@ -13,11 +13,12 @@ from functools import partial
 from typing import Any
 
 from django.db import connections, router, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from .conf import settings
-from .models import SUPERSEDED_MEMORY, Client, Event, SentForm, Session, Token
+from .models import Client, Event, SentForm, Session, Token
+from .models.status import ended_before, left, over
 
 #: Rows that one transaction deletes or changes.
 BATCH = 10_000
@@ -25,8 +26,10 @@ BATCH = 10_000
 #: How long a form that was sent again can't be sent once more by going back to its page.
 FORMS = datetime.timedelta(days=1)
 
-#: What ends a session of these statuses is the clock, at ``expire_at``; any other, a change.
-BY_CLOCK = (Session.Status.ACTIVE, Session.Status.EXPIRED, Session.Status.ABANDONED)
+#: How long a value of the cookie that has ended is remembered, so that its use can be told.
+ENDED_TOKENS = datetime.timedelta(days=30)
+#: How old a client has to be before it goes: a request may be making it a session just now.
+YOUNG = datetime.timedelta(minutes=15)
 
 #: Called with a step, its rows so far, and how many there were when it began.
 Progress = Callable[[str, int, int], None]
@@ -49,6 +52,10 @@ class Step:
     work: Callable[[Span], int]
     through: QuerySet[Any]
 
+    def count(self) -> int:
+        """Return how many rows there are to be worked on, or at most."""
+        return self.rows.count()
+
 
 @dataclass
 class Purged:
@@ -60,11 +67,13 @@ class Purged:
     sessions: int = 0
     #: Sessions that the clock has ended: their status says so, and it is on record.
     marked: int = 0
+    #: Sessions of an earlier password, or of somebody who may not sign in any more: revoked.
+    outdated: int = 0
     #: Sessions that ended a while ago: what was left of their data and their address is erased.
     details: int = 0
     #: Clients on which nothing has happened since: what the browser called itself is erased.
     browsers: int = 0
-    #: Tokens that were superseded: deleted.
+    #: Values of cookies that ended long ago: deleted.
     tokens: int = 0
     #: Clients without any session, such as a visitor's whose data has expired: deleted.
     clients: int = 0
@@ -94,10 +103,10 @@ def purge(
     for field in fields(Purged):
         step = steps[field.name]
         if dry_run:
-            setattr(purged, field.name, step.rows.count())
+            setattr(purged, field.name, step.count())
             continue
         # Only who watches wants to know how much there is to do.
-        total = step.rows.count() if progress is not None else 0
+        total = step.count() if progress is not None else 0
         for done in _batches(step, batch):
             setattr(purged, field.name, done)
             if progress is not None:
@@ -112,27 +121,25 @@ def _steps(using: str) -> dict[str, Step]:
     stale = now - datetime.timedelta(seconds=settings.DETAILS_RETENTION)
     old_event = now - datetime.timedelta(seconds=settings.AUDIT_RETENTION)
     sessions = Session.objects.using(using)
-    kept = sessions.accounts().exclude(_ended_before(old))
-    over = Q(status=Session.Status.ACTIVE, expire_at__lte=now)
-    abandoned = Q(status=Session.Status.EXPIRED, abandon_at__lte=now)
+    kept = sessions.accounts().exclude(ended_before(old))
     clients = Client.objects.using(using)
-    recent = sessions.filter(client_id=OuterRef("pk")).exclude(_ended_before(stale))
+    recent = sessions.filter(client_id=OuterRef("pk")).exclude(ended_before(stale))
     events = Event.objects.using(using)
-    # (A late request may still carry a token of a younger one.)
-    old_clients = clients.filter(created_at__lte=now - SUPERSEDED_MEMORY)
+    old_clients = clients.filter(created_at__lte=now - YOUNG)
     return {
-        "visitors": _step(sessions.visitors().filter(expire_at__lte=now), _delete),
-        "sessions": _step(sessions.accounts().filter(_ended_before(old)), _delete),
-        "marked": _step(kept.filter(over | abandoned), lambda rows: rows.mark_over()),
+        "visitors": _step(sessions.visitors().filter(expire_at__lte=now), _delete_visitors),
+        "sessions": _step(sessions.accounts().filter(ended_before(old)), _delete),
+        "marked": _step(kept.filter(over(now) | left(now)), lambda rows: rows.mark_over()),
+        "outdated": _Outdated(sessions.accounts().live(), _revoke_outdated),
         "details": _step(
-            kept.filter(_ended_before(stale)).exclude(ip_address=None, session_data=""),
+            kept.filter(ended_before(stale)).exclude(ip_address=None, session_data=""),
             lambda rows: rows.update(ip_address=None, session_data=""),
         ),
         "browsers": _step(
             clients.filter(~Exists(recent), created_at__lte=stale).exclude(user_agent=""),
             lambda rows: _by_key(rows).update(user_agent=""),
         ),
-        "tokens": _step(_superseded(using, now), lambda rows: _delete(_by_key(rows))),
+        "tokens": _step(_ended_tokens(using, now), lambda rows: _delete(_by_key(rows))),
         "clients": Step(
             _without_session(old_clients, (0, None)),
             partial(_delete_clients, old_clients),
@@ -149,6 +156,40 @@ def _steps(using: str) -> dict[str, Step]:
 
 def _step(rows: QuerySet[Any], work: Callable[[Any], int]) -> Step:
     return Step(rows, lambda span: work(rows.filter(**_within(span))), rows)
+
+
+class _Outdated(Step):
+    """Sessions that only their users' passwords can tell: the database can't."""
+
+    def __init__(self, rows: QuerySet[Any], work: Callable[[Any], int]) -> None:
+        super().__init__(rows, lambda span: work(rows.filter(**_within(span))), rows)
+
+    def count(self) -> int:
+        return sum(len(_outdated(self.rows.filter(**_within(s)))) for s in _spans(self.rows, BATCH))
+
+
+def _outdated(rows: Any) -> list[int]:
+    """The primary keys of these sessions through which nobody can act any more.
+
+    A page that presents one writes nothing (see ``SessionStore.flush``), so they are ended here.
+    """
+    return [row.pk for row in rows.with_users() if not row.is_current_for(row.user)]
+
+
+def _revoke_outdated(rows: Any) -> int:
+    over = _outdated(rows)
+    return len(rows.filter(pk__in=over).close(Session.Status.REVOKED)) if over else 0
+
+
+def _delete_visitors(rows: Any) -> int:
+    """Where accounts are beside them, what pointed to these points to nobody: none has left."""
+    beside = dict(rows.filter(number=0).values_list("pk", "client_id"))
+    with transaction.atomic(using=rows.db):
+        deleted = int(rows.delete()[0])
+        if beside:
+            tokens = Token.objects.using(rows.db).filter(client_id__in=set(beside.values()))
+            tokens.filter(session_id__in=list(beside)).update(session=None)
+    return deleted
 
 
 def _delete(rows: Any) -> int:
@@ -205,23 +246,9 @@ def _delete_clients_by_key(rows: QuerySet[Client]) -> int:
         return int(clients.filter(pk__in=gone)._raw_delete(using)) if gone else 0
 
 
-def _ended_before(moment: datetime.datetime) -> Q:
-    """Sessions that ended by then, whether or not anybody has marked what the clock has ended."""
-    by_clock = Q(status__in=BY_CLOCK)
-    return by_clock & Q(expire_at__lte=moment) | ~by_clock & Q(updated_at__lte=moment)
-
-
-def _superseded(using: str, now: datetime.datetime) -> QuerySet[Token]:
-    """Tokens that no late request can carry any more."""
-    tokens = Token.objects.using(using).filter(created_at__lte=now - SUPERSEDED_MEMORY)
-    return (
-        tokens.filter(
-            client__presented_token__isnull=False,
-            client__presented_token__created_at__lte=now - SUPERSEDED_MEMORY,
-        )
-        .exclude(client__presented_token_id=F("pk"))
-        .exclude(client__presented_token_id=F("parent_id"))
-    )
+def _ended_tokens(using: str, now: datetime.datetime) -> QuerySet[Token]:
+    """Tokens that ended long ago, and lead to no other."""
+    return Token.objects.using(using).filter(ends_at__lte=now - ENDED_TOKENS, children=None)
 
 
 def _batches(step: Step, batch: int) -> Iterator[int]:

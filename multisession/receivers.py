@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 from . import doubled, page_tokens, signals
 from .backends.db import SessionStore
 from .conf import settings
+from .engine.departure import said_without_request
 from .models import Session
 from .profiles import profile_of
 from .request_user import become
@@ -22,10 +23,11 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
     changes nothing here.
 
     Without a request (Channels sends none) there is no store to tell: the account that made
-    room stays signed out, as under Django's own sessions.
+    room ends, as under Django's own sessions.
     """
     store = getattr(request, "session", None)
     if not isinstance(store, SessionStore):
+        _say_without_request("in", request, user)
         return
     if not store.holds_login_of(user):
         return  # A package gave somebody a token, and nobody signed in on this browser.
@@ -33,11 +35,11 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
     users: Any = Session.user.field.related_model
     fits = isinstance(user, users._meta.concrete_model)
     active = store.row
-    if active is not None and active.user_id == user.pk and not store.is_making_room:
+    if active is not None and active.user_id == user.pk and not store.is_issued:
         if fits:
             store.signed_in_again(user)
         return
-    leaving = store.leaving_for(user)
+    leaving = store.leaving if store.leaving is None or not store.leaving.is_of(user) else None
     entering = Session(user=user) if fits else Session()
     try:
         signals.active_session_changing.send(
@@ -72,6 +74,7 @@ def on_signed_out(sender: Any, request: HttpRequest | None, user: Any, **kwargs:
     """``logout()`` is about to flush the session: that flush is meant as a sign-out."""
     store = getattr(request, "session", None)
     if not isinstance(store, SessionStore):
+        _say_without_request("out", request, user)
         return
     is_account = store.row is not None and store.row.user_id is not None
     if is_account:
@@ -83,6 +86,11 @@ def on_signed_out(sender: Any, request: HttpRequest | None, user: Any, **kwargs:
         request.multisession.forget()
         if is_account:
             page_tokens.account_changed(request)
+
+
+def _say_without_request(what: str, request: HttpRequest | None, user: Any) -> None:
+    if request is None and user is not None:
+        said_without_request.set((what, user.pk))
 
 
 def _nobody(request: HttpRequest | None) -> None:

@@ -10,7 +10,7 @@ from django.utils.functional import cached_property
 
 from . import coroutines, django_private
 from .backends.db import SessionStore
-from .backends.placement import ASIDE
+from .engine.placing import ASIDE
 from .models import Session
 
 if TYPE_CHECKING:
@@ -39,7 +39,13 @@ class MultiSession:
     def client(self) -> Client | None:
         """The browser, or None for one that we have not met."""
         token = self._store.token
-        return None if token is None else token.client
+        return None if token is None else coroutines.ask(lambda: token.client)
+
+    @property
+    def client_id(self) -> int | None:
+        """The primary key of the browser, which costs no statement of its own."""
+        token = self._store.token
+        return None if token is None else token.client_id
 
     @property
     def session(self) -> Session | None:
@@ -125,7 +131,12 @@ class MultiSession:
     @cached_property
     def _known(self) -> list[Session]:
         token = self._store.token
-        if token is None or token.is_visitors_first:
+        if token is None or not self._store.had_accounts:
             return []
-        known = Session.objects.visible_to(token).accounts().remembered().newest_of_each_user()
-        return coroutines.ask(lambda: list(known.with_users().most_recently_used()))
+
+        def query() -> list[Session]:
+            known = Session.objects.visible_to(token).accounts().listed()
+            known = known.with_users().select_related("client")
+            return list(known.most_recently_used())
+
+        return coroutines.ask(query)

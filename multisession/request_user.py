@@ -22,12 +22,14 @@ from django.contrib.auth import (
     middleware,
 )
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 from django.utils.functional import SimpleLazyObject
 
 from . import django_private
 from .backends.db import SessionStore
+from .engine import users
 from .request import MultiSession
 
 
@@ -110,9 +112,26 @@ def _found(request: HttpRequest) -> Any:
     if (
         user is None
         or store.get(SESSION_KEY) != user._meta.pk.value_to_string(user)
-        or not backend.user_can_authenticate(user)
         or not hasattr(user, "get_session_auth_hash")
     ):
         return None
     of_the_sign_in = store.get(HASH_SESSION_KEY) or ""
-    return user if constant_time_compare(of_the_sign_in, user.get_session_auth_hash()) else None
+    is_current = constant_time_compare(of_the_sign_in, user.get_session_auth_hash())
+    if is_current and backend.user_can_authenticate(user):
+        return user
+    return _refused(store, user, is_current) if users.lag() else None
+
+
+def _refused(store: SessionStore, user: Any, is_current: bool) -> Any:
+    """What Django makes of a user who may not act, or may no more with this password.
+
+    Asked of the database that users are written to. Django would look at a replica, which may not
+    have heard of it yet. None if that makes no difference.
+    """
+    found = store.get(HASH_SESSION_KEY) or ""
+    if is_current:
+        return AnonymousUser()
+    if any(constant_time_compare(found, old) for old in user.get_session_auth_fallback_hash()):
+        return None
+    store.flush()
+    return AnonymousUser()

@@ -23,6 +23,10 @@ session_activated = Signal()
 #: sent for what the clock has ended.
 session_ended = Signal()
 
+#: Arguments: ``client``, ``sessions`` (those live on it). A value of the client's cookie was
+#: presented that had ended, as after a theft. Sent once for each value; nothing has changed.
+token_reused = Signal()
+
 #: Arguments: ``event``. Something is on record in the audit trail; the sender is ``Event``.
 event_recorded = Signal()
 

@@ -23,6 +23,8 @@ PUBLIC_ID_LENGTH = 27
 PUBLIC_ID_ALPHABET = string.ascii_letters + string.digits
 
 _TOKEN = re.compile(r"[a-z0-9]{32}", re.ASCII)
+#: The longest key has 40 characters, as the columns have in which others keep it.
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,6}", re.ASCII)
 
 
 def new_token() -> str:
@@ -33,6 +35,22 @@ def new_token() -> str:
 def is_token(value: object) -> bool:
     """Whether ``value`` has the shape of a token. What has not is never looked up."""
     return isinstance(value, str) and _TOKEN.fullmatch(value) is not None
+
+
+def may_be_key(key: str | None) -> bool:
+    """Whether ``key`` has the length of one."""
+    return key is not None and TOKEN_LENGTH <= len(key) <= 40
+
+
+def split(key: object) -> tuple[str, int | None] | None:
+    """Return the token and the number in a key; None for what cannot be one.
+
+    A key is a token, which stands for a browser, or ``<token>.<number>``: one account of it.
+    """
+    token, point, number = str(key or "").partition(".")
+    if not is_token(token) or (point and _NUMBER.fullmatch(number) is None):
+        return None
+    return token, int(number) if point else None
 
 
 def digest(token: str) -> str:

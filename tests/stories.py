@@ -15,6 +15,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.apps import apps
 from django.conf import settings
+from django.db.models import F
 from django.http import HttpResponse
 from django.test import AsyncClient, Client, override_settings
 from django.utils import timezone
@@ -143,6 +144,15 @@ def signed_in(*users: User, **options: Any) -> Browser:
     for user in users:
         browser.sign_in(user)
         assert browser.who() == name_of(user)
+    return browser
+
+
+def settled(browser: Any, page: str = "/who/") -> Any:
+    """The same browser, a minute after its cookie was made: that has arrived for good."""
+    minute = datetime.timedelta(seconds=61)
+    times = {name: F(name) - minute for name in ("created_at", "presented_at")}
+    Token.objects.update(**times)
+    browser.get(page)
     return browser
 
 

@@ -22,7 +22,7 @@ from accounts.models import User
 from multisession import actions, signals
 from multisession.models import Session
 from tests.conftest import PASSWORD
-from tests.stories import listening
+from tests.stories import listening, settled
 from tests.test_guard import Forms, Tab
 from tests.test_views import Buttons
 
@@ -440,7 +440,7 @@ class TestChooseAnAccount:
 
     def test_what_it_costs(self, browser, ada, grace, django_assert_num_queries):
         sign_in(browser, add_account(browser), grace)
-        whoami(browser)
+        settled(browser, "/")
         with django_assert_num_queries(1):  # a signed-in page: the token, session and user
             browser.get("/")
         add_account(browser)

@@ -189,7 +189,7 @@ class TestClients:
         page = api.get("/v1/clients", {"paginated": "true", "limit": 1, "offset": 1}).json()
         assert [found["id"] for found in page["data"]] == newest[1:2]
         assert page["total_count"] == 3
-        with django_assert_num_queries(3):  # the key, the clients, their sessions
+        with django_assert_num_queries(4):  # the key, the clients, their cookies, their sessions
             api.get("/v1/clients")
 
     def test_a_far_page_is_empty(self, api, ada):

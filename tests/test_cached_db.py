@@ -10,11 +10,12 @@ from django.core.cache import caches
 from django.test import Client
 from django.utils import timezone
 
+from multisession import tokens
 from multisession.backends import cached_db
-from multisession.models import Session
+from multisession.models import Event, Session
 
 from .conftest import PASSWORD
-from .stories import Browser, signed_in
+from .stories import Browser, later, session_of, signed_in, silent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 #: A test clears its whole database, so tests that run side by side have one each.
@@ -136,14 +137,83 @@ def test_signing_out_ends_it_for_a_kept_cookie(cache, ada):
     assert whoami(browser) is None
 
 
-def test_a_superseded_cookie_opens_nothing(cache, ada, grace):
+def test_an_old_cookie_goes_on_until_its_successor_has_arrived_for_good(cache, ada, grace):
     browser = cached(sign_in(ada))
-    kept = browser.cookies["sessionid"].value
-    browser.force_login(grace)
-    assert whoami(browser) == grace.email
     old = Client()
-    old.cookies["sessionid"] = kept
-    assert whoami(old) is None
+    old.cookies["sessionid"] = browser.cookies["sessionid"].value
+    browser.force_login(grace)
+    assert (whoami(browser), whoami(old)) == (grace.email, ada.email)
+    with later(seconds=61):
+        assert (whoami(browser), whoami(old)) == (grace.email, None)
+
+
+@pytest.mark.urls("tests.engine_urls")
+def test_a_successor_that_is_in_the_cache_settles_as_well(cache, ada, grace):
+    firefox = signed_in(ada)
+    old = firefox.late()
+    firefox.sign_in(grace)
+    firefox.who()
+    cache.clear()
+    assert [firefox.who(), old.who()] * 2 == ["grace", "ada"] * 2  # and both are in the cache now
+    with later(seconds=61):
+        assert (firefox.who(), old.who()) == ("grace", "")
+    assert Event.objects.filter(kind="reused").count() == 2
+
+
+@pytest.mark.urls("tests.engine_urls")
+def test_a_switch_and_a_sign_out_show_on_the_next_page_of_the_same_cookie(cache, ada, grace):
+    firefox = signed_in(ada, grace)
+    tab = firefox.late()
+    for user, name in ((ada, "ada"), (grace, "grace"), (ada, "ada")):
+        cache.clear()
+        assert firefox.who() == tab.who()
+        assert silent(firefox.switch(user))
+        assert (firefox.who(), tab.who()) == (name, name)
+    cache.clear()
+    tab.who()
+    assert silent(firefox.sign_out())
+    assert (firefox.who(), tab.who()) == ("", "")
+
+
+@pytest.mark.urls("tests.engine_urls")
+def test_a_change_is_never_made_as_the_account_that_the_cache_says(cache, ada, grace):
+    """A cache may be behind for a moment; then a page may be, and nothing else."""
+    firefox = signed_in(ada, grace)
+    cache.clear()
+    firefox.who()
+    key = f"multisession:{tokens.digest(firefox.cookie)}"
+    stale = cache.get(key)
+    firefox.switch(ada)
+    cache.set(key, stale)
+    assert firefox.who() == "grace"  # the stale page
+    firefox.put("note")
+    assert session_of(ada).get_decoded()["note"] == "1"
+    assert "note" not in session_of(grace).get_decoded()
+
+
+@pytest.mark.urls("tests.engine_urls")
+def test_a_switch_changes_the_cookie_if_the_cache_could_not_be_told(cache, ada, grace, monkeypatch):
+    firefox = signed_in(ada, grace)
+    cache.clear()
+    tab = firefox.late()
+    tab.who()
+    failing = mock.Mock(side_effect=ConnectionError)
+    monkeypatch.setattr(type(cache), "set_many", failing)
+    assert not silent(firefox.switch(ada))
+    assert failing.called
+    assert firefox.cookie != tab.cookie
+    assert (firefox.who(), firefox.accounts()) == ("ada", ["ada", "grace"])
+
+
+@pytest.mark.urls("tests.engine_urls")
+def test_a_copy_of_the_cookie_shows_nobody_at_once_after_a_password_change(cache, ada, grace):
+    firefox = signed_in(ada, grace)
+    copy = firefox.late()
+    cache.clear()
+    assert copy.who() == "grace"
+    firefox.post("/change-password/")
+    assert (copy.who(), copy.accounts()) == ("", ["ada"])
+    assert firefox.who() == "grace"
 
 
 def test_a_changed_password_counts_at_once(cache, ada):
@@ -176,14 +246,14 @@ def test_a_slow_reader_cannot_put_back_what_has_been_revoked(cache, ada, monkeyp
     """The villain's race: read the row, wait for the revocation, then fill the cache."""
     browser = sign_in(ada)
     cache.clear()
-    fetch = cached_db.db.SessionStore._fetch
+    fetch = cached_db.store.SessionStore._fetch
 
     def fetch_and_dawdle(store, digest):
         token = fetch(store, digest)
         Session.objects.get().revoke()
         return token
 
-    monkeypatch.setattr(cached_db.db.SessionStore, "_fetch", fetch_and_dawdle)
+    monkeypatch.setattr(cached_db.store.SessionStore, "_fetch", fetch_and_dawdle)
     whoami(browser)
     monkeypatch.undo()
     assert whoami(browser) is None

@@ -270,6 +270,47 @@ def test_e011_sessions_in_several_databases(found, settings):
         del connections.databases["second"]
 
 
+@pytest.fixture
+def preparing(settings) -> Iterator[dict[str, Any]]:
+    """The settings of a database whose statements can be prepared, where that is asked for."""
+    if connection.vendor != "postgresql":
+        pytest.skip("about PostgreSQL")
+    settings.MULTISESSION = {**settings.MULTISESSION, "PREPARE": True, "QUICK": True}
+    given = connection.settings_dict
+    before = dict(given)
+    given |= {"CONN_MAX_AGE": 60, "DISABLE_SERVER_SIDE_CURSORS": False}
+    yield given
+    given |= before
+
+
+def test_statements_that_can_be_prepared(found, preparing):
+    assert found() == []
+    preparing |= {"CONN_MAX_AGE": 0, "OPTIONS": {**preparing["OPTIONS"], "pool": True}}
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [({"DISABLE_SERVER_SIDE_CURSORS": True}, "pooler"), ({"CONN_MAX_AGE": 0}, "new connection")],
+)
+def test_w011_a_database_that_prepares_nothing(found, told, preparing, changed, why):
+    preparing |= changed
+    assert found() == ["W011"]
+    assert why in told[0].msg
+
+
+def test_w011_without_the_quick_path(found, told, settings, preparing):
+    settings.MULTISESSION = {**settings.MULTISESSION, "QUICK": False}
+    assert found() == ["W011"]
+    assert "QUICK" in told[0].msg
+
+
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="about all others")
+def test_w011_a_database_of_another_kind(found, settings):
+    settings.MULTISESSION = {**settings.MULTISESSION, "PREPARE": True}
+    assert found() == ["W011"]
+
+
 CACHED = "multisession.backends.cached_db"
 REDIS = "django.core.cache.backends.redis.RedisCache"
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts.models import User
 from multisession.models import Session
 from tests.conftest import PASSWORD
+from tests.stories import settled
 from tests.test_views import Buttons, pressed
 
 CHOOSE = "/accounts/choose/"
@@ -248,6 +249,7 @@ class TestAboveTheSignInForm:
         counts = []
         for user in (ada, grace, alan):
             sign_in(client, user)
+            settled(client, "/whoami")
             with CaptureQueriesContext(connection) as queries:
                 client.get(SIGN_IN)
             counts.append(len(queries))

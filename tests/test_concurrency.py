@@ -217,7 +217,7 @@ class Meeting:
         assert not [pair for pair, count in live.items() if count > 1], "twice on one client"
         for cookie in self.cookies:
             token = find_token(cookie)
-            if token is None or not token.is_valid:
+            if token is None or not token.is_living:
                 continue
             session = token.live_session()
             if session is None:
@@ -305,8 +305,11 @@ class TestAdding:
     def test_the_same_account_many_times(self, meeting, users):
         meeting.sign_in(users[0])
         answers = meeting.at_once(*[add(users[1])] * 6)
-        assert statuses(answers) <= {200, 400}
-        assert {meeting.user_of(a.cookie) for a in answers if a.cookie} == {str(users[1].pk)}
+        assert statuses(answers) == {200}
+        # (Each sign-in replaces the one before, whose cookie shows nobody then.)
+        shown = {meeting.user_of(a.cookie) for a in answers if a.cookie}
+        assert shown <= {str(users[1].pk), None}
+        assert str(users[1].pk) in shown
 
     def test_the_active_account_again_and_again(self, meeting, users):
         (first,) = meeting.sign_in(users[0])
@@ -598,11 +601,13 @@ class TestTheNextAccount:
     def test_many_pages_while_the_active_account_signs_out(self, meeting, users):
         sessions = meeting.sign_in(*users[:3])
         answers = meeting.at_once(django_logout, look, look, save("note"), add(users[3]))
-        assert statuses(answers) <= {200, 400}
+        assert statuses(answers) == {200}
         for session in sessions:
             session.refresh_from_db()
         assert not sessions[2].is_live or meeting.moment != "loaded"
-        assert not [key for s in sessions[:2] for key in s.get_decoded() if key == "note"]
+        written = [key for s in sessions[:2] for key in s.get_decoded() if key == "note"]
+        # (What arrives when the next account is active already is written by that one.)
+        assert not written or meeting.moment != "loaded"
 
 
 # --- Writing ------------------------------------------------------------------------------
@@ -617,12 +622,15 @@ class TestWriting:
             switch(sessions[0]),
             switch(sessions[1]),
         )
-        assert statuses(answers) <= {200, 400, CONFLICT}
-        for session in sessions[:2]:
+        assert statuses(answers) == {200}
+        written = {}
+        for session in sessions:
             session.refresh_from_db()
-            assert not [key for key in session.get_decoded() if key.startswith("note")]
-        active.refresh_from_db()
+            keys = [key for key in session.get_decoded() if key.startswith("note")]
+            written[session.pk] = keys
         assert active.is_live
+        if meeting.moment == "loaded":  # Each had read whom it is for before anybody switched.
+            assert [written[session.pk] for session in sessions[:2]] == [[], []]
 
     def test_a_write_is_either_kept_or_refused(self, users):
         """One browser after the other: nothing that was answered with 200 is missing."""
@@ -688,14 +696,13 @@ class TestWriting:
             store = SessionStore(one.cookie)
             assert "_auth_user_id" not in store
 
-    def test_the_store_alone_says_so(self, users):
+    def test_the_store_alone_drops_it_too(self, users):
         one = Meeting("loaded")
         (session,) = one.sign_in(users[0])
         store = SessionStore(one.cookie)
         store["note"] = "late"
         (revoked,) = in_threads(lambda: actions.revoke(session))
         assert revoked
-        with pytest.raises(UpdateError):
-            store.save()
+        store.save()
         session.refresh_from_db()
         assert session.status == Session.Status.REVOKED

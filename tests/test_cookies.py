@@ -110,9 +110,7 @@ def told(browser: Browser) -> list[str]:
 class TestDeletedByAView(EitherSetting):
     def test_after_a_logout_the_other_accounts_stay(self, ada, grace, then):
         firefox = signed_in(grace, ada)
-        cookie = firefox.post("/log-out-and-delete/").cookies[COOKIE]
-        assert cookie["max-age"] == COOKIE_AGE
-        assert not cookie["expires"].startswith("Thu, 01 Jan 1970")
+        assert silent(firefox.post("/log-out-and-delete/"))
         assert told(firefox) == ["Bye."]
         assert (firefox.who(), firefox.accounts()) == (then("grace"), ["grace"])
         assert statuses(ada) == ["ended"]
@@ -124,14 +122,13 @@ class TestDeletedByAView(EitherSetting):
         firefox = signed_in(grace, ada)
         cookie = firefox.post("/log-out-and-delete/").cookies[COOKIE]
         assert (cookie["max-age"], cookie["expires"]) == ("", "")
+        assert cookie.value == firefox.cookie
 
     @pytest.mark.parametrize("url", ["/delete-only/", "/delete-every-cookie/"])
     def test_without_a_logout_it_signs_out_of_the_active_account(self, ada, grace, url, then):
         firefox = signed_in(grace, ada)
-        late = firefox.late()
-        assert not silent(firefox.post(url))
+        assert silent(firefox.post(url))
         assert statuses(ada) == ["ended"]
-        assert late.who() == NOBODY
         assert (firefox.who(), firefox.accounts()) == (then("grace"), ["grace"])
 
     def test_what_was_said_is_shown_and_what_is_the_accounts_is_not(self, ada, grace):
@@ -234,8 +231,9 @@ class TestLifetime:
             assert firefox.put("theirs", "2").cookies[COOKIE]["max-age"] >= COOKIE_AGE
 
     def test_a_remembered_account_keeps_it(self, ada):
-        firefox = signed_in(ada)
-        assert firefox.sign_out().cookies[COOKIE]["max-age"] == COOKIE_AGE
+        firefox = Browser()
+        assert firefox.sign_in(ada).cookies[COOKIE]["max-age"] == COOKIE_AGE
+        assert silent(firefox.sign_out())
 
     def test_when_the_last_one_is_forgotten_it_goes(self, ada, grace):
         firefox = signed_in(ada, grace)
@@ -442,6 +440,7 @@ class TestAdoption:
         old["_auth_user_hash"] = ada.get_session_auth_hash()
         old.save()
         settings.MULTISESSION = {"ADOPT_FROM": "django.contrib.sessions.backends.db"}
+        settings.SESSION_ENGINE = "multisession.backends.adopting"
         assert page(NEIGHBOUR, old.session_key) == "ada"
 
 

@@ -7,12 +7,15 @@ The villains who keep, plant or replay cookies have their own file, test_token_r
 import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings as django_settings
-from django.contrib.auth import SESSION_KEY
+from django.contrib.auth import SESSION_KEY, login
+from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.base import CreateError, UpdateError
+from django.http import HttpResponse
 from django.test import AsyncClient, Client
 
 from accounts.models import User
 from multisession.backends.db import SessionStore
+from multisession.middleware import SessionMiddleware
 from multisession.models import Client as ClientRow
 from multisession.models import Session, Token
 from tests.conftest import PASSWORD
@@ -23,7 +26,9 @@ from tests.stories import (
     EitherSetting,
     EveryWay,
     count_rows,
+    listening,
     session_of,
+    settled,
     shown_by,
     signed_in,
     statuses,
@@ -239,19 +244,31 @@ class TestCookieValue(EveryWay):
         assert browser.cookie.isalnum()
         assert browser.cookie == browser.cookie.lower()
 
-    def test_it_changes_with_every_change_of_the_active_account(self, browser, ada, grace):
+    def test_it_changes_with_every_sign_in(self, browser, ada, grace):
         browser.put("cart")
         seen = [browser.cookie]
+        for user in (ada, grace, ada):
+            browser.sign_in(user)
+            browser.who()
+            seen.append(browser.cookie)
+        assert len(set(seen)) == len(seen)
+
+    def test_it_stays_the_same_at_a_switch_and_at_a_sign_out(self, browser, ada, grace):
+        browser.sign_in(ada)
+        browser.sign_in(grace)
+        before = browser.cookie
         for act in (
-            lambda: browser.sign_in(ada),
-            lambda: browser.sign_in(grace),
+            lambda: browser.switch(ada),
+            lambda: browser.verb("step_aside"),
+            lambda: browser.switch(grace),
+            browser.sign_out,
+            browser.who,
             lambda: browser.switch(ada),
             browser.sign_out,
         ):
             act()
-            browser.who()
-            seen.append(browser.cookie)
-        assert len(set(seen)) == len(seen)
+            assert browser.cookie == before
+        assert browser.who() == NOBODY
 
     def test_it_stays_the_same_on_ordinary_requests(self, browser, ada):
         browser.sign_in(ada)
@@ -329,57 +346,230 @@ class TestStore:
         assert firefox.page() == {"user": "grace", "data": {}}
         assert session_of(ada).get_decoded()["leak"] == 1
 
-    def test_a_store_whose_key_was_superseded_writes_nothing(self, ada, grace):
-        firefox = signed_in(ada)
+    def test_a_store_loaded_under_ada_writes_into_her_session_after_a_switch(self, ada, grace):
+        firefox = signed_in(ada, grace)
+        firefox.switch(ada)
         kept = SessionStore(firefox.cookie)
-        kept["leak"] = 1
-        firefox.sign_in(grace)
-        firefox.who()
-        with pytest.raises(UpdateError):
-            kept.save()
-        assert "leak" not in session_of(ada).get_decoded()
+        kept["theirs"] = 1
+        firefox.switch(grace)
+        kept.save()
         assert firefox.page() == {"user": "grace", "data": {}}
+        assert session_of(ada).get_decoded()["theirs"] == 1
 
-    def test_a_revoked_session_is_not_written_back(self, ada):
+    def test_a_store_whose_key_ends_meanwhile_may_finish(self, ada, grace):
+        """What was loaded is written to where it came from, and nowhere else."""
         firefox = signed_in(ada)
         kept = SessionStore(firefox.cookie)
         kept["late"] = 1
-        session_of(ada).revoke()
-        with pytest.raises(UpdateError):
-            kept.save()
+        firefox.sign_in(grace)
+        settled(firefox)
+        kept.save()
+        assert session_of(ada).get_decoded()["late"] == 1
+        assert firefox.page() == {"user": "grace", "data": {}}
+        assert SessionStore(kept.cookie_value).load() == {}
+
+    def test_a_store_whose_key_has_ended_is_nobodys(self, ada, grace):
+        firefox = signed_in(ada)
+        key = SessionStore(firefox.cookie).session_key
+        firefox.sign_in(grace)
+        settled(firefox)
+        store = SessionStore(key)
+        assert (store.load(), store.session_key) == ({}, None)
+        store["of nobody"] = 1
+        store.save()
+        assert "of nobody" not in session_of(ada).get_decoded()
+        assert firefox.page() == {"user": "grace", "data": {}}
+        assert firefox.accounts() == ["ada", "grace"]
+
+    @pytest.mark.parametrize("end", ["end", "revoke", "remove"])
+    def test_an_ended_session_is_not_written_back_and_that_is_no_error(self, ada, end):
+        """Whoever does something that ends their own account is answered, not refused."""
+        firefox = signed_in(ada)
+        kept = SessionStore(firefox.cookie)
+        kept["late"] = 1
+        getattr(session_of(ada), end)()
+        kept.save()
         assert session_of(ada).session_data == ""
+        assert kept.session_key is None
+        assert "late" not in kept
         assert firefox.who() == NOBODY
 
-    def test_deleting_a_key_signs_that_browser_out_of_everything(self, ada, grace):
+    def test_a_deleted_visitors_session_is_not_written_back_and_that_is_an_error(self, db):
+        """As in Django: the data would be lost without a word."""
+        firefox = Browser()
+        firefox.put("cart")
+        kept = SessionStore(firefox.cookie)
+        kept["late"] = 1
+        Session.objects.all().delete()
+        with pytest.raises(UpdateError):
+            kept.save()
+        assert not Session.objects.exists()
+
+    @pytest.mark.parametrize(
+        "leave",
+        [lambda store: store.clear(), lambda store: store.pop(SESSION_KEY)],
+        ids=["clear", "pop"],
+    )
+    def test_data_that_names_nobody_signs_out_also_as_the_first_touch(self, ada, grace, leave):
+        firefox = signed_in(ada, grace)
+        store = SessionStore(firefox.cookie)
+        leave(store)
+        store.save()
+        assert statuses(grace) == ["removed"]
+        assert (firefox.who(), firefox.accounts()) == (NOBODY, ["ada"])
+
+    def test_saving_a_new_session_that_nobody_touched_makes_one(self, db):
+        store = SessionStore()
+        store.save()
+        assert store.modified
+        assert SessionStore().exists(store.session_key)
+
+
+class TestKeys:
+    """``session_key``, as it is kept: the token, and the number of the account."""
+
+    @staticmethod
+    def key(browser: Browser) -> str:
+        return str(SessionStore(browser.cookie).session_key)
+
+    def test_asking_for_it_loads_the_session_and_asking_again_costs_nothing(
+        self, ada, grace, django_assert_num_queries
+    ):
+        firefox = signed_in(ada, grace)
+        store = SessionStore(firefox.cookie)
+        with django_assert_num_queries(1):
+            assert store.session_key == f"{firefox.cookie}.2"
+            assert store[SESSION_KEY] == str(grace.pk)
+        with django_assert_num_queries(0):
+            assert store.session_key == f"{firefox.cookie}.2"
+            assert store.cookie_value == firefox.cookie
+
+    def test_a_key_opens_its_own_account_whoever_is_active(self, ada, grace):
+        firefox = signed_in(ada, grace)
+        for number, user in ((1, ada), (2, grace)):
+            store = SessionStore(f"{firefox.cookie}.{number}")
+            assert store[SESSION_KEY] == str(user.pk)
+            assert store.session_key == f"{firefox.cookie}.{number}"
+            store["theirs"] = number
+            store.save()
+            assert session_of(user).get_decoded()["theirs"] == number
+        assert firefox.who() == "grace"
+
+    def test_a_visitors_is_bare_only_where_nobody_ever_signed_in(self, ada):
+        firefox = Browser()
+        firefox.put("cart")
+        assert self.key(firefox) == firefox.cookie
+        firefox.sign_in(ada)
+        firefox.sign_out(put="more")
+        assert self.key(firefox) == f"{firefox.cookie}.0"
+
+    def test_nobody_has_none(self, ada, grace):
+        firefox = signed_in(ada, grace)
+        firefox.verb("set_active")
+        for value in (firefox.cookie, "0" * 32, "", None):
+            assert SessionStore(value).session_key is None
+
+    def test_an_account_that_is_gone_has_none_and_its_number_opens_no_other(self, ada, grace):
+        firefox = signed_in(ada, grace)
+        key = self.key(firefox)
+        firefox.sign_out()
+        firefox.switch(ada)
+        store = SessionStore(key)
+        assert (store.load(), store.session_key) == ({}, None)
+        assert not SessionStore().exists(key)
+
+    def test_asking_during_a_sign_in_places_it(self, rf, ada):
+        """A package notes the key of a sign-in in a receiver of ``user_logged_in``."""
+        request = rf.get("/")
+        noted = []
+
+        def note(request, **kwargs):
+            noted.append(request.session.session_key)
+
+        def answer(request):
+            login(request, ada, backend=BACKEND)
+            return HttpResponse(request.session.session_key)
+
+        with listening(user_logged_in, note):
+            response = SessionMiddleware(answer)(request)
+        cookie = response.cookies[django_settings.SESSION_COOKIE_NAME].value
+        assert [*noted, response.content.decode()] == [f"{cookie}.1"] * 2
+        assert shown_by(noted[0]) == "ada"
+
+    @pytest.mark.parametrize("number", [0, 1, 2])
+    def test_what_exists_is_what_loads_now(self, ada, grace, number):
+        firefox = signed_in(ada, grace)
+        old = firefox.late()
+        firefox.sign_in(ada)  # again: a new value, and the same accounts
+        exists = SessionStore().exists
+        assert exists(firefox.cookie)
+        assert exists(old.cookie)
+        for value in (firefox.cookie, old.cookie):
+            key = f"{value}.{number}"
+            assert exists(key) == bool(SessionStore(key).load()) == (number > 0)
+        settled(firefox)
+        assert exists(f"{firefox.cookie}.{number}") == (number > 0)
+        assert not exists(f"{old.cookie}.{number}")
+        assert not any(exists(key) for key in (old.cookie, "0" * 32, f"{'0' * 32}.1", "", None))
+
+    def test_deleting_a_key_ends_the_account_that_it_names_and_no_other(self, ada, grace):
+        firefox, safari = signed_in(ada, grace), signed_in(ada)
+        key = f"{firefox.cookie}.1"
+        SessionStore().delete(key)
+        assert not SessionStore().exists(key)
+        assert (firefox.who(), firefox.accounts()) == ("grace", ["grace"])
+        assert safari.who() == "ada"
+
+    def test_deleting_a_kept_key_works_after_a_switch_and_after_its_token_has_ended(
+        self, ada, grace
+    ):
+        """An administrator ends what a package has listed, whatever the browser did since."""
+        firefox = signed_in(ada)
+        key = self.key(firefox)
+        firefox.sign_in(grace)
+        settled(firefox)
+        SessionStore().delete(key)
+        assert statuses(ada) == ["revoked"]
+        assert (firefox.who(), firefox.accounts()) == ("grace", ["grace"])
+
+    def test_deleting_a_key_of_before_a_password_change_ends_the_account_too(self, ada):
+        firefox = signed_in(ada)
+        key = self.key(firefox)
+        firefox.post("/change-password/")
+        SessionStore().delete(key)
+        assert firefox.who() == NOBODY
+
+    def test_deleting_the_bare_value_signs_that_browser_out_of_everything(self, ada, grace):
         firefox, safari = signed_in(ada, grace), signed_in(ada)
         SessionStore().delete(firefox.cookie)
         assert not SessionStore().exists(firefox.cookie)
         assert (firefox.who(), firefox.accounts()) == (NOBODY, [])
         assert safari.who() == "ada"
 
-    def test_deleting_an_old_key_ends_only_the_account_that_it_denotes(self, ada, grace):
+    def test_deleting_an_old_value_that_lives_signs_that_browser_out_too(self, ada, grace):
         firefox = signed_in(ada)
         old = firefox.cookie
         firefox.sign_in(grace)
         SessionStore().delete(old)
-        assert (firefox.who(), firefox.accounts()) == ("grace", ["grace"])
+        assert (firefox.who(), firefox.accounts()) == (NOBODY, [])
 
-    def test_deleting_a_superseded_or_unknown_key_ends_nobody(self, ada, grace):
+    def test_deleting_an_ended_or_unknown_value_ends_nobody(self, ada, grace):
         firefox = signed_in(ada)
         old = firefox.cookie
         firefox.sign_in(grace)
-        firefox.who()
-        for key in (old, "0" * 32, "", None):
+        settled(firefox)
+        for key in (old, "0" * 32, f"{'0' * 32}.1", f"{firefox.cookie}.3", "", None):
             SessionStore().delete(key)
         assert firefox.accounts() == ["ada", "grace"]
 
-    def test_only_the_newest_key_exists(self, ada, grace):
-        firefox = signed_in(ada)
-        old = firefox.cookie
-        firefox.sign_in(grace)
-        store = SessionStore()
-        assert store.exists(firefox.cookie)
-        assert not any(store.exists(key) for key in (old, "0" * 32, "", None))
+    def test_a_store_deletes_what_it_has_open(self, ada, grace):
+        firefox = signed_in(ada, grace)
+        SessionStore(firefox.cookie).delete()
+        assert (statuses(ada), statuses(grace)) == (["active"], ["revoked"])
+
+
+class TestStoreWithoutARequest:
+    """What else other code may do to a store."""
 
     def test_a_key_that_is_taken_is_refused(self, ada):
         firefox = signed_in(ada)
@@ -388,8 +578,9 @@ class TestStore:
 
     def test_neither_none_nor_the_empty_key_is_looked_up(self, django_assert_num_queries, db):
         with django_assert_num_queries(0):
-            for key in (None, "", "abc", "A" * 32, "é" * 32, "0" * 31 + "\n"):
-                assert SessionStore(key).load() == {}
+            for key in (None, "", "abc", "A" * 32, "é" * 32, "0" * 31 + "\n", "0" * 32 + ".x"):
+                store = SessionStore(key)
+                assert (store.load(), store.session_key) == ({}, None)
 
     def test_a_session_rewritten_by_hand_never_changes_hands(self, ada, grace):
         """Code that puts another user into the session, without Django's ``login()``."""
@@ -425,6 +616,32 @@ class TestDjangosTestClient:
         assert client.get("/who/").json()["user"] == "ada"
         client.force_login(grace)
         assert client.get("/who/").json()["user"] == "grace"
+
+    def test_a_cookie_with_a_number_means_the_browser(self, client, ada, grace):
+        """``force_login`` and ``login`` put the key of the account there."""
+        for user in (ada, grace):
+            client.force_login(user)
+        browser = Browser()
+        browser.client = client
+        key = browser.cookie
+        assert key.endswith(".2")
+        assert browser.accounts() == ["ada", "grace"]
+        assert browser.who() == "grace"
+        browser.put("theirs")
+        assert browser.cookie == key
+        browser.switch(ada)
+        assert browser.cookie == key.partition(".")[0]
+        assert browser.who() == "ada"
+        assert client.session[SESSION_KEY] == str(ada.pk)
+
+    def test_a_sign_out_through_a_cookie_with_a_number_sends_the_bare_one(self, client, ada, grace):
+        for user in (ada, grace):
+            client.force_login(user)
+        browser = Browser()
+        browser.client = client
+        bare = browser.cookie.partition(".")[0]
+        browser.sign_out()
+        assert (browser.cookie, browser.who(), browser.accounts()) == (bare, NOBODY, ["ada"])
 
     def test_session_reads_and_writes_the_data_of_the_active_account(self, client, ada):
         client.force_login(ada)

@@ -25,12 +25,15 @@ LAYERS = (
     },
     {"origin", "impersonation"},
     {"models", "profiles", "browsers"},
-    {"purge", "lists", "user_changes", "backends.adoption"},
-    {"backends.quick"},
-    {"backends.rows"},
-    {"backends.placement"},
-    {"backends.db"},
-    {"backends.cached_db"},
+    {"purge", "lists", "user_changes"},
+    {"engine.prepared", "engine.placing", "engine.attempts"},
+    {"engine.quick", "engine.departure"},
+    {"engine.users", "engine.adoption"},
+    {"engine.opening"},
+    {"engine.steps"},
+    {"engine.cookie", "engine.next_account"},
+    {"engine.store"},
+    {"backends.db", "backends.cached_db", "backends.adopting"},
     {"request"},
     {"request_user", "doubled"},
     {"items"},
@@ -61,7 +64,7 @@ LAYERS = (
 )
 
 #: What a module makes use of where it is installed, and does without where it is not.
-OPTIONAL = {"browsers": {"ua_parser"}}
+OPTIONAL = {"browsers": {"ua_parser"}, "engine.prepared": {"psycopg"}}
 
 
 def module_name(path: Path) -> str:

@@ -5,7 +5,6 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.utils import timezone
 
 from multisession.models import Client, Session, Token
 from multisession.purge import BATCH, purge
@@ -340,19 +339,51 @@ class TestClearsessions:
             self.run()
         assert not Session.objects.exists()
 
-    def test_superseded_tokens_are_forgotten(self, ada, grace):
-        firefox = signed_in(ada, grace)
-        for _ in range(3):
-            firefox.switch(ada)
+    def test_values_that_ended_a_month_ago_are_deleted_and_the_rest_stay(
+        self, settings, ada, grace, alan
+    ):
+        settings.SESSION_COOKIE_AGE = 400 * DAY
+        with later(days=-31):
+            firefox = signed_in(ada, grace)
+        with later(days=-31, minutes=2):
             firefox.who()
-            firefox.switch(grace)
-            firefox.who()
-        before = Token.objects.count()
-        with later(hours=1):
-            assert timezone.now()
+        with later(minutes=-5):
+            firefox.sign_in(alan)
+        firefox.who()
+
+        def count():
+            return Token.objects.count(), Token.objects.living().count()
+
+        assert count() == (3, 1)
+        assert "tokens: 1" in self.run()
+        assert count() == (2, 1)
+        with later(days=31):
             self.run()
-        assert Token.objects.count() < before
-        assert firefox.who() == "grace"
+            assert count() == (1, 1)
+            assert (firefox.who(), firefox.accounts()) == ("alan", ["ada", "alan", "grace"])
+
+    def test_a_value_that_lives_is_kept_however_old_it_is(self, settings, ada, grace):
+        settings.SESSION_COOKIE_AGE = 400 * DAY
+        with later(days=-200):
+            firefox = signed_in(ada)
+            late = firefox.late()
+            firefox.sign_in(grace)
+        self.run()
+        assert (late.who(), firefox.who()) == ("ada", "grace")
+
+    def test_a_line_of_values_is_kept_while_a_sibling_lives(self, settings, ada, grace, alan):
+        """What each of them sees depends on what went before it."""
+        settings.SESSION_COOKIE_AGE = 400 * DAY
+        with later(days=-100):
+            firefox = signed_in(ada)
+            safari = firefox.late()
+            safari.sign_in(alan)
+            firefox.sign_in(grace)
+        with later(days=-99):
+            assert (firefox.who(), safari.who()) == ("grace", "alan")
+        self.run()
+        assert firefox.accounts() == ["ada", "grace"]
+        assert safari.accounts() == ["ada", "alan"]
 
     def test_under_another_engine_it_is_djangos(self, settings, old):
         settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"

@@ -1,5 +1,7 @@
 """The rows by themselves: what each door lets through, and what none of them shows."""
 
+import datetime
+
 import pytest
 from django.contrib.sessions.serializers import JSONSerializer
 from django.db import IntegrityError, transaction
@@ -8,7 +10,7 @@ from django.utils import timezone
 
 from multisession import serialization, tokens
 from multisession.backends.db import SessionStore
-from multisession.models import Client, Session, Token
+from multisession.models import GRACE, SETTLING, Client, Session, Token
 from multisession.purge import purge
 from tests.stories import Browser, later, session_of, signed_in, statuses, with_engine_urls
 
@@ -24,7 +26,8 @@ class TestEnding:
         signed_in(ada)
         session = session_of(ada)
         assert session.close(status) is True
-        assert (session.status, session.session_data) == (status, "")
+        assert session.status == status
+        assert session.get_decoded(), "what hears of the end may still read it"
         stored = session_of(ada)
         assert (stored.status, stored.session_data, stored.is_live) == (status, "", False)
         assert stored.updated_at == session.updated_at
@@ -101,57 +104,157 @@ class TestQuestions:
 
 
 class TestTokens:
+    """The tree of a client's tokens; what becomes of it in a browser: test_token_rules."""
+
     @pytest.fixture
     def chain(self, ada):
-        """A token, its child that the browser has not shown, and a child of that."""
+        """The first token of a client, its successor, and that one's: nobody has shown those."""
         signed_in(ada)
-        first = Token.objects.latest("pk")
-        first.client.presented_token = first
-        first.client.save()
-        made = [first]
+        made = [Token.objects.latest("pk")]
         for _ in range(2):
-            made.append(
-                Token.objects.create(
-                    digest=tokens.digest(tokens.new_token()), client=first.client, parent=made[-1]
-                )
-            )
+            made.append(self.follow(made[-1]))
         return made
 
-    def valid(self, chain: list[Token]) -> list[bool]:
-        asked = [Token.objects.get(pk=token.pk).is_valid for token in chain]
-        found = set(Token.objects.valid())
+    @staticmethod
+    def follow(token: Token) -> Token:
+        return token.add(tokens.digest(tokens.new_token()), token.session)
+
+    @staticmethod
+    def row(client: Client, added_by: Token | None) -> Session:
+        """A visitor's session, to be seen or not."""
+        moment = timezone.now() + datetime.timedelta(days=1)
+        return Session.objects.create(
+            client=client, added_by=added_by, expire_at=moment, abandon_at=moment
+        )
+
+    @staticmethod
+    def living(*chain: Token) -> list[bool]:
+        asked = [Token.objects.get(pk=token.pk).is_living for token in chain]
+        found = set(Token.objects.living())
         assert asked == [token in found for token in chain], "the two questions disagree"
         return asked
 
-    def test_valid_are_the_presented_one_and_its_children(self, chain):
-        assert self.valid(chain) == [True, True, False]
-        assert Token.objects.get(pk=chain[1].pk).present() is True
-        assert self.valid(chain) == [False, True, True]
+    @staticmethod
+    def present(token: Token) -> Token:
+        """Show it as the next request would, and return it as it is then."""
+        read = Token.objects.get(pk=token.pk)
+        if read.is_to_be_noted(timezone.now()):
+            read.note_presentation(timezone.now())
+        return Token.objects.get(pk=token.pk)
 
-    def test_of_two_children_the_first_to_be_presented_wins(self, chain):
-        twin = Token.objects.create(
-            digest=tokens.digest("twin"), client=chain[0].client, parent=chain[0]
-        )
-        assert chain[1].present() is True
-        assert twin.present() is False
-        assert self.valid([*chain, twin]) == [False, True, True, False]
+    def test_a_session_is_visible_to_the_token_that_added_it_and_to_those_that_follow(self, chain):
+        sibling = self.follow(chain[0])
+        rows = [self.row(chain[0].client, token) for token in [*chain, sibling]]
+        everything = Session.objects.visitors().order_by("pk")
+        for token, seen in (
+            (chain[0], rows[:1]),
+            (chain[1], rows[:2]),
+            (chain[2], rows[:3]),
+            (sibling, [rows[0], rows[3]]),
+        ):
+            found = Token.objects.get(pk=token.pk)
+            assert list(everything.visible_to(found)) == seen
 
-    def test_presenting_is_one_query(self, chain, django_assert_num_queries):
-        with django_assert_num_queries(1):
-            chain[1].present()
+    def test_no_token_sees_a_session_of_another_client(self, chain, grace):
+        signed_in(grace)
+        assert list(Session.objects.visible_to(chain[2])) == [chain[0].session]
+
+    def test_the_first_presentation_lets_all_before_it_end_in_a_day(self, chain):
+        shown = self.present(chain[2])
+        assert shown.presented_at is not None
+        ends = list(Token.objects.exclude(pk=shown.pk).values_list("ends_at", flat=True))
+        assert ends == [shown.presented_at + GRACE] * 2
+        assert self.living(*chain) == [True, True, True]
+        with later(days=1, seconds=1):
+            assert self.living(*chain) == [False, False, True]
+
+    def test_an_end_is_never_put_off(self, chain):
+        self.present(chain[1])
+        end = Token.objects.get(pk=chain[0].pk).ends_at
+        with later(hours=5):
+            self.present(self.follow(chain[1]))
+        assert Token.objects.get(pk=chain[0].pk).ends_at == end
+
+    def test_settling_ends_all_before_it_and_makes_it_the_first(self, chain):
+        with later(seconds=SETTLING.total_seconds()):
+            settled = self.present(chain[2])
+            assert self.living(*chain) == [False, False, True]
+        assert settled.parent is None
+        assert Token.objects.count() == 3, "those that ended are known, to recognise their use"
+
+    def test_presented_early_and_again_a_minute_later_it_is_settled(self, chain):
+        self.present(chain[1])
+        with later(seconds=59):
+            self.present(chain[1])
+            assert self.living(*chain) == [True, True, True]
+        with later(seconds=61):
+            self.present(chain[1])
+            assert self.living(*chain) == [False, True, True]
+
+    def test_settling_ends_no_sibling_and_keeps_the_line_while_one_lives(self, chain):
+        sibling = self.follow(chain[0])
+        rows = [self.row(chain[0].client, token) for token in [*chain[:2], sibling]]
+        with later(seconds=61):
+            settled = self.present(chain[1])
+            assert self.living(*chain, sibling) == [False, True, True, True]
+            assert settled.parent == chain[0]
+            everything = Session.objects.visitors().order_by("pk")
+            assert list(everything.visible_to(settled)) == rows[:2]
+            found = Token.objects.get(pk=sibling.pk)
+            assert list(everything.visible_to(found)) == [rows[0], rows[2]]
+
+    def test_settling_the_last_of_a_line_changes_nothing_of_what_it_and_its_own_see(self, chain):
+        rows = [self.row(chain[0].client, token) for token in chain]
+        with later(seconds=61):
+            settled = self.present(chain[1])
+            everything = Session.objects.visitors().order_by("pk")
+            assert list(everything.visible_to(settled)) == rows[:2]
+            assert list(everything.visible_to(Token.objects.get(pk=chain[2].pk))) == rows
+
+    def test_settling_shows_the_ended_ones_nothing_that_was_added_since(self, chain):
+        """A request that began with one of them may still run."""
+        rows = [self.row(chain[0].client, token) for token in chain[:2]]
+        with later(seconds=61):
+            self.present(chain[1])
+            seen = set(Session.objects.visitors().visible_to(chain[0]))
+            assert rows[1] not in seen
+
+    def test_a_presentation_is_noted_twice_at_the_most(
+        self, chain, django_assert_num_queries, django_assert_max_num_queries
+    ):
+        with django_assert_num_queries(0):
+            assert not chain[0].is_to_be_noted(timezone.now())
+        for seconds in (0, 61):
+            with later(seconds=seconds):
+                with django_assert_max_num_queries(14):
+                    self.present(chain[1])
+                assert not Token.objects.get(pk=chain[1].pk).is_to_be_noted(timezone.now())
+
+    def test_what_has_ended_is_not_presented_and_points_to_nothing_new(self, chain):
+        old = Token.objects.get(pk=chain[1].pk)
+        Token.objects.filter(pk=old.pk).update(ends_at=timezone.now())
+        old.note_presentation(timezone.now())
+        assert self.living(*chain) == [True, False, True]
+        assert old.point_to(None) is False
+        assert Token.objects.get(pk=old.pk).session == chain[0].session
+
+    def test_to_end_one_is_to_end_those_before_it_and_no_other(self, chain):
+        sibling = self.follow(chain[0])
+        Token.objects.get(pk=chain[1].pk).end()
+        assert self.living(*chain, sibling) == [False, False, True, True]
 
     def test_no_two_rows_share_a_value(self, chain):
         with pytest.raises(IntegrityError), transaction.atomic():
             Token.objects.create(digest=chain[0].digest, client=chain[0].client)
 
-    def test_superseded_ones_are_deleted_in_time(self, ada, grace):
+    def test_no_tokens_pile_up_by_switching(self, ada, grace):
         firefox = signed_in(ada, grace)
+        before = Token.objects.count()
         for hours in range(1, 6):
             with later(hours=hours):
                 firefox.switch((ada, grace)[hours % 2])
                 firefox.who()
-                Token.objects.update(created_at=timezone.now())
-        assert Token.objects.filter(client=session_of(ada).client).count() <= 4
+        assert Token.objects.count() == before
 
 
 class TestSecrets:
@@ -231,13 +334,15 @@ class TestPurge:
 
 
 def test_a_browser_that_signs_in_and_out_all_day_is_as_quick_as_any_other(ada, grace):
-    """Each sign-in is remembered; the lists show one for each account, and read no more."""
+    """Each account is remembered once, by its newest session, and no more is read."""
     firefox = signed_in(grace)
     for _ in range(5):
         firefox.sign_in(ada)
         firefox.sign_out()
+    assert statuses(ada) == ["ended"] * 5
     remembered = Session.objects.remembered()
-    assert remembered.count() == 6
-    assert remembered.newest_of_each_user().count() == 2
+    assert [row.user for row in remembered.order_by("pk")] == [grace, ada]
+    assert remembered.latest("pk") == session_of(ada)
+    assert set(Session.objects.filter(user=ada).values_list("number", flat=True)) == {2}
     listed = firefox.listed()
     assert (listed["sessions"], listed["signed_out"]) == (["grace"], ["ada"])

@@ -22,6 +22,7 @@ from multisession.decorators import permission_required, user_passes_test
 from multisession.mixins import PermissionRequiredMixin
 from multisession.models import Session
 from tests.conftest import PASSWORD
+from tests.stories import settled
 
 OFFER = "Another account of this browser can open this page"
 MAY = "accounts.view_note"
@@ -455,6 +456,7 @@ class TestCosts:
         assert self.count(browser, f"/notes/{own.pk}/") == 2  # session and user, note
 
     def test_a_refusal_costs_the_list_and_the_question(self, browser, note):
+        settled(browser, "/whoami")
         # session and user, note; the list; is it Ada's?
         assert self.count(browser, f"/notes/{note.pk}/") == 4
 

@@ -24,8 +24,8 @@ from django.utils.functional import SimpleLazyObject
 from accounts.managers import UserManager
 from accounts.models import User
 from multisession import request_user, serialization
-from multisession.backends import quick
 from multisession.backends.db import SessionStore
+from multisession.engine import quick
 from multisession.models import Session, Token
 from tests.engine_urls import BACKEND, own_data
 from tests.stories import COOKIE, Browser, session_of, signed_in, with_engine_urls
@@ -233,7 +233,8 @@ def undone() -> Iterator[None]:
 def told(quickly: bool, steps: Callable[..., Browser], *users: User, **how: Any) -> dict[str, Any]:
     """What the next pages show and leave behind, and how many statements read a user."""
     ours = {**django_settings.MULTISESSION, **how, "QUICK": quickly}
-    with undone(), override_settings(MULTISESSION=ours):
+    engine = ADOPTING if "ADOPT_FROM" in how else django_settings.SESSION_ENGINE
+    with undone(), override_settings(MULTISESSION=ours, SESSION_ENGINE=engine):
         browser = steps(*users)
         with CaptureQueriesContext(connection) as captured:
             page = browser.get("/who/")
@@ -263,8 +264,9 @@ def compare(steps: Callable[..., Browser], path: str, *users: User, **how: Any) 
         assert fast.pop("statements") <= slow.pop("statements")
         slow.pop("apart")
     else:
-        assert fast.pop("apart") == slow.pop("apart") > 0
-        assert fast.pop("statements") == slow.pop("statements")
+        # (Under "next" the ordinary path may have to read a user for two questions.)
+        assert 0 < fast.pop("apart") <= slow.pop("apart")
+        assert fast.pop("statements") <= slow.pop("statements")
     assert fast == slow
     return fast
 
@@ -386,6 +388,7 @@ class TestWhereItStepsAside:
         assert request.__dict__["user"] is theirs
 
 
+ADOPTING = "multisession.backends.adopting"
 STOCK = "django.contrib.sessions.backends.db"
 
 
@@ -405,7 +408,7 @@ def of_the_old_engine(ada, grace):
 
 
 def taken_over(ada, grace):
-    with override_settings(MULTISESSION={"ADOPT_FROM": STOCK}):
+    with override_settings(SESSION_ENGINE=ADOPTING, MULTISESSION={"ADOPT_FROM": STOCK}):
         browser = of_the_old_engine(ada, grace)
         assert browser.page() == {"user": "ada", "data": {"cart": "book"}}
     return browser

@@ -8,6 +8,7 @@ from unittest import mock
 import pytest
 from django.contrib.auth.signals import user_logged_in
 from django.core.exceptions import PermissionDenied
+from django.core.management import call_command
 from django.db import transaction
 
 from multisession import actions, signals
@@ -188,7 +189,8 @@ class TestAfter:
         ada.set_password("changed elsewhere")
         ada.save()
         heard.clear()
-        firefox.who()
+        assert firefox.who() == NOBODY
+        call_command("clearsessions", verbosity=0)
         assert heard == ["ended ada: revoked by nobody"]
 
     def test_a_session_that_another_replaces_says_so(self, heard, ada, grace):

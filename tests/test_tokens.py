@@ -34,6 +34,58 @@ def test_what_has_not_the_shape_of_a_token_is_none(value):
     assert not tokens.is_token(value)
 
 
+TOKEN = "0123456789abcdefghijklmnopqrstuv"
+
+
+@pytest.mark.parametrize(
+    ("key", "parts"),
+    [
+        (TOKEN, (TOKEN, None)),
+        (f"{TOKEN}.0", (TOKEN, 0)),
+        (f"{TOKEN}.1", (TOKEN, 1)),
+        (f"{TOKEN}.12", (TOKEN, 12)),
+        (f"{TOKEN}.1000000", (TOKEN, 1_000_000)),
+    ],
+)
+def test_a_key_is_a_token_or_a_token_and_a_number(key, parts):
+    assert tokens.split(key) == parts
+    assert len(key) <= 40
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        None,
+        "",
+        ".",
+        ".1",
+        12,
+        TOKEN.encode(),
+        f"{TOKEN}.",
+        f"{TOKEN}.01",
+        f"{TOKEN}.00",
+        f"{TOKEN}.-1",
+        f"{TOKEN}.+1",
+        f"{TOKEN}. 1",
+        f"{TOKEN}.1 ",
+        f"{TOKEN}.1\n",
+        f"{TOKEN}.1.1",
+        f"{TOKEN}..1",
+        f"{TOKEN}.1e3",
+        f"{TOKEN}.1_0",
+        f"{TOKEN}.\u0661",
+        f"{TOKEN}.x",
+        f"{TOKEN}.10000000",
+        f"{TOKEN[:-1]}.1",
+        f"{TOKEN.upper()}.1",
+        f"{TOKEN}\n.1",
+    ],
+    ids=repr,
+)
+def test_what_is_no_key_has_no_parts(key):
+    assert tokens.split(key) is None
+
+
 def test_the_digest_is_sha_256():
     assert tokens.digest("abc") == (
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -5,11 +5,14 @@ from django.contrib.sessions.models import Session as StockSession
 from django.test import Client
 
 from accounts.models import User
+from multisession.backends.adopting import SessionStore
 from multisession.models import Event, Session, Token
+from tests.stories import settled
 
 STOCK = "django.contrib.sessions.backends.db"
 STOCK_MIDDLEWARE = "django.contrib.sessions.middleware.SessionMiddleware"
 OURS = "multisession.backends.db"
+ADOPTING = "multisession.backends.adopting"
 MIDDLEWARE = "multisession.middleware.SessionMiddleware"
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +28,7 @@ class Fleet:
     def worker(self, engine):
         both = [MIDDLEWARE, STOCK_MIDDLEWARE]
         old, new = reversed(both) if engine == OURS else both
-        self.settings.SESSION_ENGINE = engine
+        self.settings.SESSION_ENGINE = ADOPTING if engine == OURS else engine
         self.settings.MULTISESSION = {"ADOPT_FROM": STOCK} if engine == OURS else {}
         self.settings.MIDDLEWARE = [new if m == old else m for m in self.settings.MIDDLEWARE]
         cookies = self.browser.cookies
@@ -67,7 +70,7 @@ def test_nobody_is_signed_out_and_data_is_kept(fleet, ada):
 def test_a_session_is_adopted_only_once(fleet, ada):
     before = fleet.cookie
     fleet.user_at(OURS)
-    fleet.user_at(OURS)
+    settled(fleet.worker(OURS), "/whoami")
     thief = Client()
     thief.cookies["sessionid"] = before
     response = thief.get("/whoami")
@@ -102,13 +105,39 @@ def test_a_sign_out_at_an_old_worker_counts_at_the_new_ones(fleet, ada):
     assert Session.objects.get().status == "ended"
 
 
-def test_a_sign_out_at_a_new_worker_counts_at_the_old_ones(fleet, ada):
+@pytest.mark.parametrize("way", ["sign-out", "forget", "sign-out-all", "revoke", "delete"])
+def test_an_end_at_a_new_worker_counts_at_the_old_ones(
+    fleet, ada, way, django_capture_on_commit_callbacks
+):
+    """And the cookie is never taken over again from what the old engine has kept of it."""
     fleet.user_at(OURS)
     cookie = fleet.cookie
     active = Session.objects.get()
-    fleet.worker(OURS).post("/multisession/sign-out/", {"session": active.public_id})
+    with django_capture_on_commit_callbacks(execute=True):
+        if way == "revoke":
+            active.revoke()
+        elif way == "delete":
+            SessionStore().delete(cookie)
+        else:
+            fleet.worker(OURS).post(f"/multisession/{way}/", {"session": active.public_id})
+    for engine in (STOCK, OURS, STOCK, OURS):
+        fleet.browser.cookies["sessionid"] = cookie
+        assert fleet.user_at(engine) is None
+    assert not Session.objects.live().exists()
+
+
+def test_a_cookie_that_has_long_been_purged_is_not_taken_over_again(fleet, ada):
+    """What the old engine keeps under it is the twin of a session of ours, and no more."""
+    fleet.user_at(OURS)
+    cookie = fleet.cookie
+    Token.objects.all().delete()
     fleet.browser.cookies["sessionid"] = cookie
-    assert fleet.user_at(STOCK) is None
+    assert fleet.user_at(OURS) is None
+
+
+def test_where_the_twin_is_is_not_to_be_read_from_the_database(fleet, ada):
+    fleet.user_at(OURS)
+    assert fleet.cookie not in Session.objects.get().session_data
 
 
 def test_a_changed_password_is_not_adopted_around(fleet, ada):

@@ -16,6 +16,7 @@ from accounts.models import User
 from multisession import signals
 from multisession.models import Session
 from tests.conftest import PASSWORD
+from tests.stories import settled
 
 HTMX = {"HX-Request": "true"}
 ACTIONS = ["set-active", "sign-out", "sign-out-all", "forget"]
@@ -366,7 +367,7 @@ class TestCosts:
     def test_one_query_for_the_list(self, url, client, ada, crowd):
         alone = Client()
         sign_in(alone, ada)
-        said(alone), said(crowd)
+        said(settled(alone, "/whoami")), said(settled(crowd, "/whoami"))
         assert self.count(alone, url) == 2
         assert self.count(crowd, url) == 2
 

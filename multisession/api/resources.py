@@ -52,10 +52,7 @@ def activity_resource(session: Session) -> dict[str, Any]:
 
 def client_resource(client: Client, sessions: Sequence[Session]) -> dict[str, Any]:
     """A client with the accounts that it remembers; ``sessions`` are these, newest first."""
-    token = client.presented_token
-    active = token.session if token is not None else None
-    if active is not None and (active.client_id != client.pk or not active.is_live):
-        active = None
+    active = next((token.live_session() for token in client.shown_tokens), None)  # type: ignore[attr-defined]
     return {
         "object": "client",
         "id": client.public_id,

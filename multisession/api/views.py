@@ -9,13 +9,13 @@ from typing import Any, Unpack
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import SuspiciousOperation
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest, JsonResponse, QueryDict
 from django.utils.cache import patch_cache_control
 from django.views.decorators.csrf import csrf_exempt
 
 from multisession import actions, lists
-from multisession.models import Cause, Client, Session
+from multisession.models import Cause, Client, Session, Token
 from multisession.origin import Origin
 
 from . import errors, keys, openapi
@@ -161,12 +161,18 @@ def newest_clients() -> QuerySet[Any]:
 def _clients() -> QuerySet[Any]:
     """Clients, with all that ``client_resource`` asks for: a constant number of statements."""
     remembered = Session.objects.accounts().remembered()
-    return Client.objects.select_related("presented_token__session").prefetch_related(
+    shown = Token.objects.living().filter(Q(parent=None) | Q(presented_at__isnull=False))
+    return Client.objects.prefetch_related(
+        Prefetch(
+            "tokens",
+            queryset=shown.select_related("session").order_by("-pk")[:1],
+            to_attr="shown_tokens",
+        ),
         Prefetch(
             "sessions",
             queryset=remembered.order_by("-created_at", "-pk")[:SESSIONS_OF_A_CLIENT],
             to_attr="remembered_sessions",
-        )
+        ),
     )
 
 

@@ -16,19 +16,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from django.conf import settings as django_settings
 from django.core.cache import caches
 from django.db import transaction
+from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from multisession import signals
-
-from . import db
-
-if TYPE_CHECKING:
-    from multisession.models import Token
+from multisession.asking import SAFE_METHODS
+from multisession.engine import store
+from multisession.engine.opening import Fetched
 
 #: Seconds that an entry lives, and so the longest that a lost invalidation can matter.
 ENTRY_AGE = 60
@@ -40,41 +39,54 @@ logger = logging.getLogger("multisession.cache")
 Answer = TypeVar("Answer")
 
 
-class SessionStore(db.SessionStore):
-    """Sessions from the cache where it knows them, from the database otherwise."""
+class SessionStore(store.SessionStore):
+    """Sessions from the cache where it knows them, from the database otherwise.
 
-    has_copies = True
+    Never for a request that changes something: it must not act as an account that another page has
+    just left.
+    """
 
-    def _fetch(self, digest: str) -> Token | None:
+    def _fetch(self, digest: str) -> Fetched:
+        from multisession.models import Token
+
+        if self.request is not None and self.request.method not in SAFE_METHODS:
+            return super()._fetch(digest)
         entry = _quietly(lambda: _cache().get(_key(digest)))
-        token: Token | None = entry if isinstance(entry, self._models.Token) else None
-        if token is not None:
-            self._user_is_to_be_found = True
-            return token
-        token = super()._fetch(digest)
-        if token is not None and entry is None and token.is_valid and not token.is_unseen:
+        if isinstance(entry, Token):
+            return Fetched(entry, None, True)
+        found = super()._fetch(digest)
+        token = found.token
+        if token is not None and entry is None and token.is_living:
+            if token.is_to_be_noted(timezone.now()):
+                return found
             _quietly(lambda: _cache().add(_key(digest), token, ENTRY_AGE))
-        return token
+        return found
 
 
-def forget_clients(sender: Any, client_ids: list[int], using: str, **kwargs: Any) -> None:
-    """What the tokens of these clients show has changed: now, and again when it is committed."""
+def forget_clients(sender: Any, client_ids: list[int], using: str, **kwargs: Any) -> bool | None:
+    """What the tokens of these clients show has changed: now, and again when it is committed.
+
+    Return False if the cache could not be told.
+    """
     from multisession.models import Token
 
     engine = import_string(f"{django_settings.SESSION_ENGINE}.SessionStore")
     if not issubclass(engine, SessionStore):
-        return  # loaded, but not in use
+        return None  # loaded, but not in use
     digests = Token.objects.using(using).filter(client_id__in=client_ids)
     keys = [_key(digest) for digest in digests.values_list("digest", flat=True)]
     if not keys:
-        return
+        return None
 
-    def bury() -> None:
-        _quietly(lambda: _cache().set_many(dict.fromkeys(keys, TOMBSTONE), TOMBSTONE_AGE))
+    def bury() -> bool:
+        tombstones = dict.fromkeys(keys, TOMBSTONE)
+        failed = _quietly(lambda: _cache().set_many(tombstones, TOMBSTONE_AGE))
+        return failed == []
 
-    bury()
+    is_told = bury()
     if transaction.get_connection(using).in_atomic_block:
         transaction.on_commit(bury, using=using)
+    return is_told
 
 
 def _cache() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 from django.db import models, router
 from django.utils import timezone
@@ -24,16 +25,8 @@ class Client(models.Model):
     public_id = models.CharField(
         _("id"), max_length=40, default=tokens.new_client_id, editable=False
     )
-    presented_token = models.ForeignKey(
-        "Token",
-        verbose_name=_("presented token"),
-        null=True,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        db_index=False,
-        related_name="+",
-        editable=False,
-    )
+    #: How many accounts have signed in here; each has its number, from 1 on (Session.number).
+    accounts = models.PositiveIntegerField(default=0, editable=False)
     user_agent = models.CharField(_("browser"), max_length=256, blank=True)
     #: Of the CSRF secret that its pages had before the first sign-in: sign-in pages that were
     #: open then in other tabs are still good (page_tokens.py).
@@ -58,16 +51,21 @@ class Client(models.Model):
 
     @classmethod
     def lock(cls, pk: int, *, using: str) -> Client | None:
-        """The row, locked until the transaction ends: every change of a client begins here.
+        """Return the row, locked until the transaction ends; None if it has been purged.
 
-        Session rows are locked after it, in order of primary key, so that no two changes can
-        wait for each other. None if it has been purged: nobody had been signed in on it for long.
+        The one lock order: a client, then sessions by primary key, then tokens. So no two changes
+        can wait for each other. What begins with a session need not lock its client.
         """
         return cls.objects.using(using).select_for_update().filter(pk=pk).first()
 
 
-def clients_changed(client_ids: list[int], using: str | None) -> None:
-    """Tell the caches, before the transaction ends and anybody else can see the change."""
-    if signals.clients_changed.has_listeners(Client):
-        alias = using or router.db_for_write(Client)
-        signals.clients_changed.send(sender=Client, client_ids=client_ids, using=alias)
+def clients_changed(client_ids: list[int], using: str | None) -> bool:
+    """Tell the caches, before the transaction ends and anybody else can see the change.
+
+    Return False if one of them could not be told.
+    """
+    if not signals.clients_changed.has_listeners(Client):
+        return True
+    alias = using or router.db_for_write(Client)
+    told: Any = signals.clients_changed.send(sender=Client, client_ids=client_ids, using=alias)
+    return all(heard is not False for _receiver, heard in told)

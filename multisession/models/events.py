@@ -54,6 +54,8 @@ class Event(models.Model):
         ABANDONED = "abandoned", pgettext_lazy("event", "abandoned")
         #: Taken off the list of its client, long after it had ended.
         FORGOTTEN = "forgotten", pgettext_lazy("event", "forgotten")
+        #: A value of the cookie was presented that had ended: perhaps a stolen copy.
+        REUSED = "reused", pgettext_lazy("event", "old cookie used")
 
     kind = models.CharField(_("what"), max_length=9, choices=Kind.choices, editable=False)
     at = models.DateTimeField(

@@ -22,6 +22,7 @@ from multisession.impersonation import LONGEST_KEY
 from multisession.origin import Origin
 
 from . import session_sets
+from . import status as clock
 from .clients import Client, clients_changed, now
 from .events import Cause, Event
 from .managers import PrimaryManager, UserOfSession
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from django.dispatch import Signal
 
 
+#: In a session's data: what ``set_expiry()`` was given.
+EXPIRY = "_session_expiry"
+
+
 class AccountLimitReached(PermissionDenied):
     """The browser is signed in to as many accounts as it may be (``MAX_ACCOUNTS``)."""
 
@@ -38,7 +43,7 @@ class AccountLimitReached(PermissionDenied):
 class Session(models.Model):
     """One account signed in on one client; or, without a user, a visitor's data."""
 
-    Status: TypeAlias = session_sets.Status
+    Status: TypeAlias = clock.Status
 
     public_id = models.CharField(
         _("id"), max_length=40, default=tokens.new_session_id, editable=False
@@ -64,9 +69,12 @@ class Session(models.Model):
         editable=False,
     )
     user.forward_related_accessor_class = UserOfSession
-    added_through = models.ForeignKey(
+    #: Which account of its client it is: 1, 2 and so on, the same whenever its user signs in
+    #: there. 0 for a visitor in between; None for one on a client that never had an account.
+    number = models.PositiveIntegerField(null=True, editable=False)
+    #: The token that shows it, and those that follow that one. None: all of the client's.
+    added_by = models.ForeignKey(
         "Token",
-        verbose_name=_("added through"),
         null=True,
         on_delete=models.DO_NOTHING,
         db_constraint=False,
@@ -74,8 +82,6 @@ class Session(models.Model):
         related_name="+",
         editable=False,
     )
-    #: Shared by a session and its copies on other clients (see Token.fork): they end together.
-    lineage = models.CharField(max_length=40, blank=True, db_index=False, editable=False)
     status = models.CharField(
         _("status"), max_length=9, choices=Status.choices, default=Status.ACTIVE, editable=False
     )
@@ -105,7 +111,8 @@ class Session(models.Model):
             models.Index(fields=["status", "expire_at"], name="multisession_by_expiry"),
             models.Index(fields=["status", "abandon_at"], name="multisession_by_abandon"),
             models.Index(fields=["ip_address", "-id"], name="multisession_by_address"),
-            models.Index(fields=["lineage"], name="multisession_by_lineage"),
+            models.Index(fields=["client", "forgotten", "-id"], name="multisession_remembered"),
+            models.Index(fields=["client", "status"], name="multisession_in_client"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["public_id"], name="multisession_session_public_id")
@@ -118,7 +125,7 @@ class Session(models.Model):
     @property
     def is_remembered(self) -> bool:
         """Return whether it is on the list of its client, as ``remembered()`` finds them."""
-        return not self.forgotten and self.status not in session_sets.NOT_REMEMBERED
+        return not self.forgotten and self.status not in clock.NOT_REMEMBERED
 
     @property
     def is_live(self) -> bool:
@@ -126,25 +133,15 @@ class Session(models.Model):
         return self.is_live_at(timezone.now())
 
     def is_live_at(self, moment: datetime.datetime) -> bool:
-        return self.status == self.Status.ACTIVE and self.expire_at > moment
-
-    def is_over_at(self, moment: datetime.datetime) -> bool:
-        """Ended by the clock, and nobody has marked it so."""
-        return self.status == self.Status.ACTIVE and self.expire_at <= moment
+        return clock.is_live_at(moment, self.status, self.expire_at)
 
     @property
-    def current_status(self) -> Status:
-        """The status at this moment.
+    def current_status(self) -> clock.Status:
+        """The status at this moment: see status.py."""
+        return self._status_at(timezone.now())
 
-        A session that was never closed has expired when its time was over, and is abandoned when
-        nobody came back to it by ``abandon_at``.
-        """
-        status, now = self.Status(self.status), timezone.now()
-        if status == self.Status.ACTIVE and self.expire_at <= now:
-            status = self.Status.EXPIRED
-        if status == self.Status.EXPIRED and self.abandon_at <= now:
-            status = self.Status.ABANDONED
-        return status
+    def _status_at(self, moment: datetime.datetime) -> clock.Status:
+        return clock.status_at(moment, self.status, self.expire_at, self.abandon_at)
 
     def deadlines(
         self, *, saved_at: datetime.datetime, active_at: datetime.datetime, custom: Any
@@ -163,27 +160,6 @@ class Session(models.Model):
                 expire_at = min(expire_at, since + datetime.timedelta(seconds=seconds))
         abandon_at = self.created_at + datetime.timedelta(seconds=settings.ABANDON_AGE)
         return {"expire_at": expire_at, "abandon_at": max(abandon_at, expire_at)}
-
-    def copy_to(self, client: Client, *, using: str) -> Session:
-        """Save a copy of this session, data and status included, on another client.
-
-        The trail names the session that it is a copy of. What ends one of them ends both.
-        """
-        if not self.lineage:
-            self.lineage = self.public_id
-            Session.objects.using(using).filter(pk=self.pk).update(lineage=self.lineage)
-        own = ("id", "public_id", "client", "added_through")
-        fields = [field.attname for field in self._meta.concrete_fields if field.name not in own]
-        copy = Session(client=client, **{name: getattr(self, name) for name in fields})
-        copy._state.fields_cache.update(
-            {name: value for name, value in self._state.fields_cache.items() if name == "user"}
-        )
-        copy.save(using=using, force_insert=True)
-        if copy.is_live:
-            event = copy.event("signed-in", by=f"copy of {self.public_id}")
-            Event.record([event], using)
-            announce(signals.session_created, using, session=copy)
-        return copy
 
     def get_decoded(self) -> dict[str, Any]:
         """The session's data, as ``request.session`` shows it."""
@@ -204,12 +180,13 @@ class Session(models.Model):
         user in (a deactivated one is not), and is the password the one of the sign-in? The keys
         of SECRET_KEY_FALLBACKS count, so a rotated SECRET_KEY signs nobody out.
         """
-        data = self.get_decoded()
-        if user is None or not _admits(data, user):
-            return False
+        return user is not None and self.admits(user) and self.has_password_of(user)
+
+    def has_password_of(self, user: Any) -> bool:
+        """Return True if the password of ``user`` is still the one of the sign-in here."""
         if not hasattr(user, "get_session_auth_hash"):
             return True
-        found = data.get(HASH_SESSION_KEY, "")
+        found = self.get_decoded().get(HASH_SESSION_KEY, "")
         hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
         return any(constant_time_compare(found, valid) for valid in hashes)
 
@@ -242,39 +219,30 @@ class Session(models.Model):
         """Note that the account is in use: ``last_active_at``, once in ``ACTIVITY_INTERVAL``.
 
         ``origin``: from there. ``at_once``: now, whenever the last note was (a switch). One
-        conditional UPDATE. Returns whether it was written.
+        conditional UPDATE. Return whether it was written.
         """
         if not at_once and not self.is_touch_due:
             return False
-        now = timezone.now()
+        changed = self.activity(origin)
         stale = type(self).objects.filter(
             pk=self.pk, status=self.Status.ACTIVE, last_active_at__lte=self.last_active_at
         )
+        written = stale.update(**changed)
+        if written:
+            self.last_active_at = changed["last_active_at"]
+            clients_changed([self.client_id], self._state.db)
+        return bool(written)
+
+    def activity(self, origin: Origin | None) -> dict[str, Any]:
+        """Return the values that say that the account is in use now, from there."""
+        now = timezone.now()
         changed: dict[str, Any] = {"last_active_at": now}
         if origin is not None:
             changed["ip_address"] = origin.ip_address
         if settings.INACTIVITY is not None:
-            custom = self.get_decoded().get("_session_expiry")
+            custom = self.get_decoded().get(EXPIRY)
             changed |= self.deadlines(saved_at=self.updated_at, active_at=now, custom=custom)
-        written = stale.update(**changed)
-        if written:
-            self.last_active_at = now
-            clients_changed([self.client_id], self._state.db)
-        return bool(written)
-
-    def reopen(self, session_data: str) -> bool:
-        """Take back a removal that ``login()`` caused when it made room for another account.
-
-        Only for the engine, in the request that closed it. False if anything has happened to the
-        session since.
-        """
-        reopened = Session.objects.filter(
-            pk=self.pk, status=self.Status.REMOVED, updated_at=self.updated_at
-        ).update(status=self.Status.ACTIVE, session_data=session_data, updated_at=timezone.now())
-        clients_changed([self.client_id], self._state.db)
-        if reopened:
-            self.status = self.Status.ACTIVE
-        return bool(reopened)
+        return changed
 
     def event(
         self, kind: str, *, at: datetime.datetime | None = None, **cause: Unpack[Cause]
@@ -311,14 +279,13 @@ class Session(models.Model):
             using = self._state.db or router.db_for_write(Session)
             announce(signals.session_ended, using, session=self, status=self.status, by=by)
 
-    def close(self, status: Status, **cause: Unpack[Cause]) -> bool:
-        """End this session (see ``SessionQuerySet.close``). Returns whether this call did it."""
-        closed = Session.objects.filter(pk=self.pk).close(status, **cause)
-        if closed:
-            self.status = closed[0].status
-            self.session_data = ""
-            self.updated_at = closed[0].updated_at
-        return bool(closed)
+    def close(self, status: clock.Status, **cause: Unpack[Cause]) -> bool:
+        """End this session (see ``SessionQuerySet.close``). Return whether this call did it.
+
+        Two statements, if its user and its client are known here.
+        """
+        using = self._state.db or router.db_for_write(Session)
+        return Session.objects.using(using).close_one(self, status, **cause)
 
     def end(self, **cause: Unpack[Cause]) -> bool:
         """Sign out; the account stays remembered on the client."""

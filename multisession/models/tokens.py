@@ -1,41 +1,53 @@
-"""The values that a client's cookie has had, and the door to every change of the active account."""
+"""The values that a client's cookie has had, and what each of them may see.
+
+A client's tokens form a tree: its first one, and further ones that each name their ``parent``. The
+cookie gets a new value when an account signs in and when a person proves who they are; a switch
+only moves ``session``, the pointer to the active account.
+
+**An old value goes on until its successor has arrived for good.** When a token is first presented,
+its ancestors get an end a day later. When it is presented once more, at least ``SETTLING`` after it
+was made, it is *settled*: its ancestors end at once. (Browsers write cookies to disk about every
+half minute, and a crash takes them back to what is on the disk.) Nothing else ends; a sibling lives
+on, as a browser of its own. An ended token is as unknown as a value that never was one.
+
+**What a token sees never changes by itself:** the sessions that it added, and those that its
+ancestors added. So nobody gains an account by a value that was planted or copied before it signed
+in.
+"""
 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 
-from django.db import models, router
+from django.db import models, router, transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from multisession import tokens
+from multisession import signals
+from multisession.origin import Origin
 
 from .clients import Client, clients_changed, now
+from .events import Event
 from .managers import PrimaryManager
-from .sessions import Session
+from .sessions import Session, announce
 
-#: How long a superseded token is remembered. Longer than the longest request, so that a late
-#: write through it is not mistaken for a new visitor's; then it is as unknown as any other value.
-SUPERSEDED_MEMORY = datetime.timedelta(minutes=15)
-
-
-#: How many sessions that are signed out go along to another client, the newest first.
-MOST_COPIES = 50
-
-
-class SupersededToken(Exception):
-    """The browser has already shown a newer token: this one can no longer change anything."""
+#: How old a token has to be for its presentation to settle it.
+SETTLING = datetime.timedelta(seconds=60)
+#: How long its ancestors go on, from its first presentation, if nothing settles it.
+GRACE = datetime.timedelta(days=1)
+#: How often one that is presented all the same gets another day.
+RENEWAL = datetime.timedelta(hours=1)
 
 
 class TokenQuerySet(models.QuerySet["Token"]):
-    def valid(self) -> TokenQuerySet:
-        """The presented token of each client, and those that may still take its place."""
-        return self.filter(
-            Q(client__presented_token_id=F("pk"))
-            | Q(client__presented_token_id=F("parent_id"))
-            | Q(client__presented_token__isnull=True)
-        )
+    """Questions to ask of tokens."""
+
+    def living(self) -> TokenQuerySet:
+        """Those that have not ended."""
+        return self.filter(Q(ends_at=None) | Q(ends_at__gt=timezone.now()))
 
 
 class Token(models.Model):
@@ -43,6 +55,7 @@ class Token(models.Model):
 
     digest = models.CharField(max_length=64, editable=False)
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="tokens")
+    #: The active account, or the visitor in its place. Once that one has ended: nobody.
     session = models.ForeignKey(
         Session,
         null=True,
@@ -61,6 +74,9 @@ class Token(models.Model):
         editable=False,
     )
     created_at = models.DateTimeField(default=now, editable=False)
+    #: When it was first presented, and again when it was settled; None for one without a parent.
+    presented_at = models.DateTimeField(null=True, editable=False)
+    ends_at = models.DateTimeField(null=True, editable=False)
 
     objects = PrimaryManager.from_queryset(TokenQuerySet)()
 
@@ -74,145 +90,153 @@ class Token(models.Model):
         return f"token {self.pk}"
 
     @property
-    def is_valid(self) -> bool:
-        """Presented, or about to be. (A client that points to no token has only ever had one.)"""
-        presented = self.client.presented_token_id
-        return presented is None or presented in (self.pk, self.parent_id)
+    def is_living(self) -> bool:
+        """Whether it has not ended."""
+        return self.ends_at is None or self.ends_at > timezone.now()
 
-    @property
-    def is_unseen(self) -> bool:
-        """Made for an answer that the browser has not yet shown to have received."""
-        return self.parent_id is not None and self.client.presented_token_id == self.parent_id
+    def is_to_be_noted(self, at: datetime.datetime) -> bool:
+        """Whether its presentation at that moment changes anything: see ``note_presentation``."""
+        if self._is_to_go_on(at):
+            return True
+        if self.parent_id is None:
+            return False
+        settling = self.created_at + SETTLING
+        return self.presented_at is None or self.presented_at < settling <= at
 
-    @property
-    def is_visitors_first(self) -> bool:
-        """The first token of a client, for a visitor, and none has followed it: no accounts here.
-
-        An account is added by a further token, or begins a client of its own.
-        """
-        return (
-            self.parent_id is None
-            and self.client.presented_token_id is None
-            and self.session is not None
-            and self.session.user_id is None
-        )
+    def _is_to_go_on(self, at: datetime.datetime) -> bool:
+        """Return True if it is to end, and sooner than a presentation at that moment allows."""
+        return self.ends_at is not None and self.ends_at < at + GRACE - RENEWAL
 
     def live_session(self) -> Session | None:
-        """The session that this token denotes, if it is still live and still on this client."""
+        """The session that it points to, if that one is live."""
         session = self.session
-        if session is None or session.client_id != self.client_id or not session.is_live:
+        return session if session is not None and session.is_live else None
+
+    @cached_property
+    def family(self) -> list[int]:
+        """The primary keys of this token and of its ancestors. One statement, if it has any."""
+        if self.parent_id is None:
+            return [self.pk]
+        return list(_line(self.pk, self._parents()))
+
+    def lock(self) -> Client | None:
+        """Lock the client and read this token again. None if it has ended or was purged.
+
+        To be called in a transaction: until that ends, nothing of the client changes.
+        """
+        using = self._state.db or router.db_for_write(Token)
+        client = Client.lock(self.client_id, using=using)
+        row = Token.objects.using(using).living().filter(pk=self.pk).values("parent_id").first()
+        if client is None or row is None:
             return None
-        return session
+        if row["parent_id"] != self.parent_id:
+            self.parent_id = row["parent_id"]
+            vars(self).pop("family", None)
+        self.client = client
+        return client
 
-    def present(self) -> bool:
-        """The browser has shown this token: its parent is superseded from now on.
-
-        One conditional UPDATE. False if another child of the same parent came first.
-        """
-        moved = Client.objects.filter(pk=self.client_id, presented_token_id=self.parent_id).update(
-            presented_token_id=self.pk
+    def add(self, digest: str, session: Session | None) -> Token:
+        """Save and return a token that follows this one. Needs the lock."""
+        using = self._state.db or router.db_for_write(Token)
+        token: Token = Token.objects.using(using).create(
+            digest=digest, client=self.client, session=session, parent=self
         )
-        if moved:
-            self.client.presented_token_id = self.pk
-            clients_changed([self.client_id], self._state.db)
-        return bool(moved)
+        return token
 
-    def lock(self) -> Client:
-        """Lock the client of this token, to which it may have moved since it was read.
-
-        To be called in a transaction. Raises SupersededToken.
-        """
+    def point_to(self, session: Session | None) -> bool:
+        """Make this session the active one of this token. False if the token has ended."""
         using = self._state.db or router.db_for_write(Token)
-        while True:
-            client = Client.lock(self.client_id, using=using)
-            if client is None:
-                raise SupersededToken
-            self.client = client
-            if self.is_valid:
-                return client
-            row = Token.objects.using(using).filter(pk=self.pk).values("client_id").first()
-            if row is None or row["client_id"] == self.client_id:
-                raise SupersededToken
-            self.client_id = row["client_id"]
+        mine = Token.objects.using(using).living().filter(pk=self.pk)
+        if not mine.update(session=session):
+            return False
+        self.session = session
+        return True
 
-    def claim(self, *, adding: bool = False, unasked: bool = False) -> bool:
-        """Lock the client for a change through this token. ``adding``: of an account.
-
-        To be called in a transaction. Return True if ``succeed`` may follow, False if ``fork`` has
-        to: a successor is under way to the browser that sees another account than the new one
-        will. Raises SupersededToken; also for a token that has a successor, if the person did
-        nothing (``unasked``): it goes on as it is.
-        """
+    def end(self) -> None:
+        """End this token and its ancestors: nothing is behind them any more. Needs the lock."""
         using = self._state.db or router.db_for_write(Token)
-        self.lock()
-        followed = self.children.exists()
-        if followed and unasked:
-            raise SupersededToken
-        hidden = Session.objects.using(using).hidden_from(self)
-        return not (followed and (adding or hidden.exists()))
-
-    def succeed(self, secret: str, session: Session | None) -> Token:
-        """A new token in place of this one: the only way the active account changes.
-
-        ``secret`` is the new value for the cookie, ``session`` whom it denotes. Needs the lock
-        of ``claim``.
-        """
-        using = self._state.db or router.db_for_write(Token)
-        if self.client.presented_token_id != self.pk:
-            self.client.presented_token_id = self.pk
-            self.client.save(update_fields=["presented_token"])
-        self.forget_ancestors()
-        return Token.objects.using(using).create(
-            digest=tokens.digest(secret), client=self.client, session=session, parent=self
+        Token.objects.using(using).living().filter(pk__in=self.family).update(
+            ends_at=timezone.now()
         )
 
-    def fork(self) -> tuple[Client, dict[int, Session]]:
-        """Make a new client with copies of the accounts that this token sees, one for each user.
+    def note_presentation(self, at: datetime.datetime) -> None:
+        """The browser has shown this token at that moment: end its ancestors, at once or in a day.
 
-        Returns it, and the copies by the primary keys of what they are copies of. This token, its
-        client and its successors stay as they are. So of two sign-ins at the same moment either
-        answer may be the one that the browser keeps: no account of before is lost. Needs the lock
-        of ``claim``.
-
-        What a successor has signed in again is moved instead: its user has one live session there.
+        One that is to end goes on for a day: its browser has lost the newer value in a crash. It
+        settles like any other. If no other token of the client is left but those that follow this
+        one, it needs no parent any more: what its ancestors have added is its own.
         """
         using = self._state.db or router.db_for_write(Token)
-        client = Client.objects.using(using).create(
-            user_agent=self.client.user_agent, visitor_csrf_digest=self.client.visitor_csrf_digest
-        )
-        sessions = Session.objects.using(using)
-        again = set(sessions.hidden_from(self).live().values_list("user_id", flat=True))
-        seen = sessions.visible_to(self).accounts().with_users().order_by("-pk")
-        signed_out = seen.remembered().exclude(pk__in=seen.live().values("pk"))
-        copies: dict[int, Session] = {}
-        users = set()
-        for row in [*seen.live(), *signed_out[:MOST_COPIES]]:
-            if row.user_id in users:
-                continue
-            users.add(row.user_id)
-            if row.is_live and row.user_id in again:
-                sessions.filter(pk=row.pk).update(client=client, added_through=None)
-                row.client, copies[row.pk] = client, row
+        everything, later = Token.objects.using(using), at + GRACE
+        if self._is_to_go_on(at):
+            everything.living().filter(pk=self.pk).update(ends_at=later)
+            self.ends_at = later
+            if not self.is_to_be_noted(at):
+                return
+        if at < self.created_at + SETTLING:
+            ancestors = self.family[1:]
+            with transaction.atomic(using=using, savepoint=False):
+                going_on = everything.filter(Q(ends_at=None) | Q(ends_at__gt=later))
+                going_on.filter(pk__in=ancestors).update(ends_at=later)
+                everything.filter(pk=self.pk).update(presented_at=at)
+            self.presented_at = at
+            return
+        now = timezone.now()
+        with transaction.atomic(using=using, savepoint=False):
+            if self.lock() is None or not self.is_to_be_noted(at):
+                return
+            self.presented_at = at
+            ancestors = self.family[1:]
+            if self._is_alone():
+                added = Session.objects.using(using).filter(client_id=self.client_id)
+                added.filter(added_by_id__in=ancestors).update(added_by=self.pk)
+                everything.filter(pk__in=ancestors).update(parent=None)
+                everything.living().filter(pk__in=ancestors).update(ends_at=now)
+                self.parent = None
             else:
-                copies[row.pk] = row.copy_to(client, using=using)
+                everything.living().filter(pk__in=ancestors).update(ends_at=now)
+            everything.filter(pk=self.pk).update(presented_at=at, parent=self.parent_id)
+        vars(self).pop("family", None)
         clients_changed([self.client_id], using)
-        return client, copies
 
-    def forget_ancestors(self) -> None:
-        """Delete the superseded tokens of this client that no late request can still carry.
+    def note_reuse(self, origin: Origin) -> None:
+        """An ended token was presented, as after a theft: tell the owners of the accounts, once.
 
-        All but the parent had been superseded when this token was made.
+        It ends nothing: otherwise anybody with an old value could sign people out.
         """
-        if self.created_at > timezone.now() - SUPERSEDED_MEMORY:
+        if self.presented_at and self.ends_at and self.presented_at >= self.ends_at:
             return
         using = self._state.db or router.db_for_write(Token)
-        ancestors = Token.objects.using(using).filter(client_id=self.client_id, pk__lt=self.pk)
-        if self.parent_id is not None:
-            ancestors = ancestors.exclude(pk=self.parent_id)
-        ancestors._raw_delete(using)
+        first = Q(presented_at=None) | Q(presented_at__lt=F("ends_at"))
+        mine = Token.objects.using(using).filter(first, pk=self.pk)
+        with transaction.atomic(using=using, savepoint=False):
+            if not mine.update(presented_at=timezone.now()):
+                return
+            sessions = Session.objects.using(using).filter(client_id=self.client_id)
+            live = list(sessions.live().accounts().with_users().select_related("client"))
+            Event.record([row.event("reused", origin=origin) for row in live], using)
+            if live:
+                announce(signals.token_reused, using, client=self.client, sessions=live)
 
-    @property
-    def is_forgotten(self) -> bool:
-        """Superseded so long ago that it counts as unknown. (For a token that is not valid.)"""
-        presented = self.client.presented_token
-        return presented is None or presented.created_at < timezone.now() - SUPERSEDED_MEMORY
+    def _is_alone(self) -> bool:
+        """Whether all living tokens of the client but its ancestors follow this one."""
+        using = self._state.db or router.db_for_write(Token)
+        living = Token.objects.using(using).living().filter(client_id=self.client_id)
+        others = living.exclude(pk__in=self.family).values_list("pk", flat=True)
+        if not others:
+            return True
+        parents = self._parents()
+        return all(self.pk in _line(pk, parents) for pk in others)
+
+    def _parents(self) -> dict[int, int | None]:
+        """The parent of each token of this client, by primary key."""
+        using = self._state.db or router.db_for_write(Token)
+        tokens = Token.objects.using(using).filter(client_id=self.client_id)
+        return dict(tokens.values_list("pk", "parent_id"))
+
+
+def _line(pk: int | None, parents: dict[int, int | None]) -> Iterator[int]:
+    """Yield this primary key, its parent's, and so on."""
+    while pk is not None:
+        yield pk
+        pk = parents.get(pk)

@@ -2,8 +2,6 @@
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.views import ConfirmEmailView, PasswordResetFromKeyView
-from allauth.usersessions.adapter import DefaultUserSessionsAdapter
-from allauth.usersessions.models import UserSession
 from django.contrib.auth import login
 from django.contrib.auth.decorators import user_passes_test
 from django.http import HttpRequest, HttpResponse
@@ -12,7 +10,6 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import User
 from multisession.actions import set_active
-from multisession.backends.db import SessionStore
 
 
 @require_POST
@@ -45,17 +42,6 @@ class ResetAnyPasswordView(PasswordResetFromKeyView):
 
     def logout(self) -> None:
         pass
-
-
-class OneSessionAdapter(DefaultUserSessionsAdapter):
-    """End the account that a row of allauth's list stands for, and no other in its browser."""
-
-    def end_sessions(self, sessions: list[UserSession]) -> None:
-        for session in sessions:
-            row = SessionStore(session.session_key).row
-            if row is not None:
-                row.revoke(by=session.user)
-            session.delete()
 
 
 class OneAccountAtATimeAdapter(DefaultAccountAdapter):

@@ -8,6 +8,7 @@ from accounts.models import User
 from multisession.models import Session
 from tests.conftest import PASSWORD
 from tests.ecosystem.conftest import Browser
+from tests.stories import settled
 
 pytestmark = pytest.mark.django_db
 
@@ -99,6 +100,8 @@ class TestApp:
         was_adas = browser.cookie
         sign_in(browser, grace)
         assert App(browser.cookie).account() == grace.email
+        assert App(was_adas).account() == ada.email
+        settled(browser, "/")
         assert App(was_adas).account() is None
 
     def test_a_revoked_token_is_gone_at_once(self, ada):

@@ -3,7 +3,7 @@
 Most of what a statement of the ORM costs is making the same SQL again. Here Django's compiler
 makes it from the models once for each database, with a ``Slot`` where a value belongs; later
 requests only fill the slots. So nothing can drift from the schema, and the result is that of the
-ordinary path in rows.py.
+ordinary path in opening.py and steps.py.
 
 It finds rows and writes one. Whether what it found is worth anything (is the token valid, the
 session live, the user allowed in?) is asked by those who ask it of the ordinary path. Where it
@@ -22,6 +22,7 @@ from django.db.models import Expression, Manager, Model, QuerySet
 from django.db.models.sql import UpdateQuery
 
 from multisession.conf import settings
+from multisession.engine import prepared
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -47,7 +48,7 @@ def is_sure(using: str) -> bool:
 
 
 def find(using: str, digest: str) -> Found:
-    """The token with this digest, its client and its session, and the session's user.
+    """The token with this digest, its session, and the session's user.
 
     One statement. The user is left out if Django's own look-up may give another answer than a
     join: if users are in another database, or their model is not ``_is_plain``.
@@ -63,7 +64,7 @@ def find(using: str, digest: str) -> Found:
     connection = connections[using]
     # (The time zone is part of how times are read from a row.)
     statement = _finding(using, connection.timezone, joined)
-    token: Token | None = statement.first({"digest": digest}, connection)
+    token: Token | None = statement.first({"digest": digest}, connection, settings.PREPARE)
     user = None
     if joined and token is not None and token.session is not None:
         # Not left on the session: who wants ``session.user`` asks for it when he needs it.
@@ -102,25 +103,14 @@ def takes(names: Iterable[str]) -> bool:
     return all(_is_djangos_own(Session._meta.get_field(name)) for name in names)
 
 
-def write(using: str, session_id: int, token_id: int, values: dict[str, Any]) -> bool:
-    """Write these values to the row, if it may be written through the token. One statement."""
+def write(using: str, session_id: int, values: dict[str, Any]) -> bool:
+    """Write these values to the row, if it is still active. One statement."""
     connection = connections[using]
     statement = _writing(using, tuple(values))
-    given = {**values, "pk": session_id, "token": token_id, "active": _ACTIVE}
-    filled = statement.fill(given, connection)
+    filled = statement.fill({**values, "pk": session_id, "status": _ACTIVE}, connection)
     with transaction.mark_for_rollback_on_error(using=using), connection.cursor() as cursor:
         cursor.execute(statement.sql, filled)
         return bool(cursor.rowcount)
-
-
-def writable(using: str, session_id: Any, token_id: Any, active: Any = _ACTIVE) -> Any:
-    """The session's row, if it is still active and still on a client that the token opens."""
-    from multisession.models import Session, Token
-
-    valid = Token.objects.using(using).valid().filter(pk=token_id)
-    return Session.objects.using(using).filter(
-        pk=session_id, status=active, client_id__in=valid.values("client_id")
-    )
 
 
 class Slot(Expression):
@@ -160,12 +150,12 @@ class Statement:
             for slot in self._slots
         }
 
-    def first(self, given: dict[str, Any], connection: Any) -> Any:
+    def first(self, given: dict[str, Any], connection: Any, prepare: bool = False) -> Any:
         """The model instance that is found with these values, with those that are joined to it.
 
-        None if nothing is.
+        None if nothing is. ``prepare``: on PostgreSQL, as a prepared statement.
         """
-        with connection.cursor() as cursor:
+        with prepared.cursor(connection) if prepare else connection.cursor() as cursor:
             cursor.execute(self.sql, self.fill(given, connection))
             found = cursor.fetchone()
         if found is None:
@@ -203,7 +193,7 @@ class Part:
 def _finding(using: str, timezone: Any, joined: bool) -> Statement:
     from multisession.models import Token
 
-    related = ["client", "session", *(["session__user"] if joined else [])]
+    related = ["session", *(["session__user"] if joined else [])]
     digest = Slot("digest", Token._meta.get_field("digest"))
     tokens = Token.objects.using(using).select_related(*related).filter(digest=digest)
     return Statement(tokens.query, using)
@@ -217,11 +207,11 @@ def _finding_user(using: str, timezone: Any, user_model: Any) -> Statement:
 
 @lru_cache
 def _writing(using: str, names: tuple[str, ...]) -> Statement:
-    from multisession.models import Session, Token
+    from multisession.models import Session
 
-    row, token = Slot("pk", Session._meta.pk), Slot("token", Token._meta.pk)
-    rows = writable(using, row, token, Slot("active", Session._meta.get_field("status")))
-    query = rows.query.chain(UpdateQuery)
+    status = Slot("status", Session._meta.get_field("status"))
+    rows = Session.objects.using(using).filter(pk=Slot("pk", Session._meta.pk), status=status)
+    query: Any = rows.query.chain(UpdateQuery)
     query.add_update_values({name: Slot(name, Session._meta.get_field(name)) for name in names})
     return Statement(query, using)
 

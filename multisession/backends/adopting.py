@@ -1,0 +1,69 @@
+"""The engine while a project moves here from another one, which ``ADOPT_FROM`` names.
+
+A session of the other engine is taken over when its cookie is presented, so that nobody is signed
+out. See engine/adoption.py, and docs/upgrade.md. Afterwards: ``multisession.backends.db``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.contrib.sessions.backends.base import CreateError
+from django.utils.module_loading import import_string
+
+from multisession import signals
+from multisession.conf import settings
+from multisession.engine import adoption, store
+from multisession.engine.opening import Opened
+
+
+class SessionStore(store.SessionStore):
+    """Sessions of ours, and those of the other engine that are presented."""
+
+    def _look_up(self, secret: str | None, number: int | None) -> Opened:
+        """Find what the key opens, unless an old worker has signed it out."""
+        opened = super()._look_up(secret, number)
+        row = opened.row
+        if row is None or settings.ADOPT_FROM is None:
+            return opened
+        twin = adoption.twin_of(row)
+        if twin == opened.secret and adoption.is_signed_out(settings.ADOPT_FROM, str(twin)):
+            row.end(origin=self.origin)
+            return Opened(opened.secret, opened.token)
+        return opened
+
+    def _adopt(self) -> Opened | None:
+        """Take over the other engine's session of this key, if there is one."""
+        old_key, engine = self._session_key, settings.ADOPT_FROM
+        data = adoption.load(engine, old_key) if engine is not None else None
+        if data is None or old_key is None or engine is None:
+            return None
+        self._program = f"ADOPT_FROM {engine}"
+        act, before = self._act(data), Opened()
+        try:
+            # The old value works on until the browser shows the new one, like any other.
+            first = self._steps.begin(act, data, before, secret=old_key)
+            opened: Opened = self._steps.reissue(act, data, first, first.row, None)
+        except CreateError:
+            return self._look_up(old_key, None)  # A request beside this one was quicker.
+        finally:
+            self._program = None
+        row, new_key = opened.row, opened.secret
+        if row is not None and new_key is not None:
+            adoption.hand_over(engine, old_key, new_key, data)
+            data = {**data, adoption.TWIN: adoption.hidden(row, new_key)}
+            self._steps.write(act, row, data)
+        self.is_issued = True
+        return opened
+
+
+def end_twin(sender: Any, session: Any, **kwargs: Any) -> None:
+    """End the twin of a session that has ended, however it did."""
+    engine = import_string(f"{django_settings.SESSION_ENGINE}.SessionStore")
+    twin = adoption.twin_of(session) if settings.ADOPT_FROM is not None else None
+    if twin is not None and issubclass(engine, SessionStore):
+        adoption.sign_out(str(settings.ADOPT_FROM), twin)
+
+
+signals.session_ended.connect(end_twin, dispatch_uid="multisession.backends.adopting")

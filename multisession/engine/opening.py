@@ -1,0 +1,83 @@
+"""What a key opens: one statement for a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from django.contrib.sessions.backends.base import UpdateError
+
+from . import quick, users
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+    from multisession.models import Session, Token
+
+
+class Fetched(NamedTuple):
+    """The token with a digest, its session, and that one's user."""
+
+    token: Token | None
+    user: AbstractBaseUser | None = None
+    #: The session came without its user, who is to be found by ``users.find``.
+    is_user_missing: bool = False
+
+
+class Opened(NamedTuple):
+    """What a store's key has opened. Read once: no store looks its own rows up again."""
+
+    #: The value of the cookie, and the living token behind it; None if the key is unknown.
+    secret: str | None = None
+    token: Token | None = None
+    #: The live session whose data it is, a visitor's included; None while nobody is active.
+    row: Session | None = None
+    user: AbstractBaseUser | None = None
+    is_user_missing: bool = False
+    #: The token of a key that has ended, which is as good as unknown.
+    ended: Token | None = None
+
+    @property
+    def base(self) -> Token:
+        """The token, where there is one for certain. Raises UpdateError."""
+        if self.token is None:
+            raise UpdateError
+        return self.token
+
+    @property
+    def had_accounts(self) -> bool:
+        """Whether somebody has ever signed in on this client."""
+        if self.token is None:
+            return False
+        session = self.row or self.token.session
+        return session.number is not None if session is not None else self.token.client.accounts > 0
+
+
+def fetch(using: str, digest: str) -> Fetched:
+    """Find the token with this digest. The one statement of a page."""
+    if quick.is_sure(using):
+        found = quick.find(using, digest)
+        return Fetched(found.token, found.user, found.user is None and users.lag())
+    from multisession.models import Token  # an engine is imported before the app registry is
+
+    known = Token.objects.using(using).select_related("session")
+    return Fetched(known.filter(digest=digest).first(), None, users.lag())
+
+
+def opened_by(secret: str, number: int | None, found: Fetched) -> Opened:
+    """Return what a key opens whose token was found. ``number``: it names one account.
+
+    One more statement if that one is not the active account.
+    """
+    token = found.token
+    if token is None:
+        return Opened()
+    if not token.is_living:
+        return Opened(ended=token)
+    row = token.live_session()
+    if number is None or (row is not None and (row.number or 0) == number):
+        return Opened(secret, token, row, found.user, found.is_user_missing)
+    from multisession.models import Session
+
+    others = Session.objects.using(token._state.db or "default").visible_to(token).live()
+    other = others.filter(number=number).order_by("-pk").first()
+    return Opened(secret, token, other) if other is not None else Opened()

@@ -1,0 +1,456 @@
+"""What is written: a transaction for each step of ``placing.decide``, and one for a switch.
+
+Each takes what was read before, locks the client, reads the token again, and returns what a store
+shows from then on. A store's own fields are set after the commit. Raises ``Refused`` if there is
+nothing to be written to any more.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth import HASH_SESSION_KEY
+from django.contrib.sessions.backends.base import CreateError, UpdateError
+from django.db import IntegrityError
+from django.db.models import Q
+from django.utils import timezone
+
+from multisession import serialization, signals, tokens
+from multisession.conf import settings
+from multisession.models import (
+    EXPIRY,
+    LISTED,
+    SETTLING,
+    Client,
+    Event,
+    Session,
+    Token,
+    announce,
+    clients_changed,
+)
+from multisession.origin import NOWHERE, Origin
+
+from . import quick, users
+from .attempts import attempt
+from .opening import Opened
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+#: How long after the last activity the browser may have a newer name.
+BROWSER_INTERVAL = datetime.timedelta(hours=1)
+
+
+class Refused(UpdateError):
+    """The cookie's value has ended meanwhile, or the row is gone."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """Who does something, and from where."""
+
+    using: str
+    origin: Origin = NOWHERE
+    #: Who signs in, as ``login()`` has said: saves asking for the name.
+    user: Any = None
+    #: The administrator who signs in as the user, by primary key; or "".
+    actor_id: str = ""
+    #: Since when the sign-in is under way.
+    since: datetime.datetime | None = None
+    #: The program that brings the account in, where it is not a person who signs in.
+    program: str | None = None
+    #: The hash of the CSRF secret that the browser's pages have had so far.
+    csrf_digest: str = ""
+    #: The accounts for which there is no place beside a new one.
+    surplus: list[Session] = field(default_factory=list)
+
+
+def begin(act: Act, data: dict[str, Any], opened: Opened, *, secret: str | None = None) -> Opened:
+    """Make a client of its own for this data. A visitor's row that it was in before goes.
+
+    ``secret``: the value of its first token. Raises CreateError if that is taken.
+    """
+    secret = secret or tokens.new_token()
+    is_account = users.account_of(data) is not None
+
+    def step() -> Opened:
+        client = Client.objects.using(act.using).create(
+            user_agent=act.origin.user_agent,
+            visitor_csrf_digest=act.csrf_digest,
+            accounts=int(is_account),
+        )
+        row = _new_row(act, data, client=client, number=1 if is_account else None)
+        token = Token.objects.using(act.using).create(
+            digest=tokens.digest(secret), client=client, session=row
+        )
+        _drop_visitor(act, opened)
+        return Opened(secret, token, row)
+
+    try:
+        return attempt(act.using, step)
+    except IntegrityError as error:
+        raise CreateError from error
+
+
+def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None) -> Opened:
+    """Add the account to this client, or let it in again where it is signed in already.
+
+    ``issued``: a token that this request has made already, which nobody has seen.
+    """
+    token, user_id = opened.base, users.key_in(data)
+
+    def step() -> Opened | None:
+        client = token.lock()
+        if client is None:
+            return None
+        everything = Session.objects.using(act.using).filter(client_id=client.pk)
+        mine = everything.filter(user_id=user_id) if user_id is not None else everything.none()
+        live = list(mine.live().with_users().order_by("-pk"))
+        seen = {row.pk for row in mine.visible_to(token).live()} if live else set()
+        known = next((row for row in live if row.pk in seen and row.is_current_for(row.user)), None)
+        over = [row.pk for row in live if row is not known]
+        over += [row.pk for row in act.surplus if known is None or row.pk != known.pk]
+        if over:
+            by: Any = Session(actor_id=act.actor_id).actor or act.user
+            going = everything.filter(pk__in=over)
+            going.close(Session.Status.REPLACED, by=by, origin=act.origin)
+        secret = opened.secret if issued is not None else tokens.new_token()
+        follower = token if issued is not None else token.add(tokens.digest(str(secret)), known)
+        if known is None:
+            number = _number(client, mine, act)
+            row = _new_row(act, data, client=client, number=number, added_by=follower)
+            Token.objects.using(act.using).filter(pk=follower.pk).update(session=row)
+        else:
+            row = known
+            merged = {**row.get_decoded(), **data}
+            write(act, row, merged, in_use=True)
+            if issued is not None:
+                Token.objects.using(act.using).filter(pk=follower.pk).update(session=row)
+            record_sign_in(act, row, anew=False)
+        follower.session = row
+        if act.csrf_digest:
+            client.visitor_csrf_digest = act.csrf_digest
+            client.save(using=act.using, update_fields=["visitor_csrf_digest"])
+        name = act.origin.user_agent
+        if name and name != client.user_agent:
+            Client.objects.using(act.using).filter(pk=client.pk).update(user_agent=name)
+        _drop_visitor(act, opened)
+        clients_changed([client.pk], act.using)
+        return Opened(secret, follower, row)
+
+    return attempt(act.using, step) or begin(act, data, opened)
+
+
+def reissue(
+    act: Act, data: dict[str, Any], opened: Opened, row: Session, issued: Token | None
+) -> Opened:
+    """Write this row, and let a new value of the cookie show it.
+
+    If the password was changed, that value alone: a copy of the old one must not go on.
+    """
+    token, before = opened.base, row.get_decoded()
+
+    def step() -> Opened:
+        client = token.lock()
+        if client is None or not row_is_visible(row, token, act.using):
+            raise Refused
+        secret = tokens.new_token()
+        if issued is not None:
+            follower = token
+            token.digest = tokens.digest(secret)
+            Token.objects.using(act.using).filter(pk=token.pk).update(digest=token.digest)
+        else:
+            follower = token.add(tokens.digest(secret), row)
+        write(act, row, data)
+        keep_to_new_password(act, follower, row, before, data)
+        clients_changed([client.pk], act.using)
+        return Opened(secret, follower, row, opened.user)
+
+    return attempt(act.using, step)
+
+
+def keep_to_new_password(
+    act: Act, token: Token | None, row: Session, before: dict[str, Any], data: dict[str, Any]
+) -> None:
+    """If the password was changed here, end what was signed in with the old one, everywhere.
+
+    And let the token alone, if there is one, show this session: a copied cookie of before must not
+    go on with the new password. To be called in a transaction.
+    """
+    if before.get(HASH_SESSION_KEY) == data.get(HASH_SESSION_KEY):
+        return
+    user: Any = users.fresh(row)
+    if Session(session_data=serialization.dumps(before)).is_current_for(user):
+        return  # An earlier key of the server, or another hasher: the password is the same.
+    sessions = Session.objects.using(act.using)
+    key: Any = row.user_id
+    others = sessions.filter(user_id=key).live().exclude(pk=row.pk)
+    over = [other.pk for other in others if not other.is_current_for(user)]
+    if over:
+        by = row.actor or user
+        sessions.filter(pk__in=over).close(row.Status.REVOKED, by=by, origin=act.origin)
+    if token is not None:
+        sessions.filter(pk=row.pk).update(added_by=token)
+        row.added_by_id = token.pk
+        pointing = Token.objects.using(act.using).filter(client_id=row.client_id)
+        pointing.filter(session_id=row.pk).exclude(pk=token.pk).update(session=None)
+
+
+def visit(
+    act: Act, data: dict[str, Any], opened: Opened, issued: Token | None, *, cycled: bool
+) -> Opened:
+    """Keep what was said while nobody is active. ``cycled``: under a new value of the cookie.
+
+    Raises Refused if somebody became active meanwhile, or the token has ended.
+    """
+    token = opened.base
+
+    def step() -> Opened:
+        client = token.lock()
+        if client is None:
+            raise Refused
+        number = 0 if opened.had_accounts else None
+        row = _new_row(act, data, client=client, number=number, added_by=token)
+        secret, follower = opened.secret, token
+        if cycled and issued is None:
+            secret = tokens.new_token()
+            follower = token.add(tokens.digest(secret), row)
+        elif not _point(act, token, row):
+            raise Refused
+        _drop_visitor(act, opened)
+        clients_changed([client.pk], act.using)
+        return Opened(secret, follower, row)
+
+    return attempt(act.using, step)
+
+
+def switch(act: Act, opened: Opened, row: Session, *, by: AbstractBaseUser | None) -> Opened:
+    """Make this account of the client the active one. Raises Refused.
+
+    The cookie stays: whoever has it could do the same. Only if a cache could not be told does it
+    change, or the cache would go on showing the other account.
+    """
+    token = opened.base
+    changed = row.activity(act.origin)
+
+    def step() -> Opened:
+        # (Sessions before tokens, as everywhere.)
+        here = Session.objects.using(act.using).filter(pk=row.pk).visible_to(token).live()
+        if not here.update(**changed) or not token.point_to(row):
+            raise Refused
+        Event.record([row.event("switched", by=by, origin=act.origin)], act.using)
+        announce(signals.session_activated, act.using, session=row)
+        if clients_changed([token.client_id], act.using):
+            return Opened(opened.secret, token, row)
+        if token.lock() is None:
+            raise Refused
+        secret = tokens.new_token()
+        return Opened(secret, token.add(tokens.digest(secret), row), row)
+
+    placed = attempt(act.using, step)
+    for name, value in changed.items():
+        setattr(row, name, value)
+    return placed
+
+
+def forget(act: Act, token: Token) -> bool:
+    """Nothing is behind this token any more: let it end. False if another one follows it.
+
+    One that is a minute old and that nobody has shown was lost.
+    """
+
+    def step() -> bool:
+        if token.lock() is None:
+            return False  # It has ended for another reason: a newer one has arrived.
+        followers = Token.objects.using(act.using).living().filter(parent_id=token.pk)
+        recent = Q(presented_at__isnull=False) | Q(created_at__gt=timezone.now() - SETTLING)
+        if followers.filter(recent).exists():
+            return False
+        token.end()
+        clients_changed([token.client_id], act.using)
+        return True
+
+    return attempt(act.using, step)
+
+
+def write(act: Act, row: Session, data: dict[str, Any], *, in_use: bool = False) -> bool:
+    """Write the data into the row that it came from, if that is still active. One statement.
+
+    ``in_use``: note the activity, too. What is there already is not written again. Return whether
+    the row was still active.
+    """
+    text, now = serialization.dumps(data), timezone.now()
+    if in_use:
+        note_browser(act, row)
+    changed: dict[str, Any] = {"session_data": text, "updated_at": now}
+    if in_use:
+        changed |= {"last_active_at": now, "ip_address": act.origin.ip_address}
+    if act.actor_id and not row.actor_id:
+        changed["actor_id"] = act.actor_id
+    active_at = now if in_use else row.last_active_at
+    expiry = _expiry(row, data, saved_at=now, active_at=active_at)
+    if not in_use and act.origin is not NOWHERE and _is_saved(row, text, expiry, now):
+        return True
+    changed |= expiry
+    if quick.is_sure(act.using) and quick.takes(changed):
+        written = quick.write(act.using, row.pk, changed)
+    else:
+        active = Session.objects.using(act.using).filter(pk=row.pk, status=row.Status.ACTIVE)
+        written = bool(active.update(**changed))
+    if written:
+        for name, value in changed.items():
+            setattr(row, name, value)
+        if "actor_id" in changed:
+            _name_actor(act, row)
+        clients_changed([row.client_id], act.using)
+    return written
+
+
+def _name_actor(act: Act, row: Session) -> None:
+    """Correct the record: ``login()`` had not said yet who was behind it."""
+    vars(row).pop("actor", None)
+    if act.since is not None and settings.AUDIT:
+        told = Event.objects.using(act.using).filter(
+            client_id=row.client.public_id, actor_id=str(row.user_id), at__gte=act.since
+        )
+        told.update(**Event.actor_fields(row.actor))
+
+
+def record_sign_in(act: Act, row: Session, *, anew: bool) -> None:
+    """Put on record that an account signed in, and tell who listens. ``anew``: it was added."""
+    if row.is_of(act.user):
+        row.user = act.user
+    by: Any = act.program or row.actor or _user_of(row)
+    Event.record([row.event("signed-in", by=by, origin=act.origin)], act.using)
+    if anew:
+        announce(signals.session_created, act.using, session=row)
+    announce(signals.session_activated, act.using, session=row)
+
+
+def note_browser(act: Act, row: Session) -> None:
+    """Keep the name of the browser up to date, where the account comes back after a while.
+
+    A page reads no client, so this is a statement. Before the session is written: see Client.lock.
+    """
+    name, a_while = act.origin.user_agent, timezone.now() - BROWSER_INTERVAL
+    if name and row.last_active_at <= a_while:
+        clients = Client.objects.using(act.using).filter(pk=row.client_id)
+        clients.exclude(user_agent=name).update(user_agent=name)
+
+
+def row_is_visible(row: Session, token: Token, using: str) -> bool:
+    """Whether the token may still see this row, read again."""
+    return Session.objects.using(using).visible_to(token).filter(pk=row.pk).exists()
+
+
+def _number(client: Client, mine: Any, act: Act) -> int:
+    """The number of the account: the one that it had here before, or the next."""
+    before = mine.filter(number__gt=0).order_by("-pk").values_list("number", flat=True).first()
+    if before is not None:
+        # One entry for each account on the list: the newest. (None of these is live any more.)
+        mine.filter(forgotten=False).update(forgotten=True)
+        return int(before)
+    client.accounts += 1
+    Client.objects.using(act.using).filter(pk=client.pk).update(accounts=client.accounts)
+    if client.accounts > LISTED:
+        others = Session.objects.using(act.using).filter(client_id=client.pk, forgotten=False)
+        old = others.filter(number__gt=0, number__lte=client.accounts - LISTED)
+        old.exclude(status=Session.Status.ACTIVE).update(forgotten=True)
+    return client.accounts
+
+
+def _new_row(
+    act: Act,
+    data: dict[str, Any],
+    *,
+    client: Client,
+    number: int | None,
+    added_by: Token | None = None,
+) -> Session:
+    now = timezone.now()
+    row = Session(
+        client=client,
+        user_id=users.key_in(data),
+        number=number,
+        added_by=added_by,
+        session_data=serialization.dumps(data),
+        actor_id=act.actor_id,
+        ip_address=act.origin.ip_address,
+        created_at=now,
+        updated_at=now,
+        last_active_at=now,
+    )
+    for name, value in _expiry(row, data, saved_at=now, active_at=now).items():
+        setattr(row, name, value)
+    row.save(using=act.using, force_insert=True)
+    if row.user_id is not None:
+        record_sign_in(act, row, anew=True)
+    return row
+
+
+def _point(act: Act, token: Token, row: Session) -> bool:
+    """Point to this row, if the token points to what it did when it was read."""
+    pointer: Any = token.session_id
+    seen = Token.objects.using(act.using).filter(pk=token.pk, session_id=pointer)
+    if not seen.update(session=row):
+        return False
+    token.session = row
+    return True
+
+
+def _drop_visitor(act: Act, opened: Opened) -> None:
+    """Delete the visitor's row whose data has moved."""
+    if opened.row is not None and opened.row.user_id is None:
+        drop_visitor(act.using, opened.row)
+
+
+def drop_visitor(using: str, row: Session) -> None:
+    """Delete a visitor's row. What pointed to it points to nobody: no account has gone there."""
+    Session.objects.using(using).visitors().filter(pk=row.pk).delete()
+    pointing = Token.objects.using(using).filter(client_id=row.client_id, session_id=row.pk)
+    pointing.update(session=None)
+
+
+def _expiry(
+    row: Session, data: dict[str, Any], *, saved_at: datetime.datetime, active_at: datetime.datetime
+) -> dict[str, Any]:
+    custom = data.get(EXPIRY)
+    deadlines = row.deadlines(saved_at=saved_at, active_at=active_at, custom=custom)
+    return {**deadlines, "expire_at_browser_close": closes_with_browser(data)}
+
+
+def closes_with_browser(data: dict[str, Any]) -> bool:
+    """Whether the session is over when the browser closes: what Django asks of a store."""
+    from django.conf import settings as django_settings
+
+    custom = data.get(EXPIRY)
+    return django_settings.SESSION_EXPIRE_AT_BROWSER_CLOSE if custom is None else custom == 0
+
+
+def _user_of(row: Session) -> AbstractBaseUser | None:
+    """None if the user has been deleted meanwhile."""
+    from django.core.exceptions import ObjectDoesNotExist
+
+    try:
+        return row.user
+    except ObjectDoesNotExist:
+        return None
+
+
+def _is_saved(row: Session, text: str, expiry: dict[str, Any], now: datetime.datetime) -> bool:
+    """Whether the row says all of this already, but for a deadline that would hardly move.
+
+    Hardly is less than ``ACTIVITY_INTERVAL``, and less than a tenth of the time that is left: a
+    session of half a minute has to be prolonged too.
+    """
+    interval = datetime.timedelta(seconds=settings.ACTIVITY_INTERVAL)
+    return (
+        text == row.session_data
+        and expiry["expire_at_browser_close"] == row.expire_at_browser_close
+        and all(
+            abs(expiry[name] - getattr(row, name)) < min(interval, (row.expire_at - now) / 10)
+            for name in ("expire_at", "abandon_at")
+        )
+    )

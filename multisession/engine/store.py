@@ -1,0 +1,905 @@
+"""The session engine: Django's ``SessionStore`` contract on our tables.
+
+``SessionStore(cookie)`` alone, with no request and no middleware, is the session of the active
+account. So everything that knows Django's sessions works: ``login()``, ``logout()``, the admin, the
+test client, jobs and websockets that keep a key.
+
+How ``login()`` as a second user adds an account, and ``logout()`` signs out of one: both call
+``flush()``, and neither says which it is. After ``user_logged_out`` it is a sign-out, and done at
+once. Any other ``flush()`` only notes the departure; ``user_logged_in`` drops the note, because the
+account was to stay. Whatever else follows carries it out: a save of nobody's data,
+``cycle_key()``, another ``flush()``, the end of the request. Whatever is not understood signs out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import weakref
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from asgiref.sync import sync_to_async
+from django.conf import settings as django_settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import router, transaction
+from django.middleware.csrf import CSRF_SESSION_KEY
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.translation import ngettext
+
+from multisession import impersonation, serialization, tokens
+from multisession.conf import settings
+from multisession.origin import Origin, is_prefetch
+
+from . import next_account, placing, users
+from .attempts import Busy, attempt
+from .cookie import EXPIRY, Cookie, cookie_of, is_wearing_out
+from .departure import Departure, said_without_request
+from .opening import Fetched, Opened, fetch, opened_by
+from .placing import ASIDE, CARRIED_OVER, Step, decide
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.http import HttpRequest
+
+    from multisession.models import Session, SessionQuerySet, Status, Token
+
+    from .steps import Act
+
+
+class SessionStore(SessionBase):
+    """The active account's own session, found by the value of the browser's one cookie."""
+
+    #: "add": a further sign-in adds an account. "replace": it ends the one it replaces, for
+    #: impersonation and shared terminals. Set it before ``login()``.
+    login_mode: Literal["add", "replace"] = "add"
+
+    # What is the same in most stores, which never come to need it, is said here, once.
+
+    #: The request that this store serves, if any: set by the middleware.
+    request: HttpRequest | None = None
+    #: What the key has opened, once it has been looked up.
+    _opened: Opened | None = None
+    #: It was read just now, and nobody has taken its data.
+    _is_fresh = False
+    #: The account that the key named, by its number.
+    _number: int | None = None
+    #: The token that the browser has shown, perhaps one that has ended, and when it was read: the
+    #: request may take longer than the browser lives.
+    _presented: Token | None = None
+    _presented_at: datetime.datetime
+    #: What ``flush()`` has left, and how it is to end, unless ``login()`` follows.
+    _noted: Departure | None = None
+    #: What the flushed session was; whoever is next on the client follows it.
+    _left: Opened | None = None
+    #: What ``get_user()`` has flushed, because its password was changed elsewhere.
+    _outdated: Opened | None = None
+    #: What of the data written after that is kept: these keys; None: everything.
+    _kept: tuple[str, ...] | None = None
+    #: Departures that were carried out in a transaction which has not been committed.
+    _uncommitted: tuple[Departure, ...] = ()
+    #: ``cycle_key()`` was called: the next save makes a new key.
+    _cycled = False
+    #: This store has made the token that the key is now, and no browser has seen it.
+    is_issued = False
+    #: It was made within somebody else's transaction, which may be rolled back.
+    may_be_undone = False
+    #: How long the browser keeps the cookie has changed, or it wears out: send it again.
+    renews_cookie = False
+    #: flush() was called, and nothing has taken the account's place since.
+    flushed = False
+    #: After that nothing is left on the client: its cookie may go.
+    emptied = False
+    #: The request is over: what follows is a streaming answer.
+    is_over = False
+    _announced = False
+    _actor: Any = None
+    #: Who is signing in, as ``login()`` has said, and for whom there is no place beside them.
+    _entering: Any = None
+    _surplus: list[Session] = []
+    _entering_since: Any = None
+    #: The program that brings the account in, where it is not a person who signs in.
+    _program: str | None = None
+    _csrf_digest = ""
+    _finalizer: Any = None
+
+    if TYPE_CHECKING:  # Django has it; its stubs do not.
+        _session_cache: dict[str, Any]
+
+        def _get_session(self, no_load: bool = False) -> dict[str, Any]: ...
+
+    @classmethod
+    def get_model_class(cls) -> type[Session]:
+        """The model behind the store, as Django's database engine offers it."""
+        from multisession.models import Session
+
+        return Session
+
+    # What is open
+
+    @cached_property
+    def using(self) -> str:
+        """The alias of the database that holds the sessions."""
+        return router.db_for_write(self.get_model_class())
+
+    @cached_property
+    def origin(self) -> Origin:
+        """Where the request comes from."""
+        return Origin.of(self.request)
+
+    @property
+    def token(self) -> Token | None:
+        """The living token of the client, or None for a browser that we do not know."""
+        self.accessed = True
+        return self._open().token
+
+    @property
+    def row(self) -> Session | None:
+        """The session row whose data this is, a visitor's included."""
+        self.accessed = True
+        return self._open().row
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether the key has been looked up."""
+        return self._opened is not None
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the key was a token that has ended."""
+        return self._open().ended is not None
+
+    @property
+    def had_accounts(self) -> bool:
+        """Whether somebody has ever signed in on this client."""
+        return self._open().had_accounts
+
+    @property
+    def found_user(self) -> AbstractBaseUser | None:
+        """The session's user, unless the auth backend has to find it.
+
+        Whether the user may act is still to be asked: see request_user.py.
+        """
+        opened = self._open()
+        if opened.row is None or opened.row.user_id is None:
+            return None
+        if opened.is_user_missing:
+            found = users.find(opened.row)
+            self._opened = opened._replace(user=found, is_user_missing=False)
+        else:
+            found = opened.user
+        return found if found is not None and opened.row.user_id == found.pk else None
+
+    @property
+    def has_unsaved_sign_in(self) -> bool:
+        """``login()`` has written an account into the data, and it has no session row yet."""
+        opened, data = self._open(), self._get_session()
+        return users.account_of(data) is not None and _account(opened.row) is None
+
+    @property
+    def session_key(self) -> str | None:
+        """The key of the account, or of the visitor: ``<token>.<number>``, or the bare token.
+
+        To be kept by whoever wants to know it again, or to end it. A sign-in that is under way is
+        saved first. (In a coroutine, whose session is loaded already.)
+        """
+        if self._opened is None:
+            if not tokens.may_be_key(self._session_key) or _in_event_loop():
+                return self._session_key
+            self._open()
+        is_loaded = "_session_cache" in vars(self)
+        if is_loaded and (self._cycled or self.has_unsaved_sign_in) and not _in_event_loop():
+            self.save()
+        opened = self._open()
+        if opened.row is None:
+            return None
+        number = opened.row.number
+        return opened.secret if number is None else f"{opened.secret}.{number}"
+
+    @property
+    def cookie_value(self) -> str | None:
+        """The value of the browser's cookie: the token alone."""
+        return self._open().secret
+
+    def cookie(self) -> Cookie | None:
+        """Return what the browser may be given; None if it is to keep what it has."""
+        return cookie_of(
+            self._open(),
+            self.using,
+            is_certain=self.is_issued and not self.may_be_undone,
+            closes_with_browser=self.get_expire_at_browser_close(),
+            age=self.get_expiry_age(),
+        )
+
+    def _open(self) -> Opened:
+        """Return what the key opens. One statement, once, and none for what can't be a key."""
+        if self._opened is None:
+            self._opened = Opened()  # for who asks meanwhile
+            secret, number = tokens.split(self._session_key) or (None, None)
+            if number is not None:
+                self._number = number
+            opened = self._look_up(secret, self._number)
+            if self.request is not None:
+                self._presented, self._presented_at = opened.token or opened.ended, timezone.now()
+            if opened.token is None and opened.ended is None:
+                opened = self._adopt() or opened
+            self._opened, self._is_fresh = opened, True
+            self._session_key = opened.secret
+            if next_account.is_due(self.request, opened):
+                self._follow(next_account.activate(self._act({}), opened, self.request))
+        return self._opened
+
+    def _look_up(self, secret: str | None, number: int | None) -> Opened:
+        """Return what this token opens, or one account of it. Changes nothing."""
+        if secret is None:
+            return Opened()
+        return opened_by(secret, number, self._fetch(tokens.digest(secret)))
+
+    def _fetch(self, digest: str) -> Fetched:
+        """Find a token by its digest: in the database, or in a copy."""
+        return fetch(self.using, digest)
+
+    def _adopt(self) -> Opened | None:
+        """Take over what another engine knows under an unknown key: see backends/adopting.py."""
+        return None
+
+    def _follow(self, opened: Opened | None) -> None:
+        """Go on as the account that has become active by itself, with what is said to anybody."""
+        if opened is None or opened.row is None:
+            return
+        said = _data_of(self._opened)
+        self._opened, self._session_cache = opened, opened.row.get_decoded()
+        for key in CARRIED_OVER:
+            if key in said and key not in self._session_cache:
+                self._session_cache[key] = said[key]
+                self.modified = True
+
+    # Django's contract
+
+    def encode(self, session_dict: dict[str, Any]) -> str:
+        return serialization.dumps(session_dict)
+
+    def decode(self, session_data: bytes | str) -> dict[str, Any]:
+        return serialization.loads(str(session_data))
+
+    def load(self) -> dict[str, Any]:
+        """One query: the data of the account that the key denotes, ``{}`` if it is nobody.
+
+        For an unknown key, and one whose account is gone, ``session_key`` becomes None.
+        """
+        if self.flushed:
+            return {}
+        if not self._is_fresh:  # so it is to be read anew
+            self._opened = None
+            vars(self).pop("_session_cache", None)
+        opened = self._open()
+        self._is_fresh = False
+        data: dict[str, Any] = vars(self).get("_session_cache", _data_of(opened))
+        return data
+
+    def exists(self, session_key: str | None) -> bool:
+        """Whether something would be loaded under this key."""
+        parts = tokens.split(session_key)
+        return parts is not None and self._look_up(*parts).row is not None
+
+    def create(self) -> None:
+        """A session of its own under a new key: on this browser's client if there is one."""
+        self._open()
+        self._cycled = True
+        self._place(self._get_session())
+        self.modified = True
+
+    def save(self, must_create: bool = False) -> None:
+        """Write the data to the row that it was loaded from, or to where it belongs.
+
+        Once that account has ended, the data is dropped: a request that began with a valid cookie
+        may finish. Raises UpdateError if a visitor's row was deleted, CreateError if
+        ``must_create`` meets a key that is taken, Busy.
+        """
+        if must_create:
+            data = self._get_session(no_load=True)
+            parts = tokens.split(self._session_key)
+            if parts is not None and self._look_up(*parts).token is not None:
+                raise CreateError
+            self._opened = Opened()
+            self._take(self._steps.begin(self._act(data), data, Opened()))
+            return
+        opened, data = self._open(), self._get_session()
+        row = opened.row
+        if row is not None and not self._cycled and _account(row) == users.account_of(data):
+            self._save_to_row(row, data)
+        else:
+            self._place(data)
+
+    def delete(self, session_key: str | None = None) -> None:
+        """End what the key opens: the account that it names, or every account of that browser.
+
+        A bare token stands for a browser. A key with a number is good for this as long as its token
+        is remembered, also after that has ended.
+        """
+        parts = tokens.split(self.session_key if session_key is None else session_key)
+        if parts is None:
+            return
+        secret, number = parts
+        token = self._fetch(tokens.digest(secret)).token
+        if token is None:
+            return
+        model = self.get_model_class()
+        sessions: Any = model.objects.using(self.using).filter(client_id=token.client_id)
+        if number is not None:
+            sessions = sessions.filter(number=number)
+        elif not token.is_living:
+            return
+        status: Any = model.Status.REVOKED
+        Departure(sessions, token.client_id, status, {"origin": self.origin}).carry_out(self.using)
+        sessions.visitors().delete()
+
+    def flush(self) -> None:
+        """Leave the account; the rest of the request has an empty session.
+
+        After ``user_logged_out`` it ends at once. Otherwise its departure is noted.
+        """
+        opened = self._open()
+        self._carry_out_noted()
+        row, announced, by = opened.row, self._announced, self._actor
+        self._leave(opened)
+        if row is None:
+            return
+        if row.user_id is None:
+            self._steps.drop_visitor(self.using, row)
+            return
+        if self.request is None and said_without_request.get() == ("out", row.user_id):
+            said_without_request.set(None)
+            announced = True
+        user: Any = self._user_of(opened)
+        if user is not None and row.is_of(user):
+            row.user = user
+        if announced:
+            self._depart(row, row.Status.ENDED, by)
+        elif user is None or not row.has_password_of(user):
+            # get_user() found the password changed elsewhere. Nobody signs out here, and whoever
+            # changed it may be this very browser: a page beside this one.
+            self._left, self._outdated = None, opened
+        elif self.is_over:
+            self._depart(row, row.Status.REMOVED, by)
+        else:
+            self._note(row, by)
+
+    def cycle_key(self) -> None:
+        """A new key for the same data, from the next save on; at once outside a request."""
+        opened, data = self._open(), self._get_session()
+        self._carry_out_noted()
+        if opened.row is None or opened.row.user_id is None:
+            before = opened.row.get_decoded() if opened.row is not None else None
+            if CSRF_SESSION_KEY in data:
+                self._csrf_digest = _digest_of(data[CSRF_SESSION_KEY])
+            impersonation.take_marks_from(data)
+            kept = placing.for_sign_in(data, before)
+            data.clear()
+            data.update(kept)
+        self._cycled = self.modified = True
+        if self.request is None:
+            self.save()
+
+    async def aflush(self) -> None:
+        return await sync_to_async(self.flush)()
+
+    async def acycle_key(self) -> None:
+        return await sync_to_async(self.cycle_key)()
+
+    @classmethod
+    def clear_expired(cls) -> None:
+        """Remove what has no further use (``manage.py clearsessions``)."""
+        from multisession.purge import purge
+
+        purge()
+
+    # Saving
+
+    def _save_to_row(self, row: Session, data: dict[str, Any]) -> None:
+        before, closed_with_it = row.get_decoded(), row.expire_at_browser_close
+        last_active_at = row.last_active_at
+        in_use = self.request is not None and row.is_touch_due and not is_prefetch(self.request)
+        act = self._act(data)
+        if not self._steps.write(act, row, data, in_use=in_use):
+            self._row_has_ended(row, data)
+            return
+        if before.get(HASH_SESSION_KEY) != data.get(HASH_SESSION_KEY) and self.is_issued:
+            with transaction.atomic(using=self.using):
+                self._steps.keep_to_new_password(act, self._open().base, row, before, data)
+        if before.get(EXPIRY) != data.get(EXPIRY):
+            # The cookie of an account lives COOKIE_AGE, unless it has to be longer or shorter.
+            self.renews_cookie |= (
+                row.user_id is None
+                or row.expire_at_browser_close != closed_with_it
+                or self.get_expiry_age() > settings.COOKIE_AGE
+            )
+        if row.user_id is None or row.last_active_at != last_active_at:
+            # (For an account that is in use, once in ACTIVITY_INTERVAL is often enough.)
+            self.renews_cookie |= is_wearing_out(self._open(), self.get_expiry_age())
+
+    def _row_has_ended(self, row: Session, data: dict[str, Any]) -> None:
+        """The account has ended while the request ran: keep what the view said to the person."""
+        if row.number is None:
+            raise UpdateError  # As Django's: a visitor's data was deleted.
+        said = placing.said_since(row.get_decoded(), data)
+        self._left, self._kept = self._opened, CARRIED_OVER
+        self._opened = self._open()._replace(row=None, user=None)
+        self._session_cache = said
+        if said:
+            follows = settings.AFTER_SIGN_OUT == "next"
+            kept = placing.after_sign_out(said, CARRIED_OVER, follows=follows)
+            self._carry_out(Step.VISIT, self._opened, kept)
+
+    def _place(self, data: dict[str, Any]) -> None:
+        """Put data where it belongs that has no row yet, or has changed hands."""
+        opened, account = self._open(), users.account_of(data)
+        row = opened.row
+        if row is not None and row.user_id is not None and _account(row) != account:
+            # Somebody rewrote or removed the user by hand: a row never changes hands.
+            written = placing.written_since(row.get_decoded(), data)
+            self._leave(opened)
+            self._depart(row, row.Status.REMOVED, None)
+            self._session_cache = data = data if account is not None else written
+            opened = self._open()
+        for mark in placing.MARKS if account is not None else ():
+            data.pop(mark, None)
+        if account is None:
+            self._carry_out_noted()
+            if self._kept is not None and self._left is not None:
+                follows = settings.AFTER_SIGN_OUT == "next"
+                data = placing.after_sign_out(data, self._kept, follows=follows)
+                self._session_cache = data
+        was = None if opened.row is None else "visitor" if opened.row.user_id is None else "same"
+        step = decide(
+            is_known=opened.token is not None,
+            had_accounts=opened.had_accounts,
+            was=was,
+            account=account is not None,
+            data=bool(data) or (self.request is None and not self.flushed),
+            cycled=self._cycled,
+        )
+        self._carry_out(step, opened, data)
+        if account is not None and self.request is None:
+            said, row = said_without_request.get(), self._open().row
+            if row is not None and said == ("in", row.user_id):
+                said_without_request.set(None)
+                self._carry_out_noted()  # Nobody could tell it that the other was to stay.
+
+    def _carry_out(self, step: Step, opened: Opened, data: dict[str, Any]) -> None:
+        act, steps = self._act(data), self._steps
+        issued = opened.token if self.is_issued else None
+        if step is Step.BEGIN:
+            self._take(steps.begin(act, data, opened))
+        elif step is Step.SIGN_IN:
+            self._take(steps.sign_in(act, data, opened, issued))
+            self._session_cache = {**_data_of(self._opened), **data}
+        elif step is Step.REISSUE and opened.row is not None:
+            try:
+                self._take(steps.reissue(act, data, opened, opened.row, issued))
+            except UpdateError:
+                self._cycled = False  # The cookie has ended; its own row may still be written.
+                before = opened.row.get_decoded()
+                self._save_to_row(opened.row, data)
+                with transaction.atomic(using=self.using):
+                    steps.keep_to_new_password(act, None, opened.row, before, data)
+        elif step is Step.VISIT:
+            try:
+                self._take(steps.visit(act, data, opened, issued, cycled=self._cycled))
+            except UpdateError:
+                self._session_cache = {}  # Somebody is active by now: it was not said to them.
+        elif step is Step.WRITE and opened.row is not None:
+            self._save_to_row(opened.row, data)
+        elif step is Step.STEP_DOWN:
+            self._step_down()
+
+    def _take(self, placed: Opened) -> None:
+        """Show what was placed from here on."""
+        before = self._open()
+        if placed.secret != before.secret or self.is_issued:
+            self.is_issued = True
+            self.may_be_undone |= transaction.get_connection(self.using).in_atomic_block
+        self._opened, self._session_key, self._number = placed, placed.secret, None
+        self._is_fresh = False
+        self._cycled = self.flushed = self.emptied = False
+        if self._noted is None:
+            self._left = None
+        self._surplus = []
+        self.modified = True
+
+    def _step_down(self) -> None:
+        """Nobody is active any more. If nobody is remembered either, the cookie has no use."""
+        opened = self._open()
+        left = self._left
+        if opened.token is None or left is None:
+            return
+        if left.row is not None and left.row.status == left.row.Status.ENDED:
+            return  # It is remembered.
+        if opened.had_accounts:
+            sessions: Any = self.get_model_class().objects.using(self.using)
+            if sessions.visible_to(opened.token).accounts().remembered().exists():
+                return
+        self.emptied = self._steps.forget(self._act({}), opened.token)
+
+    @cached_property
+    def _steps(self) -> Any:
+        from . import steps  # an engine is imported before the app registry is ready
+
+        return steps
+
+    def _act(self, data: dict[str, Any]) -> Act:
+        act: Act = self._steps.Act(
+            using=self.using,
+            origin=self.origin,
+            user=self._entering,
+            actor_id=self._actor_in(data) if self._entering_since is not None else "",
+            since=self._entering_since,
+            program=self._program,
+            csrf_digest=self._visitor_csrf_digest(),
+            surplus=self._surplus,
+        )
+        return act
+
+    def _visitor_csrf_digest(self) -> str:
+        """The hash of the CSRF secret that the browser's pages have had; empty if there is none.
+
+        On a browser that has accounts it is needed under ``CSRF_USE_SESSIONS`` alone: otherwise it
+        can be found again (page_tokens.py).
+        """
+        if django_settings.CSRF_USE_SESSIONS:
+            return self._csrf_digest
+        if self.request is None or self._open().had_accounts:
+            return ""
+        return _digest_of(self.request.COOKIES.get(django_settings.CSRF_COOKIE_NAME))
+
+    # Leaving
+
+    def _leave(self, opened: Opened) -> None:
+        """Have nobody's empty session from here on."""
+        row = opened.row
+        left_account = row is not None and row.user_id is not None
+        self._left = opened if row is not None else self._left
+        self._kept = CARRIED_OVER if left_account else self._kept
+        self._opened = opened._replace(row=None, user=None)
+        self._announced, self._actor, self._cycled = False, None, False
+        self.clear()
+        self._session_key = None
+        self.flushed = True
+
+    def _departure_of(self, row: Session, status: Status | None, by: Any) -> Departure:
+        sessions: Any = self.get_model_class().objects.using(self.using)
+        cause: Any = {"by": by, "origin": self.origin}
+        return Departure(sessions.filter(pk=row.pk), row.client_id, status, cause)
+
+    def _depart(self, row: Session, status: Any, by: Any) -> None:
+        """End the account now, and once more if the transaction fails."""
+        from multisession.models import Client
+
+        token = self.token
+        self.renews_cookie |= row.expire_at_browser_close
+        departure = self._departure_of(row, status, by)
+
+        def step() -> None:
+            client = Client.lock(row.client_id, using=self.using)
+            if client is not None:
+                row.client = client
+                if token is not None:
+                    token.client = client
+            row.close(status, **departure.cause)
+
+        self._attempt(step)
+        self.insist(departure)
+
+    def end_other(self, row: Session, *, by: Any) -> None:
+        """Sign out of an account of this browser that is not the active one."""
+        self._depart(row, row.Status.ENDED, by)
+
+    def take_off(self, sessions: SessionQuerySet, *, by: Any) -> list[Session]:
+        """Take these sessions of this client off its list. Return those that this ended."""
+        token = self.token
+        if token is None:
+            return []
+        departure = Departure(sessions, token.client_id, None, {"by": by, "origin": self.origin})
+        ended = departure.carry_out(self.using)
+        self.insist(departure)
+        self.renews_cookie |= any(row.expire_at_browser_close for row in ended)
+        return ended
+
+    def _note(self, row: Session, by: Any) -> None:
+        self._noted = self._departure_of(row, row.Status.REMOVED, by)
+        if self.request is None:
+            # No request will end: without anything else, it is carried out with the store.
+            self._finalizer = weakref.finalize(self, self._noted.carry_out, self.using)
+
+    def _drop_note(self) -> None:
+        self._noted = None
+        if self._finalizer is not None:
+            self._finalizer.detach()
+            self._finalizer = None
+
+    def _carry_out_noted(self) -> None:
+        """It was no ``login()`` that made room: what has left, ends."""
+        noted = self._noted
+        if noted is not None:
+            self._drop_note()
+            noted.carry_out(self.using)
+            self.insist(noted)
+
+    def _attempt(self, step: Any) -> Any:
+        return attempt(self.using, step)
+
+    def insist(self, departure: Departure) -> None:
+        """What the person signs out of stays signed out, also if the transaction fails.
+
+        The departure has just been carried out. It is once more at the end of the request, unless
+        it was committed.
+        """
+        if not transaction.get_connection(self.using).in_atomic_block:
+            return
+        self._uncommitted = (*self._uncommitted, departure)
+
+        def is_done() -> None:
+            self._uncommitted = tuple(d for d in self._uncommitted if d is not departure)
+
+        transaction.on_commit(is_done, using=self.using)
+
+    def conclude(self) -> None:
+        """The request is over, and its transactions: carry out what is still to be done.
+
+        To be called once or more, whatever the answer was.
+        """
+        opened = self._opened
+        if opened is None:
+            self.is_over = True
+            return
+        self._carry_out_noted()
+        if not transaction.get_connection(self.using).in_atomic_block:
+            # (In a test, the transaction may go on around the request.)
+            uncommitted, self._uncommitted = self._uncommitted, ()
+            for departure in uncommitted:
+                departure.carry_out(self.using)
+        if self._opened is not None and self._opened.row is None and not self.emptied:
+            self._step_down()
+        if self._outdated is not None and next_account.may_follow(self.request):
+            next_account.activate(self._act({}), self._outdated, self.request)
+            self._outdated = None
+        self._note_presentation()
+        self.is_over = True
+
+    def _note_presentation(self) -> None:
+        """The browser has shown this value: those before it end, in time (see models/tokens.py)."""
+        token, self._presented = self._presented, None
+        if token is None:
+            return
+        if not token.is_living:
+            token.note_reuse(self.origin)
+        elif token.is_to_be_noted(self._presented_at):
+            with suppress(Busy):  # then the next request will
+                self._attempt(partial(token.note_presentation, self._presented_at))
+
+    # Signing in and out, told by Django's signals (see receivers.py), and by the verbs
+
+    def announce_sign_out(self, by: AbstractBaseUser | None) -> None:
+        """The flush() that follows is meant as a sign-out, by this user."""
+        self._announced, self._actor = True, self.acting(by)
+
+    def holds_login_of(self, user: Any) -> bool:
+        """Return True if ``login()`` has written this user into the session, in this request."""
+        field = getattr(getattr(user, "_meta", None), "pk", None)
+        data = self._get_session()
+        return (
+            self.modified
+            and field is not None
+            and data.get(SESSION_KEY) == field.value_to_string(user)
+        )
+
+    @property
+    def leaving(self) -> Session | None:
+        """The session that ``login()`` has just flushed to make room for another user's."""
+        return self._left.row if self._noted is not None and self._left is not None else None
+
+    @property
+    def _is_adding(self) -> bool:
+        """Whether a sign-in leaves the others signed in."""
+        only_one = settings.MAX_ACCOUNTS == 1 and settings.AT_LIMIT == "replace"
+        return self.login_mode == "add" and settings.MULTIPLE and not only_one
+
+    def make_way(self, user: AbstractBaseUser) -> list[Session]:
+        """Before an account is added: find those for which there is no place beside it.
+
+        They end when it begins. Raises AccountLimitReached if the settings want that instead.
+        """
+        from multisession.models import AccountLimitReached
+
+        self._entering_since = timezone.now()
+        token = self.token
+        if token is None or not self._open().had_accounts:
+            return []
+        visible: Any = self.get_model_class().objects.using(self.using).visible_to(token).live()
+        others = list(visible.accounts().exclude(user_id=user.pk).most_recently_used())
+        if self.leaving in others:  # it was in use until now
+            others = [self.leaving, *(row for row in others if row != self.leaving)]
+        if not self._is_adding:
+            self._surplus = others
+            return others
+        places = settings.MAX_ACCOUNTS - 1
+        surplus = others[max(places, 0) :]
+        is_full = bool(surplus) or places < 0
+        if is_full and visible.filter(user_id=user.pk).exists():
+            return []
+        if is_full and settings.AT_LIMIT == "refuse":
+            text = ngettext(
+                "This browser is signed in to %(count)d account already.",
+                "This browser is signed in to %(count)d accounts already.",
+                settings.MAX_ACCOUNTS,
+            )
+            raise AccountLimitReached(text % {"count": settings.MAX_ACCOUNTS})
+        self._surplus = surplus
+        return surplus
+
+    def confirm_login(self, user: AbstractBaseUser) -> None:
+        """The flush() before this was ``login()``'s: the account that it left stays signed in."""
+        self._entering = user
+        self._drop_note()
+
+    def signed_in_again(self, user: Any) -> None:
+        """``login()`` as the account that is in use: nothing changes, and it is on record."""
+        from multisession.models import Event
+
+        row = self.row
+        if row is not None:
+            row.user = user
+            event = row.event("signed-in", by=self.acting(user), origin=self.origin)
+            Event.record([event], self.using)
+
+    def refuse_login(self) -> None:
+        """``login()`` was refused: everything is as it was before it."""
+        opened = self._open()
+        if self.is_issued and opened.row is not None and opened.row.user_id is not None:
+            # An earlier receiver of user_logged_in has saved the new session already.
+            opened.row.remove(origin=self.origin)
+            self.is_issued = False
+        self._cycled = False
+        if self._noted is not None and self._left is not None and self._left.row is not None:
+            self._drop_note()
+            self._opened = self._left
+            self._session_key = self._left.secret
+            self._session_cache = self._left.row.get_decoded()
+            self.flushed = self.modified = False
+            self._left = None
+        else:
+            for key in (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY):
+                self._session_cache.pop(key, None)
+
+    def sign_out_active(self) -> None:
+        """Sign out of the active account, as ``logout()`` does, or drop a visitor's data.
+
+        What a view has said to the person in this request is kept.
+        """
+        opened, data = self._open(), self._get_session()
+        row = opened.row
+        if row is None:
+            return
+        said = placing.said_since(row.get_decoded(), data) if row.user_id is not None else {}
+        self.announce_sign_out(self._user_of(opened))
+        self.flush()
+        self.update(said)
+
+    def set_active(self, row: Session, *, by: AbstractBaseUser | None = None) -> None:
+        """Go over to another live session of this client.
+
+        Unsaved data of the present one is saved to it first. ``by`` is who asked for it. Raises
+        UpdateError if the cookie has ended meanwhile, or the session.
+        """
+        opened = self._open()
+        if opened.token is None:
+            raise UpdateError
+        if self.modified and opened.row is not None:
+            self.save()
+            opened = self._open()
+        placed = self._steps.switch(self._act({}), opened, row, by=by)
+        self._take(placed)
+        self._session_cache = row.get_decoded()
+        if opened.row is not None and opened.row.user_id is None:
+            self._steps.drop_visitor(self.using, opened.row)
+        self.accessed, self.modified = True, False
+
+    def step_aside(self, page: str = "") -> None:
+        """Go over to nobody; the account that was active stays signed in.
+
+        Unsaved data is saved to it first. What nobody does from here on is a visitor's data,
+        which says who stepped aside, on which page. Raises UpdateError.
+        """
+        opened = self._open()
+        row = opened.row
+        if row is None or row.user_id is None:
+            return
+        if self.modified:
+            self.save()
+        data = {ASIDE: {"session": row.public_id, "page": page}}
+        gone = self._open()._replace(row=None, user=None)
+        self._take(self._steps.visit(self._act(data), data, gone, None, cycled=False))
+        self._session_cache = data
+        self.accessed, self.modified = True, False
+
+    def leave_active(self, *, forget: bool = False, stay: bool = False) -> None:
+        """The active session has been closed by a verb: nobody is active any more.
+
+        ``forget``: nothing at all is carried over to the next page. ``stay``: nobody becomes
+        active unless the person chooses.
+        """
+        opened = self._open()
+        self._leave(opened)
+        self._left = self._left or opened
+        if forget:
+            self._kept = ()
+        if stay and opened.token is not None:
+            opened.token.point_to(None)
+            self._kept = None
+
+    def touch(self, row: Session) -> bool:
+        """Note that the account is in use (see ``Session.touch``), and on which browser."""
+        if not row.is_touch_due:
+            return False
+        self._steps.note_browser(self._act({}), row)
+        return row.touch(origin=self.origin)
+
+    def acting(self, by: Any) -> Any:
+        """Return whom to name for what the user ``by`` does here: who signed in as them, if so."""
+        left = self._left.row if self._left is not None else None
+        row = self.row or left
+        if by is None or row is None or not row.actor_id or by.pk != row.user_id:
+            return by
+        return row.actor
+
+    def _actor_in(self, data: dict[str, Any]) -> str:
+        """Return the key of the administrator who acts through a session with this data, or "".
+
+        From one impersonated session to another, and back to it, it is the one behind the first.
+        """
+        account = users.account_of(data)
+        if account is None:
+            return ""
+        named = impersonation.named_in(data)
+        left = self._left.row if self._left is not None else None
+        if left is not None and left.actor_id:
+            came_from = impersonation.named_in(left.get_decoded())
+            if named == str(left.user_id) or (not named and account == came_from):
+                named = left.actor_id
+        return "" if named == account else named
+
+    def _user_of(self, opened: Opened) -> AbstractBaseUser | None:
+        """None if the user has been deleted meanwhile."""
+        if opened.row is None:
+            return None
+        if opened.user is not None:
+            return opened.user
+        try:
+            return opened.row.user
+        except ObjectDoesNotExist:
+            return None
+
+
+def _data_of(opened: Opened | None) -> dict[str, Any]:
+    return opened.row.get_decoded() if opened is not None and opened.row is not None else {}
+
+
+def _account(row: Session | None) -> str | None:
+    return None if row is None else users.account_of(row.get_decoded())
+
+
+def _digest_of(secret: object) -> str:
+    text = str(secret or "")
+    return tokens.digest(text) if text and text.isascii() else ""
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,66 @@
+"""The users of sessions: found without a look-up of their own, or where users are written to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth import SESSION_KEY, get_user_model
+from django.db import router
+
+from . import quick
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+    from multisession.models import Session
+
+
+def account_of(data: dict[str, Any]) -> str | None:
+    """Return whose data it is, as ``login()`` wrote it; None for a visitor's."""
+    account = data.get(SESSION_KEY)
+    return None if account is None else str(account)
+
+
+def key_in(data: dict[str, Any]) -> Any:
+    """Return the primary key of the user signed in with this data.
+
+    None if nobody is, or a user of another model (a test may swap the user model).
+    """
+    from multisession.models import Session  # an engine is imported before the app registry is
+
+    account = account_of(data)
+    user_model = get_user_model()
+    if account is None or Session.user.field.related_model is not user_model:
+        return None
+    return user_model._meta.pk.to_python(account)
+
+
+def lag() -> bool:
+    """Whether the project reads users elsewhere than it writes them: from a replica."""
+    user_model = get_user_model()
+    return router.db_for_read(user_model) != router.db_for_write(user_model)
+
+
+def fresh(row: Session) -> AbstractBaseUser | None:
+    """Return the user of this session as they are at this moment, where users are written to."""
+    model: Any = type(row)._meta.get_field("user").related_model
+    found = model._base_manager.using(router.db_for_write(model)).filter(pk=row.user_id)
+    user: AbstractBaseUser | None = found.first()
+    return user
+
+
+def find(row: Session) -> AbstractBaseUser | None:
+    """Return the user of this session, in one statement; None: Django's own look-up is better.
+
+    From the database that users are written to. A replica lags behind: there the password would
+    still be the old one, and sign out the very person who has just changed it.
+    """
+    user = quick.find_user(row.user_id)
+    if user is None and lag():
+        user_model = get_user_model()
+        users = user_model._default_manager.using(router.db_for_write(user_model))
+        key: Any = row.user_id
+        user = users.filter(pk=key).first()
+        if user is not None:
+            user._state.db = router.db_for_read(user_model)
+    return user

@@ -1,0 +1,92 @@
+"""What a session can be, and what the clock makes of it.
+
+No job has to run for an answer to be right: a session that nobody has closed is over at
+``expire_at``, and abandoned if nobody came back to it by ``abandon_at``. That rule is said here
+once, as a condition for the database and as a function for a row.
+"""
+
+from __future__ import annotations
+
+import datetime
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import pgettext_lazy
+
+
+class Status(models.TextChoices):
+    """What a session can be, in the words of Clerk's API; what reaches each: docs/concepts.md."""
+
+    ACTIVE = "active", pgettext_lazy("session status", "active")
+    ENDED = "ended", pgettext_lazy("session status", "signed out")
+    REMOVED = "removed", pgettext_lazy("session status", "removed")
+    REPLACED = "replaced", pgettext_lazy("session status", "replaced")
+    REVOKED = "revoked", pgettext_lazy("session status", "revoked")
+    EXPIRED = "expired", pgettext_lazy("session status", "expired")
+    ABANDONED = "abandoned", pgettext_lazy("session status", "abandoned")
+
+
+_ACTIVE = str(Status.ACTIVE)
+
+#: Off the list of their client.
+NOT_REMEMBERED = (Status.REMOVED, Status.REPLACED)
+
+#: What ends a session of these is the clock, at ``expire_at``; any other, a change.
+BY_CLOCK = (Status.ACTIVE, Status.EXPIRED, Status.ABANDONED)
+
+
+def is_live_at(now: datetime.datetime, status: str, expire_at: datetime.datetime) -> bool:
+    """Whether a row with these values is signed in at this moment. Asked for every page."""
+    return status == _ACTIVE and expire_at > now
+
+
+def status_at(
+    now: datetime.datetime,
+    status: str,
+    expire_at: datetime.datetime,
+    abandon_at: datetime.datetime,
+) -> Status:
+    """Return the status at this moment of a row with these values."""
+    current = Status(status)
+    if current == Status.ACTIVE and not is_live_at(now, status, expire_at):
+        current = Status.EXPIRED
+    if current == Status.EXPIRED and abandon_at <= now:
+        current = Status.ABANDONED
+    return current
+
+
+def is_status(now: datetime.datetime, status: str) -> Q:
+    """Return the condition for rows whose status at this moment is this one."""
+    if status == Status.ACTIVE:
+        return live(now)
+    if status == Status.EXPIRED:
+        return (over(now) | Q(status=status)) & Q(abandon_at__gt=now)
+    if status == Status.ABANDONED:
+        return left(now) | Q(status=status)
+    return Q(status=status)
+
+
+def live(now: datetime.datetime) -> Q:
+    """Return the condition for rows that are signed in at this moment."""
+    return Q(status=Status.ACTIVE, expire_at__gt=now)
+
+
+def over(now: datetime.datetime) -> Q:
+    """Return the condition for rows that the clock has ended, and nobody has marked so."""
+    return Q(status=Status.ACTIVE, expire_at__lte=now)
+
+
+def left(now: datetime.datetime) -> Q:
+    """Return the condition for rows that the clock has made abandoned, not marked either."""
+    return (over(now) | Q(status=Status.EXPIRED)) & Q(abandon_at__lte=now)
+
+
+def remembered() -> Q:
+    """Return the condition for rows on the list of their client."""
+    return Q(forgotten=False) & ~Q(status__in=NOT_REMEMBERED)
+
+
+def ended_before(moment: datetime.datetime) -> Q:
+    """Return the condition for rows that ended by then, whether or not anybody marked it."""
+    by_clock = Q(status__in=BY_CLOCK)
+    return by_clock & Q(expire_at__lte=moment) | ~by_clock & Q(updated_at__lte=moment)
