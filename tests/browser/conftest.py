@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from tests.browser import chromium
 
@@ -34,18 +34,30 @@ NO_COMPLAINT = [
 
 
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    """Chromium, one for all tests in it.
-
-    No longer than for those: beside Playwright's event loop no other coroutine can be run.
-    """
+def executable() -> str:
+    """Where Chromium is. Without it the browser tests are left out."""
     path = chromium.find()
     if path is None:
         (pytest.fail if chromium.required() else pytest.skip)(chromium.LEFT_OUT)
+    return path
+
+
+@pytest.fixture(scope="package")
+def playwright(executable) -> Iterator[Playwright]:
+    """The driver, one for all tests here.
+
+    No longer than for those: beside its event loop no other coroutine can be run.
+    """
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="package")
+def browser(playwright, executable) -> Iterator[Browser]:
+    """Chromium, one for all tests that need no profile on disk."""
+    browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+    yield browser
+    browser.close()
 
 
 class Complaints(list[str]):
