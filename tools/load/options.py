@@ -1,0 +1,108 @@
+"""What ``make load NAME=value …`` may say."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SERVERS = ("gunicorn", "uvicorn")
+DATABASES = ("postgresql", "mariadb", "sqlite")
+
+
+class Misspelt(ValueError):
+    """A value that none of the choices fits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """One run. ``latency`` and ``rollback`` are seconds."""
+
+    operations: int = 2000
+    servers: tuple[str, ...] = SERVERS
+    databases: tuple[str, ...] = DATABASES
+    browsers: int = 16
+    tabs: int = 3
+    users: int = 8
+    #: Each way of a request takes half of something between these two.
+    latency: tuple[float, float] = (0.020, 0.150)
+    #: A killed browser comes back with cookies that are at most so old.
+    rollback: float = 20.0
+    #: A pair of server and database that takes longer is stopped.
+    seconds: float = 900.0
+    kill: bool = False
+    #: All browsers do little but switch, two tabs at the same moment.
+    only_switches: bool = False
+    seed: int = 0
+
+    @classmethod
+    def from_environment(cls, said: Mapping[str, str] = os.environ) -> Options:
+        def read(name: str, convert: Callable[[str], Any], default: Any) -> Any:
+            text = said.get(name, "").strip()
+            try:
+                return convert(text) if text else default
+            except ValueError as error:
+                raise Misspelt(f"{name}={text!r}: {error}") from None
+
+        kill = read("KILL", _flag, False)
+        return cls(
+            operations=read("OPERATIONS", _number(1), cls.operations),
+            servers=read(
+                "SERVER", _choice(SERVERS, "both"), ("gunicorn",) if kill else cls.servers
+            ),
+            databases=read("DATABASE", _choice(DATABASES, "all"), cls.databases),
+            browsers=read("BROWSERS", _number(1), cls.browsers),
+            tabs=read("TABS", _number(1), cls.tabs),
+            # Below MAX_ACCOUNTS, so that no account has to make room.
+            users=read("USERS", _number(2, 9), cls.users),
+            latency=read("LATENCY", _latency, cls.latency),
+            rollback=read("ROLLBACK", _number(0, 45), cls.rollback),
+            seconds=read("TIMEOUT", _number(1), cls.seconds),
+            kill=kill,
+            only_switches=read("ONLY", _only, False),
+            seed=read("SEED", int, random.SystemRandom().randrange(1_000_000)),
+        )
+
+
+def _number(least: int, most: int | None = None) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        number = int(text)
+        if number < least or (most is not None and number > most):
+            raise ValueError(f"from {least}" + (f" to {most}" if most is not None else " on"))
+        return number
+
+    return convert
+
+
+def _choice(names: tuple[str, ...], everything: str) -> Callable[[str], tuple[str, ...]]:
+    def convert(text: str) -> tuple[str, ...]:
+        if text == everything:
+            return names
+        if text not in names:
+            raise ValueError(f"one of {', '.join([*names, everything])}")
+        return (text,)
+
+    return convert
+
+
+def _flag(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError("0 or 1")
+    return text == "1"
+
+
+def _latency(text: str) -> tuple[float, float]:
+    """``20-150``: milliseconds."""
+    least, _, most = text.partition("-")
+    found = float(least) / 1000, float(most or least) / 1000
+    if not 0 <= found[0] <= found[1] <= 5:
+        raise ValueError("milliseconds, such as 20-150, at most 5000")
+    return found
+
+
+def _only(text: str) -> bool:
+    if text != "switches":
+        raise ValueError("switches, or nothing")
+    return True

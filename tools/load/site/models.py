@@ -1,0 +1,21 @@
+"""The notes that people write: whom the server took for the writer, and whose page it was."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class Note(models.Model):
+    number = models.CharField(max_length=40, unique=True)
+    author = models.CharField(max_length=40)
+    drawn_for = models.CharField(max_length=40)
+
+    objects: ClassVar[models.Manager[Note]] = models.Manager()
+
+    class Meta:
+        app_label = "load_site"
+
+    def __str__(self) -> str:
+        return f"{self.number} by {self.author}"
