@@ -47,14 +47,17 @@ DJANGO = ("5.2", "6.1")
 SETTING = {"AFTER_SIGN_OUT": "next"}
 BY_THE_ORM = {**SETTING, "QUICK": False}
 
+#: Failures that may stay, besides those that the harness knows.
+ACCEPTED_HERE = Path(__file__).with_name("conformance_accepted.txt")
+
 RESULT = re.compile(
     r"(?P<django>\d+\.\d+) +(?P<suite>\S+) +candidate +passed (?P<passed>\d+)"
     r" failed (?P<failed>\d+) errors (?P<errors>\d+) skipped (?P<skipped>\d+)"
     r" .*baseline passed (?P<baseline>\d+)"
     r".*NEW failures (?P<new>\d+) \(accepted (?P<accepted>\d+)\)"
 )
-ACCEPTED = re.compile(r"~ (?P<test>\S+) +\[accepted: (?P<reason>.*)\]")
-NEW = re.compile(r"- (?P<test>\S+) +<- ")
+ACCEPTED = re.compile(r"~ (?P<test>\S.*?) +\[accepted: (?P<reason>.*)\]")
+NEW = re.compile(r"- (?P<test>\S.*?) +<- ")
 COUNTED = re.compile(r"AssertionError: (?P<seen>\d+) != (?P<known>\d+) : \d+ queries executed")
 #: Tests that take a statement by its position, and so miss it where fewer came before.
 BY_POSITION = {
@@ -126,11 +129,17 @@ def run(suites: list[str], setting: dict[str, Any]) -> Findings:
     """Run these suites on every Django. The harness's own lines pass through as they come."""
     say(f"MULTISESSION = {json.dumps(setting)}")
     findings, django = Findings(), ""
+    # The harness's own list and ours, in one file.
+    accepted = Path(load_harness().CACHE) / "accepted.txt"
+    accepted.parent.mkdir(parents=True, exist_ok=True)
+    lists = [HARNESS / "accepted.txt", ACCEPTED_HERE]
+    accepted.write_text("".join(f"{path.read_text()}\n" for path in lists))
     command = [
         "sh",
         str(HARNESS / "run.sh"),
         *("--path", str(ROOT), "--detail"),
         *("--setting", f"MULTISESSION={json.dumps(setting)}"),
+        *("--accepted", str(accepted)),
         *suites,
     ]
     environment = {**os.environ, "PYTHON": sys.executable, "PYTHONDONTWRITEBYTECODE": "1"}
