@@ -60,7 +60,7 @@ def activate(act: Act, opened: Opened, request: HttpRequest | None) -> Opened | 
         if any(isinstance(answer, Exception) for _receiver, answer in answers):
             return None  # Refused: then nobody is active. Nobody had asked for it.
         try:
-            placed = steps.switch(act, opened._replace(row=None), row, by=None)
+            placed = steps.switch(act, opened._replace(row=None), row, by=None, unless_moved=True)
         except steps.Refused:
             return None  # A page beside this one was quicker.
         if opened.row is not None and opened.row.user_id is None:

@@ -217,7 +217,7 @@ def visit(
         if cycled and issued is None:
             secret = tokens.new_token()
             follower = token.add(tokens.digest(secret), row)
-        elif not _point(act, token, row):
+        elif not token.point_to(row, unless_moved=True):
             raise Refused
         _drop_visitor(act, opened)
         clients_changed([client.pk], act.using)
@@ -226,8 +226,17 @@ def visit(
     return attempt(act.using, step)
 
 
-def switch(act: Act, opened: Opened, row: Session, *, by: AbstractBaseUser | None) -> Opened:
+def switch(
+    act: Act,
+    opened: Opened,
+    row: Session,
+    *,
+    by: AbstractBaseUser | None,
+    unless_moved: bool = False,
+) -> Opened:
     """Make this account of the client the active one. Raises Refused.
+
+    ``unless_moved``: nobody has asked for it, so not if the person has switched meanwhile.
 
     The cookie stays: whoever has it could do the same. Only if a cache could not be told does it
     change, or the cache would go on showing the other account.
@@ -238,7 +247,7 @@ def switch(act: Act, opened: Opened, row: Session, *, by: AbstractBaseUser | Non
     def step() -> Opened:
         # (Sessions before tokens, as everywhere.)
         here = Session.objects.using(act.using).filter(pk=row.pk).visible_to(token).live()
-        if not here.update(**changed) or not token.point_to(row):
+        if not here.update(**changed) or not token.point_to(row, unless_moved=unless_moved):
             raise Refused
         Event.record([row.event("switched", by=by, origin=act.origin)], act.using)
         announce(signals.session_activated, act.using, session=row)
@@ -388,16 +397,6 @@ def _new_row(
     if row.user_id is not None:
         record_sign_in(act, row, anew=True)
     return row
-
-
-def _point(act: Act, token: Token, row: Session) -> bool:
-    """Point to this row, if the token points to what it did when it was read."""
-    pointer: Any = token.session_id
-    seen = Token.objects.using(act.using).filter(pk=token.pk, session_id=pointer)
-    if not seen.update(session=row):
-        return False
-    token.session = row
-    return True
 
 
 def _drop_visitor(act: Act, opened: Opened) -> None:

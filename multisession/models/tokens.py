@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
+from typing import Any
 
 from django.db import models, router, transaction
 from django.db.models import F, Q
@@ -143,10 +144,16 @@ class Token(models.Model):
         )
         return token
 
-    def point_to(self, session: Session | None) -> bool:
-        """Make this session the active one of this token. False if the token has ended."""
+    def point_to(self, session: Session | None, *, unless_moved: bool = False) -> bool:
+        """Make this session the active one of this token. False if the token has ended.
+
+        ``unless_moved``: also if another request has moved the pointer since it was read.
+        """
         using = self._state.db or router.db_for_write(Token)
         mine = Token.objects.using(using).living().filter(pk=self.pk)
+        if unless_moved:
+            seen: Any = self.session_id
+            mine = mine.filter(session_id=seen)
         if not mine.update(session=session):
             return False
         self.session = session
