@@ -4,13 +4,13 @@ import datetime
 
 import pytest
 from django.contrib.sessions.serializers import JSONSerializer
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test import override_settings
 from django.utils import timezone
 
 from multisession import serialization, tokens
 from multisession.backends.db import SessionStore
-from multisession.models import GRACE, SETTLING, Client, Session, Token
+from multisession.models import GRACE, LISTED, SETTLING, Client, Session, Token
 from multisession.purge import purge
 from tests.stories import Browser, later, session_of, signed_in, statuses, with_engine_urls
 
@@ -346,3 +346,28 @@ def test_a_browser_that_signs_in_and_out_all_day_is_as_quick_as_any_other(ada, g
     assert set(Session.objects.filter(user=ada).values_list("number", flat=True)) == {2}
     listed = firefox.listed()
     assert (listed["sessions"], listed["signed_out"]) == (["grace"], ["ada"])
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="each database words its plans otherwise")
+def test_a_list_reads_neither_what_is_over_nor_what_is_off_the_list(ada, grace):
+    """A browser may have signed in and out ten thousand times: an index leads to what is shown."""
+    firefox = signed_in(ada, grace)
+    token = Token.objects.get(digest=tokens.digest(firefox.cookie))
+    plan = Session.objects.visible_to(token).accounts().listed().explain()
+    assert "SCAN multisession_session" not in plan
+    assert "multisession_in_client (client_id=? AND status=?)" in plan
+    assert "multisession_remembered (client_id=? AND forgotten=?)" in plan
+
+
+def test_of_the_accounts_that_are_signed_out_a_browser_lists_the_newest_fifty(ada):
+    firefox = signed_in(ada)
+    client, now = session_of(ada).client, timezone.now()
+    Session.objects.bulk_create(
+        Session(client=client, user=ada, status="ended", expire_at=now, abandon_at=now)
+        for _ in range(LISTED + 10)
+    )
+    token = Token.objects.get(digest=tokens.digest(firefox.cookie))
+    listed = Session.objects.visible_to(token).listed()
+    assert listed.count() == LISTED + 1
+    assert Session.objects.live().get() in listed
+    assert firefox.accounts() == ["ada"]

@@ -47,16 +47,18 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return self.filter(clock.remembered())
 
     def listed(self) -> SessionQuerySet:
-        """What the list of a client shows of these: all that are live, and the newest of the rest.
+        """What the list of a client shows of these: all that nobody ended, and the newest others.
 
         However many there are: both are found by an index, and not in one condition with OR, for
         which databases read them all.
         """
-        others = self.filter(clock.remembered()).exclude(status=Status.ACTIVE)
+        # (Django writes ``forgotten=False`` as NOT forgotten, for which SQLite has no index.)
+        others = self.filter(clock.remembered(), forgotten__in=[False])
+        others = others.exclude(status=Status.ACTIVE)
         newest = self._everything().filter(pk__in=others.order_by("-pk")[:LISTED]._keys())
-        found = self.live().values("pk").union(newest.values("pk"), all=True)
-        over = self.filter(clock.over(timezone.now()), clock.remembered()).values("pk")
-        return self._everything().filter(pk__in=found.union(over, all=True))
+        active = self.filter(clock.remembered(), status=Status.ACTIVE)
+        found = active.values("pk").union(newest.values("pk"), all=True)
+        return self._everything().filter(pk__in=found)
 
     def visible_to(self, token: Token) -> SessionQuerySet:
         """What ``token`` may see of its client: what it and its ancestors have added."""
