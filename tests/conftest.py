@@ -26,6 +26,6 @@ def alan(db: None) -> User:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A skipped test is easily overlooked; a browser that is missing should not be."""
     skipped = terminalreporter.stats.get("skipped", [])
-    if any("tests/browser/" in report.nodeid for report in skipped):
+    if any(LEFT_OUT in str(report.longrepr) for report in skipped):
         terminalreporter.section("The browser tests were left out", sep="!", red=True)
         terminalreporter.line(LEFT_OUT)
