@@ -33,7 +33,7 @@ COUNTED = [
     ("one", "bogus"),
     ("one", "malformed"),
     ("left", "dead"),
-    ("old", "superseded"),
+    ("old", "ended"),
 ]
 MEASURED = [("one", "empty"), ("one", "page"), ("one", "form"), ("two", "write"), ("one", "bogus")]
 #: Longer than the engine on a cache waits before it trusts it again after a change.
@@ -88,7 +88,7 @@ def sign_in(worker: Worker) -> dict[str, Any]:
         worker.sign_in("switched", users=[0])
         worker.copy("switched", to="old")
         worker.sign_in("switched", users=[1])
-        worker.batch("old", "superseded", 1)  # that it was used again is noted once
+        worker.batch("old", "ended", 1)  # that it was used again is noted once
     found: dict[str, Any] = worker.browsers_as_json()
     return found
 

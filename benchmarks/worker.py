@@ -39,7 +39,7 @@ SCENARIOS: dict[str, tuple[str, str | None, str]] = {
     "malformed": ("/page", "not!a!token", "nobody"),
     # Of browsers that kept a cookie from before a sign-out, and from before a sign-in.
     "dead": ("/page", None, "nobody"),
-    "superseded": ("/page", None, "nobody"),
+    "ended": ("/page", None, "nobody"),
     # What only programs do.
     "purge": ("/purge", None, "purged"),
     "revoke here": ("/revoke-here", None, "True"),
