@@ -18,8 +18,8 @@ from django.contrib.auth import logout
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import UpdateError
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Max
 from django.http import Http404, HttpRequest
-from django.utils import timezone
 
 from . import page_tokens, request_user, signals
 from .backends.db import SessionStore
@@ -131,9 +131,10 @@ def sign_out_all(request: HttpRequest) -> list[Session]:
     if accounts.session is not None:
         _announce_change(request, accounts.session, None)
     everything = Session.objects.using(store.using).visible_to(token)
-    if store.row is None and not everything.remembered().exists():
+    newest = everything.aggregate(newest=Max("pk"))["newest"]
+    if newest is None or (store.row is None and not everything.remembered().exists()):
         return []
-    ended = store.take_off(everything.filter(created_at__lte=timezone.now()), by=by)
+    ended = store.take_off(everything.filter(pk__lte=newest), by=by)
     everything.visitors().delete()
     _leave_active(request, forget=True)
     return ended
@@ -226,7 +227,7 @@ def _remove(request: HttpRequest, session: Session) -> None:
     if store.token is not None:
         key: Any = session.user_id
         mine = Session.objects.using(store.using).visible_to(store.token).filter(user_id=key)
-        store.take_off(mine.filter(created_at__lte=timezone.now()), by=_actor(request))
+        store.take_off(mine.filter(pk__lte=session.pk), by=_actor(request))
 
 
 def _nothing_remembered(request: HttpRequest) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from http.cookies import Morsel
 from typing import Any
 
@@ -83,6 +84,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         value = values[0].partition(".")[0] if values else None
         store = self.SessionStore(value)
         store.request = request
+        request._multisession_store = store  # type: ignore[attr-defined]
         request.session = store
         request.multisession = MultiSession(request)  # type: ignore[attr-defined]
         page_tokens.prepare(request)
@@ -119,9 +121,9 @@ class SessionMiddleware(stock.SessionMiddleware):
             store.is_over = True
             return response
         theirs = cookies.take(response)
-        if theirs is not None:
-            self._heed(store, theirs)
         try:
+            if theirs is not None:
+                self._heed(store, theirs)
             self._save(request, store, response)
             store.conclude()
         except Busy:
@@ -185,7 +187,8 @@ class SessionMiddleware(stock.SessionMiddleware):
         ):
             active = request.multisession.session  # type: ignore[attr-defined]
             if active is not None:
-                store.touch(active)
+                with suppress(Busy):  # then the next page will note it
+                    store.touch(active)
 
     def _may_delete_cookie(
         self, request: HttpRequest, store: SessionStore, response: HttpResponse
@@ -234,13 +237,16 @@ class SessionMiddleware(stock.SessionMiddleware):
 
 
 def _conclude(request: HttpRequest) -> None:
-    """Carry out what is left to be done when a request was cut off before its answer."""
-    request.session.conclude()  # type: ignore[attr-defined]
+    """Carry out what is left to be done when a request was cut off before its answer.
+
+    Of the first store: a view may have put another one in its place.
+    """
+    request._multisession_store.conclude()  # type: ignore[attr-defined]
 
 
 def _is_to_be_concluded(request: HttpRequest) -> bool:
-    store = getattr(request, "session", None)
-    return isinstance(store, SessionStore) and not store.is_over
+    store: SessionStore | None = getattr(request, "_multisession_store", None)
+    return store is not None and not store.is_over
 
 
 def _is_key(request: HttpRequest, store: SessionStore) -> bool:

@@ -13,11 +13,12 @@ from django.contrib.auth import authenticate
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
+from .engine.placing import PROVEN
 from .request import MultiSessionRequest
 
 #: Seconds for which a password that was typed need not be typed again.
 FRESH = 10 * 60
-KEY = "_multisession_password_at"
+KEY = PROVEN
 
 
 def is_needed(request: MultiSessionRequest) -> bool:

@@ -131,10 +131,12 @@ class MultiSession:
     @cached_property
     def _known(self) -> list[Session]:
         token = self._store.token
-        if token is None or not self._store.had_accounts:
+        if token is None:
             return []
 
         def query() -> list[Session]:
+            if not self._store.had_accounts:
+                return []
             known = Session.objects.visible_to(token).accounts().listed()
             known = known.with_users().select_related("client")
             return list(known.most_recently_used())

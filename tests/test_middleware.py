@@ -248,6 +248,7 @@ class TestQueries:
     def test_nor_does_signing_out_of_all(self, firefox):
         assert said(lambda: firefox.verb("sign_out_all")) == [
             "SELECT token",
+            "SELECT session",  # the newest: what comes later has not signed out
             "SELECT client",  # locked
             "SELECT session",  # locked
             "SELECT session",  # with the names for the trail

@@ -321,6 +321,10 @@ class Stories(RuleBasedStateMachine):
             if not row.is_living:
                 continue
             account = token.account if self.model.live(token.account) else None
+            if account is not None and row.session_id is None:
+                # A page has found another password there: the value shows nobody from then on.
+                assert not self.model.same_password(account)
+                account = token.account = None
             assert (row.session_id if row.session_id in live else None) == (account and account.pk)
             adders, pk = {None}, row.pk  # None: a session that is all of the client's
             while pk is not None:

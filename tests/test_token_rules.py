@@ -13,6 +13,7 @@ from unittest import mock
 import pytest
 from django.contrib.auth import SESSION_KEY
 from django.db.models.signals import post_save
+from django.utils import timezone
 
 from accounts.models import User
 from multisession import signals, tokens
@@ -1511,3 +1512,18 @@ class TestSpelling:
         assert self.who(f"__Host-sessionid={value}") == "ada"
         assert self.who(f"\xe2\x80\x80__Host-sessionid={value}") == NOBODY
         assert self.who(f"sessionid={value}") == NOBODY
+
+
+def test_a_request_that_asks_for_another_day_while_its_value_ends_does_not_get_it(ada, grace):
+    """It was read while the value had its day; meanwhile the newer one has arrived for good."""
+    firefox = signed_in(ada)
+    old = firefox.late()
+    firefox.sign_in(grace)
+    firefox.who()
+    with later(hours=10):
+        read = Token.objects.get(digest=tokens.digest(str(old.cookie)))
+        assert read.is_to_be_noted(timezone.now())
+        firefox.who()
+        read.note_presentation(timezone.now())
+        assert (old.who(), old.accounts()) == (NOBODY, [])
+        assert firefox.accounts() == ["ada", "grace"]

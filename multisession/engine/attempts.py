@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TypeVar
 
 from django.db import OperationalError, transaction
@@ -14,23 +15,26 @@ class Busy(OperationalError):
     """Two changes were in each other's way, twice: to be tried again in a moment (503)."""
 
 
-def attempt(using: str, step: Callable[[], T]) -> T:
+def attempt(using: str, step: Callable[[], T], *touched: object, atomic: bool = True) -> T:
     """Carry out a step in a transaction; once more if it met another change halfway.
 
     A deadlock or a serialization failure undoes the whole transaction. Never tried again within
-    somebody else's, who has to begin anew. Raises Busy.
+    somebody else's, who has to begin anew. ``touched``: the objects that the step changes, put back
+    as they were when it fails. ``atomic``: False for a step of one statement. Raises Busy.
     """
-    if transaction.get_connection(using).in_atomic_block:
-        with transaction.atomic(using=using):
-            return step()
-    for is_last in (False, True):
+    before = [(one, dict(vars(one))) for one in touched if one is not None]
+    tries = 1 if transaction.get_connection(using).in_atomic_block else 2
+    for left in reversed(range(tries)):
         try:
-            with transaction.atomic(using=using):
+            with transaction.atomic(using=using) if atomic else nullcontext():
                 return step()
-        except OperationalError as error:
-            if not is_conflict(error):
+        except BaseException as error:
+            for one, values in before:
+                vars(one).clear()
+                vars(one).update(values)
+            if not isinstance(error, OperationalError) or not is_conflict(error):
                 raise
-            if is_last:
+            if not left:
                 raise Busy(*error.args) from error
     raise AssertionError
 

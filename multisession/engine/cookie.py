@@ -25,7 +25,13 @@ class Cookie(NamedTuple):
 
 
 def cookie_of(
-    opened: Opened, using: str, *, is_certain: bool, closes_with_browser: bool, age: int
+    opened: Opened,
+    using: str,
+    *,
+    is_certain: bool,
+    began: datetime.datetime,
+    closes_with_browser: bool,
+    age: int,
 ) -> Cookie | None:
     """Return what the browser may be given; None if it is to keep what it has.
 
@@ -38,7 +44,8 @@ def cookie_of(
     visitor it lives as long as Django's, and half as long again: in the first half of that time it
     is not renewed (see ``is_wearing_out``).
 
-    ``is_certain``: the value was made by this very request, and committed. ``age`` (seconds) and
+    ``is_certain``: the value was made by this very request, and committed. ``began``: when the
+    request read its session. ``age`` (seconds) and
     ``closes_with_browser`` are what Django would give this session's cookie.
     """
     from multisession.models import SETTLING, Session, Token
@@ -52,7 +59,7 @@ def cookie_of(
         sessions = Session.objects.using(using).filter(client_id=OuterRef("client_id"))
         closing = sessions.live().filter(expire_at_browser_close=True)
         followers = Token.objects.using(using).filter(parent_id=OuterRef("pk"))
-        recent = Q(presented_at__isnull=False) | Q(created_at__gt=timezone.now() - SETTLING)
+        recent = Q(presented_at__isnull=False) | Q(created_at__gt=began - SETTLING)
         known = Token.objects.using(using).living().filter(pk=token.pk)
         known = known.filter(~Exists(followers.filter(recent)))
         remembered = Exists(sessions.accounts().remembered())

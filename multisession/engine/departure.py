@@ -28,6 +28,8 @@ class Departure:
     #: None: off the list of the client, whatever they are.
     status: Status | None
     cause: Cause = field(repr=False)
+    #: The one session that it is about, by primary key.
+    session_id: int | None = None
 
     def carry_out(self, using: str) -> list[Session]:
         """End the sessions. Return those that this ended. Raises Busy."""

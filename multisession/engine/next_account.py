@@ -14,6 +14,7 @@ from multisession.asking import SAFE_METHODS
 from multisession.conf import settings
 from multisession.origin import is_prefetch
 
+from .attempts import Busy
 from .placing import NEXT
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def activate(act: Act, opened: Opened, request: HttpRequest | None) -> Opened | 
             return None  # Refused: then nobody is active. Nobody had asked for it.
         try:
             placed = steps.switch(act, opened._replace(row=None), row, by=None, unless_moved=True)
-        except steps.Refused:
+        except (steps.Refused, Busy):
             return None  # A page beside this one was quicker.
         if opened.row is not None and opened.row.user_id is None:
             steps.drop_visitor(act.using, opened.row)

@@ -18,6 +18,8 @@ NEXT = "_multisession_next"
 LEFT = "_multisession_left"
 #: In a visitor's data: the account that stepped aside for a sign-in, and the page it was on.
 ASIDE = "_multisession_aside"
+#: In an account's data: when its password was proven here (passwords.py).
+PROVEN = "_multisession_password_at"
 #: What is in no account's data.
 MARKS = (NEXT, LEFT, ASIDE)
 

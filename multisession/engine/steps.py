@@ -59,6 +59,8 @@ class Act:
     actor_id: str = ""
     #: Since when the sign-in is under way.
     since: datetime.datetime | None = None
+    #: When the request read its session.
+    began: datetime.datetime = field(default_factory=timezone.now)
     #: The program that brings the account in, where it is not a person who signs in.
     program: str | None = None
     #: The hash of the CSRF secret that the browser's pages have had so far.
@@ -109,7 +111,18 @@ def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None
         mine = everything.filter(user_id=user_id) if user_id is not None else everything.none()
         live = list(mine.live().with_users().order_by("-pk"))
         seen = {row.pk for row in mine.visible_to(token).live()} if live else set()
-        known = next((row for row in live if row.pk in seen and row.is_current_for(row.user)), None)
+        known = next(
+            (
+                row
+                for row in live
+                # (An administrator who acts as somebody does not go on with their session.)
+                if row.pk in seen
+                and row.is_current_for(row.user)
+                and row.actor_id == act.actor_id
+                and write(act, row, {**row.get_decoded(), **data}, in_use=True)
+            ),
+            None,
+        )
         over = [row.pk for row in live if row is not known]
         over += [row.pk for row in act.surplus if known is None or row.pk != known.pk]
         if over:
@@ -124,8 +137,6 @@ def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None
             Token.objects.using(act.using).filter(pk=follower.pk).update(session=row)
         else:
             row = known
-            merged = {**row.get_decoded(), **data}
-            write(act, row, merged, in_use=True)
             if issued is not None:
                 Token.objects.using(act.using).filter(pk=follower.pk).update(session=row)
             record_sign_in(act, row, anew=False)
@@ -140,7 +151,7 @@ def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None
         clients_changed([client.pk], act.using)
         return Opened(secret, follower, row)
 
-    return attempt(act.using, step) or begin(act, data, opened)
+    return attempt(act.using, step, token) or begin(act, data, opened)
 
 
 def reissue(
@@ -150,7 +161,7 @@ def reissue(
 
     If the password was changed, that value alone: a copy of the old one must not go on.
     """
-    token, before = opened.base, row.get_decoded()
+    token, before = opened.base, serialization.loads(as_loaded(row))
 
     def step() -> Opened:
         client = token.lock()
@@ -163,12 +174,13 @@ def reissue(
             Token.objects.using(act.using).filter(pk=token.pk).update(digest=token.digest)
         else:
             follower = token.add(tokens.digest(secret), row)
-        write(act, row, data)
+        if not write(act, row, data):
+            raise Refused
         keep_to_new_password(act, follower, row, before, data)
         clients_changed([client.pk], act.using)
         return Opened(secret, follower, row, opened.user)
 
-    return attempt(act.using, step)
+    return attempt(act.using, step, token, row)
 
 
 def keep_to_new_password(
@@ -223,7 +235,7 @@ def visit(
         clients_changed([client.pk], act.using)
         return Opened(secret, follower, row)
 
-    return attempt(act.using, step)
+    return attempt(act.using, step, token)
 
 
 def switch(
@@ -258,7 +270,7 @@ def switch(
         secret = tokens.new_token()
         return Opened(secret, token.add(tokens.digest(secret), row), row)
 
-    placed = attempt(act.using, step)
+    placed = attempt(act.using, step, token, row)
     for name, value in changed.items():
         setattr(row, name, value)
     return placed
@@ -267,21 +279,21 @@ def switch(
 def forget(act: Act, token: Token) -> bool:
     """Nothing is behind this token any more: let it end. False if another one follows it.
 
-    One that is a minute old and that nobody has shown was lost.
+    One that was a minute old when this request began, and that nobody has shown, was lost.
     """
 
     def step() -> bool:
         if token.lock() is None:
             return False  # It has ended for another reason: a newer one has arrived.
         followers = Token.objects.using(act.using).living().filter(parent_id=token.pk)
-        recent = Q(presented_at__isnull=False) | Q(created_at__gt=timezone.now() - SETTLING)
+        recent = Q(presented_at__isnull=False) | Q(created_at__gt=act.began - SETTLING)
         if followers.filter(recent).exists():
             return False
         token.end()
         clients_changed([token.client_id], act.using)
         return True
 
-    return attempt(act.using, step)
+    return attempt(act.using, step, token)
 
 
 def write(act: Act, row: Session, data: dict[str, Any], *, in_use: bool = False) -> bool:
@@ -290,7 +302,7 @@ def write(act: Act, row: Session, data: dict[str, Any], *, in_use: bool = False)
     ``in_use``: note the activity, too. What is there already is not written again. Return whether
     the row was still active.
     """
-    text, now = serialization.dumps(data), timezone.now()
+    text, now, loaded = serialization.dumps(data), timezone.now(), as_loaded(row)
     if in_use:
         note_browser(act, row)
     changed: dict[str, Any] = {"session_data": text, "updated_at": now}
@@ -300,7 +312,8 @@ def write(act: Act, row: Session, data: dict[str, Any], *, in_use: bool = False)
         changed["actor_id"] = act.actor_id
     active_at = now if in_use else row.last_active_at
     expiry = _expiry(row, data, saved_at=now, active_at=active_at)
-    if not in_use and act.origin is not NOWHERE and _is_saved(row, text, expiry, now):
+    is_same = text == loaded == row.session_data
+    if not in_use and act.origin is not NOWHERE and is_same and _is_saved(row, expiry, now):
         return True
     changed |= expiry
     if quick.is_sure(act.using) and quick.takes(changed):
@@ -410,6 +423,7 @@ def drop_visitor(using: str, row: Session) -> None:
     Session.objects.using(using).visitors().filter(pk=row.pk).delete()
     pointing = Token.objects.using(using).filter(client_id=row.client_id, session_id=row.pk)
     pointing.update(session=None)
+    clients_changed([row.client_id], using)
 
 
 def _expiry(
@@ -438,18 +452,20 @@ def _user_of(row: Session) -> AbstractBaseUser | None:
         return None
 
 
-def _is_saved(row: Session, text: str, expiry: dict[str, Any], now: datetime.datetime) -> bool:
-    """Whether the row says all of this already, but for a deadline that would hardly move.
+def as_loaded(row: Session) -> str:
+    """The data of this row as it was read, whatever was written since: that may be rolled back."""
+    text: str = vars(row).setdefault("_as_loaded", row.session_data)
+    return text
+
+
+def _is_saved(row: Session, expiry: dict[str, Any], now: datetime.datetime) -> bool:
+    """Whether the row has these deadlines already, but for one that would hardly move.
 
     Hardly is less than ``ACTIVITY_INTERVAL``, and less than a tenth of the time that is left: a
     session of half a minute has to be prolonged too.
     """
     interval = datetime.timedelta(seconds=settings.ACTIVITY_INTERVAL)
-    return (
-        text == row.session_data
-        and expiry["expire_at_browser_close"] == row.expire_at_browser_close
-        and all(
-            abs(expiry[name] - getattr(row, name)) < min(interval, (row.expire_at - now) / 10)
-            for name in ("expire_at", "abandon_at")
-        )
+    return expiry["expire_at_browser_close"] == row.expire_at_browser_close and all(
+        abs(expiry[name] - getattr(row, name)) < min(interval, (row.expire_at - now) / 10)
+        for name in ("expire_at", "abandon_at")
     )

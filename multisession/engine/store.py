@@ -31,7 +31,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import ngettext
 
-from multisession import impersonation, serialization, tokens
+from multisession import coroutines, impersonation, serialization, tokens
 from multisession.conf import settings
 from multisession.origin import Origin, is_prefetch
 
@@ -71,7 +71,9 @@ class SessionStore(SessionBase):
     #: The token that the browser has shown, perhaps one that has ended, and when it was read: the
     #: request may take longer than the browser lives.
     _presented: Token | None = None
-    _presented_at: datetime.datetime
+    _presented_at: datetime.datetime | None = None
+    #: The row that this store has made, by its primary key.
+    _made: int | None = None
     #: What ``flush()`` has left, and how it is to end, unless ``login()`` follows.
     _noted: Departure | None = None
     #: What the flushed session was; whoever is next on the client follows it.
@@ -205,12 +207,17 @@ class SessionStore(SessionBase):
         """The value of the browser's cookie: the token alone."""
         return self._open().secret
 
+    @property
+    def _began(self) -> datetime.datetime:
+        return self._presented_at or timezone.now()
+
     def cookie(self) -> Cookie | None:
         """Return what the browser may be given; None if it is to keep what it has."""
         return cookie_of(
             self._open(),
             self.using,
             is_certain=self.is_issued and not self.may_be_undone,
+            began=self._began,
             closes_with_browser=self.get_expire_at_browser_close(),
             age=self.get_expiry_age(),
         )
@@ -343,6 +350,8 @@ class SessionStore(SessionBase):
 
         After ``user_logged_out`` it ends at once. Otherwise its departure is noted.
         """
+        if "_session_cache" in vars(self) and self.has_unsaved_sign_in:
+            self.save()  # Whoever has signed in leaves, not who was here before.
         opened = self._open()
         self._carry_out_noted()
         row, announced, by = opened.row, self._announced, self._actor
@@ -373,6 +382,9 @@ class SessionStore(SessionBase):
         """A new key for the same data, from the next save on; at once outside a request."""
         opened, data = self._open(), self._get_session()
         self._carry_out_noted()
+        if opened.row is not None and _account(opened.row) not in (None, users.account_of(data)):
+            data = self._part_with_row(data)
+            opened = self._open()
         if opened.row is None or opened.row.user_id is None:
             before = opened.row.get_decoded() if opened.row is not None else None
             if CSRF_SESSION_KEY in data:
@@ -401,11 +413,14 @@ class SessionStore(SessionBase):
     # Saving
 
     def _save_to_row(self, row: Session, data: dict[str, Any]) -> None:
-        before, closed_with_it = row.get_decoded(), row.expire_at_browser_close
+        before = serialization.loads(self._steps.as_loaded(row))
+        closed_with_it = row.expire_at_browser_close
+        self._undo_hash(row, data)
         last_active_at = row.last_active_at
         in_use = self.request is not None and row.is_touch_due and not is_prefetch(self.request)
         act = self._act(data)
-        if not self._steps.write(act, row, data, in_use=in_use):
+        write = partial(self._steps.write, act, row, data, in_use=in_use)
+        if not attempt(self.using, write, row, atomic=False):
             self._row_has_ended(row, data)
             return
         if before.get(HASH_SESSION_KEY) != data.get(HASH_SESSION_KEY) and self.is_issued:
@@ -421,6 +436,18 @@ class SessionStore(SessionBase):
         if row.user_id is None or row.last_active_at != last_active_at:
             # (For an account that is in use, once in ACTIVITY_INTERVAL is often enough.)
             self.renews_cookie |= is_wearing_out(self._open(), self.get_expiry_age())
+
+    def _undo_hash(self, row: Session, data: dict[str, Any]) -> None:
+        """Take back a new password's hash if the change of the password was rolled back."""
+        if not self.may_be_undone:
+            return
+        loaded = serialization.loads(self._steps.as_loaded(row))
+        known = loaded.get(HASH_SESSION_KEY)
+        if known is None or known == data.get(HASH_SESSION_KEY):
+            return
+        old = type(row)(session_data=serialization.dumps(loaded))
+        if old.is_current_for(users.fresh(row)):
+            data[HASH_SESSION_KEY] = known
 
     def _row_has_ended(self, row: Session, data: dict[str, Any]) -> None:
         """The account has ended while the request ran: keep what the view said to the person."""
@@ -440,11 +467,7 @@ class SessionStore(SessionBase):
         opened, account = self._open(), users.account_of(data)
         row = opened.row
         if row is not None and row.user_id is not None and _account(row) != account:
-            # Somebody rewrote or removed the user by hand: a row never changes hands.
-            written = placing.written_since(row.get_decoded(), data)
-            self._leave(opened)
-            self._depart(row, row.Status.REMOVED, None)
-            self._session_cache = data = data if account is not None else written
+            data = self._part_with_row(data)
             opened = self._open()
         for mark in placing.MARKS if account is not None else ():
             data.pop(mark, None)
@@ -470,13 +493,37 @@ class SessionStore(SessionBase):
                 said_without_request.set(None)
                 self._carry_out_noted()  # Nobody could tell it that the other was to stay.
 
+    def _part_with_row(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Somebody rewrote or removed the user by hand: a row never changes hands.
+
+        The account ends. Return what may go on: what was written since, and who signs in.
+        """
+        opened = self._open()
+        row = opened.row
+        if row is None:
+            return data
+        written = placing.written_since(row.get_decoded(), data)
+        if users.account_of(data) is not None:
+            auth = (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY)
+            written |= {key: data[key] for key in auth if key in data}
+        written.pop(placing.PROVEN, None)
+        self._leave(opened)
+        self._depart(row, row.Status.REMOVED, None)
+        self._session_cache = written
+        return written
+
     def _carry_out(self, step: Step, opened: Opened, data: dict[str, Any]) -> None:
         act, steps = self._act(data), self._steps
         issued = opened.token if self.is_issued else None
         if step is Step.BEGIN:
-            self._take(steps.begin(act, data, opened))
+            placed = steps.begin(act, data, opened)
+            self._made = placed.row.pk
+            self._take(placed)
         elif step is Step.SIGN_IN:
-            self._take(steps.sign_in(act, data, opened, issued))
+            placed = steps.sign_in(act, data, opened, issued)
+            if placed.row.created_at == placed.row.last_active_at:
+                self._made = placed.row.pk
+            self._take(placed)
             self._session_cache = {**_data_of(self._opened), **data}
         elif step is Step.REISSUE and opened.row is not None:
             try:
@@ -488,6 +535,8 @@ class SessionStore(SessionBase):
                 with transaction.atomic(using=self.using):
                     steps.keep_to_new_password(act, None, opened.row, before, data)
         elif step is Step.VISIT:
+            if self._number is not None:
+                return  # A store of one account has nothing to say of who is active.
             try:
                 self._take(steps.visit(act, data, opened, issued, cycled=self._cycled))
             except UpdateError:
@@ -506,6 +555,9 @@ class SessionStore(SessionBase):
         self._opened, self._session_key, self._number = placed, placed.secret, None
         self._is_fresh = False
         self._cycled = self.flushed = self.emptied = False
+        if placed.row is not None:
+            here = placed.row.pk  # What was rolled back, and has signed in again, has not left.
+            self._uncommitted = tuple(d for d in self._uncommitted if d.session_id != here)
         if self._noted is None:
             self._left = None
         self._surplus = []
@@ -536,13 +588,22 @@ class SessionStore(SessionBase):
             using=self.using,
             origin=self.origin,
             user=self._entering,
-            actor_id=self._actor_in(data) if self._entering_since is not None else "",
+            actor_id=self._actor_in(data) if self._may_name_actor else "",
+            began=self._began,
             since=self._entering_since,
             program=self._program,
             csrf_digest=self._visitor_csrf_digest(),
             surplus=self._surplus,
         )
         return act
+
+    @property
+    def _may_name_actor(self) -> bool:
+        """Whether a sign-in is under way, and not into a session that was there before."""
+        row = self._open().row
+        return self._entering_since is not None and (
+            row is None or row.user_id is None or row.pk == self._made
+        )
 
     def _visitor_csrf_digest(self) -> str:
         """The hash of the CSRF secret that the browser's pages have had; empty if there is none.
@@ -573,7 +634,7 @@ class SessionStore(SessionBase):
     def _departure_of(self, row: Session, status: Status | None, by: Any) -> Departure:
         sessions: Any = self.get_model_class().objects.using(self.using)
         cause: Any = {"by": by, "origin": self.origin}
-        return Departure(sessions.filter(pk=row.pk), row.client_id, status, cause)
+        return Departure(sessions.filter(pk=row.pk), row.client_id, status, cause, row.pk)
 
     def _depart(self, row: Session, status: Any, by: Any) -> None:
         """End the account now, and once more if the transaction fails."""
@@ -591,8 +652,8 @@ class SessionStore(SessionBase):
                     token.client = client
             row.close(status, **departure.cause)
 
-        self._attempt(step)
         self.insist(departure)
+        self._attempt(step, row)
 
     def end_other(self, row: Session, *, by: Any) -> None:
         """Sign out of an account of this browser that is not the active one."""
@@ -604,8 +665,8 @@ class SessionStore(SessionBase):
         if token is None:
             return []
         departure = Departure(sessions, token.client_id, None, {"by": by, "origin": self.origin})
-        ended = departure.carry_out(self.using)
         self.insist(departure)
+        ended = departure.carry_out(self.using)
         self.renews_cookie |= any(row.expire_at_browser_close for row in ended)
         return ended
 
@@ -613,7 +674,8 @@ class SessionStore(SessionBase):
         self._noted = self._departure_of(row, row.Status.REMOVED, by)
         if self.request is None:
             # No request will end: without anything else, it is carried out with the store.
-            self._finalizer = weakref.finalize(self, self._noted.carry_out, self.using)
+            carry_out = partial(self._noted.carry_out, self.using)
+            self._finalizer = weakref.finalize(self, coroutines.ask, carry_out)
 
     def _drop_note(self) -> None:
         self._noted = None
@@ -625,12 +687,12 @@ class SessionStore(SessionBase):
         """It was no ``login()`` that made room: what has left, ends."""
         noted = self._noted
         if noted is not None:
-            self._drop_note()
-            noted.carry_out(self.using)
             self.insist(noted)
+            noted.carry_out(self.using)
+            self._drop_note()
 
-    def _attempt(self, step: Any) -> Any:
-        return attempt(self.using, step)
+    def _attempt(self, step: Any, *touched: object) -> Any:
+        return attempt(self.using, step, *touched)
 
     def insist(self, departure: Departure) -> None:
         """What the person signs out of stays signed out, also if the transaction fails.
@@ -659,16 +721,42 @@ class SessionStore(SessionBase):
         self._carry_out_noted()
         if not transaction.get_connection(self.using).in_atomic_block:
             # (In a test, the transaction may go on around the request.)
-            uncommitted, self._uncommitted = self._uncommitted, ()
-            for departure in uncommitted:
-                departure.carry_out(self.using)
+            self._carry_out_again()
         if self._opened is not None and self._opened.row is None and not self.emptied:
             self._step_down()
-        if self._outdated is not None and next_account.may_follow(self.request):
-            next_account.activate(self._act({}), self._outdated, self.request)
-            self._outdated = None
+        self._leave_outdated()
         self._note_presentation()
         self.is_over = True
+
+    def _carry_out_again(self) -> None:
+        """Carry out what was rolled back. Raises Busy if that fails for one of them."""
+        busy: Busy | None = None
+        for departure in self._uncommitted:
+            try:
+                departure.carry_out(self.using)
+            except Busy as error:
+                busy = error
+            else:
+                self._uncommitted = tuple(d for d in self._uncommitted if d is not departure)
+        if busy is not None:
+            raise busy
+
+    def _leave_outdated(self) -> None:
+        """Let the cookie show nobody where ``get_user()`` has found an earlier password.
+
+        The row stays as it is: the page that changed the password may be about to write it.
+        """
+        outdated, self._outdated = self._outdated, None
+        if outdated is None or outdated.token is None or outdated.row is None:
+            return
+        if outdated.row.is_current_for(users.fresh(outdated.row)):
+            # The new password was rolled back: it was no earlier one that was flushed.
+            self._depart(outdated.row, outdated.row.Status.REMOVED, None)
+            return
+        if next_account.may_follow(self.request):
+            next_account.activate(self._act({}), outdated, self.request)
+        elif self._open().row is None:
+            outdated.token.point_to(None, unless_moved=True)
 
     def _note_presentation(self) -> None:
         """The browser has shown this value: those before it end, in time (see models/tokens.py)."""
@@ -676,10 +764,11 @@ class SessionStore(SessionBase):
         if token is None:
             return
         if not token.is_living:
-            token.note_reuse(self.origin)
-        elif token.is_to_be_noted(self._presented_at):
+            with suppress(Busy):
+                self._attempt(partial(token.note_reuse, self.origin))
+        elif token.is_to_be_noted(self._began):
             with suppress(Busy):  # then the next request will
-                self._attempt(partial(token.note_presentation, self._presented_at))
+                self._attempt(partial(token.note_presentation, self._began), token)
 
     # Signing in and out, told by Django's signals (see receivers.py), and by the verbs
 
@@ -721,6 +810,7 @@ class SessionStore(SessionBase):
             return []
         visible: Any = self.get_model_class().objects.using(self.using).visible_to(token).live()
         others = list(visible.accounts().exclude(user_id=user.pk).most_recently_used())
+        mine = visible.filter(user_id=user.pk).exclude(pk=self._made or 0)
         if self.leaving in others:  # it was in use until now
             others = [self.leaving, *(row for row in others if row != self.leaving)]
         if not self._is_adding:
@@ -729,7 +819,7 @@ class SessionStore(SessionBase):
         places = settings.MAX_ACCOUNTS - 1
         surplus = others[max(places, 0) :]
         is_full = bool(surplus) or places < 0
-        if is_full and visible.filter(user_id=user.pk).exists():
+        if is_full and mine.exists():
             return []
         if is_full and settings.AT_LIMIT == "refuse":
             text = ngettext(
@@ -745,6 +835,13 @@ class SessionStore(SessionBase):
         """The flush() before this was ``login()``'s: the account that it left stays signed in."""
         self._entering = user
         self._drop_note()
+        if self._made is not None and self._surplus:
+            # Another receiver was earlier, and had the session saved: they end now.
+            model = self.get_model_class()
+            keys = [row.pk for row in self._surplus if row.pk != self._made]
+            found = model.objects.using(self.using).filter(pk__in=keys)
+            found.close(model.Status.REPLACED, by=self.acting(user), origin=self.origin)
+            self._surplus = []
 
     def signed_in_again(self, user: Any) -> None:
         """``login()`` as the account that is in use: nothing changes, and it is on record."""
@@ -838,15 +935,19 @@ class SessionStore(SessionBase):
         if forget:
             self._kept = ()
         if stay and opened.token is not None:
-            opened.token.point_to(None)
+            opened.token.point_to(None, unless_moved=True)
             self._kept = None
 
     def touch(self, row: Session) -> bool:
         """Note that the account is in use (see ``Session.touch``), and on which browser."""
         if not row.is_touch_due:
             return False
-        self._steps.note_browser(self._act({}), row)
-        return row.touch(origin=self.origin)
+
+        def step() -> bool:
+            self._steps.note_browser(self._act({}), row)
+            return row.touch(origin=self.origin)
+
+        return attempt(self.using, step, row, atomic=False)
 
     def acting(self, by: Any) -> Any:
         """Return whom to name for what the user ``by`` does here: who signed in as them, if so."""

@@ -114,7 +114,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
         """End this session, if it is live. Return whether this call did it. See ``close``."""
         using, now = self._writing_alias(), timezone.now()
         with transaction.atomic(using=using, savepoint=False):
-            if not row.is_live_at(now) or not self._write_end([row], status, now):
+            if not self._write_end([row], status, now):  # (The row here may be out of date.)
                 self.filter(pk=row.pk).mark_over()
                 return False
             row.status, row.updated_at = status, now

@@ -41,6 +41,8 @@ SETTLING = datetime.timedelta(seconds=60)
 GRACE = datetime.timedelta(days=1)
 #: How often one that is presented all the same gets another day.
 RENEWAL = datetime.timedelta(hours=1)
+#: How far the clocks of two servers may be apart.
+SKEW = datetime.timedelta(minutes=5)
 
 
 class TokenQuerySet(models.QuerySet["Token"]):
@@ -105,8 +107,11 @@ class Token(models.Model):
         return self.presented_at is None or self.presented_at < settling <= at
 
     def _is_to_go_on(self, at: datetime.datetime) -> bool:
-        """Return True if it is to end, and sooner than a presentation at that moment allows."""
-        return self.ends_at is not None and self.ends_at < at + GRACE - RENEWAL
+        """Return True if it is to end, and sooner than a presentation at that moment allows.
+
+        Not if it ends about now: then it has ended for good, by the clock of another server.
+        """
+        return self.ends_at is not None and at + SKEW < self.ends_at < at + GRACE - RENEWAL
 
     def live_session(self) -> Session | None:
         """The session that it points to, if that one is live."""
@@ -176,8 +181,9 @@ class Token(models.Model):
         using = self._state.db or router.db_for_write(Token)
         everything, later = Token.objects.using(using), at + GRACE
         if self._is_to_go_on(at):
-            everything.living().filter(pk=self.pk).update(ends_at=later)
-            self.ends_at = later
+            # (If it has ended for good meanwhile, it has another end than was read.)
+            if everything.filter(pk=self.pk, ends_at=self.ends_at).update(ends_at=later):
+                self.ends_at = later
             if not self.is_to_be_noted(at):
                 return
         if at < self.created_at + SETTLING:
