@@ -142,7 +142,7 @@ def check_cache(
     else:
         return []
     hint = f"Use a cache that all processes share, such as Redis, or {without}"
-    return [Warning(text, hint=hint, id="multisession.W010")]
+    return [Error(text, hint=hint, id="multisession.E014")]
 
 
 @register(Tags.compatibility, Tags.security)

@@ -328,8 +328,8 @@ def caches(backend: str, alias: str = "default") -> dict[str, Any]:
         f"{__name__}.LocalCache",
     ],
 )
-def test_w010_a_cache_that_other_processes_do_not_see(found, backend):
-    assert found(SESSION_ENGINE=CACHED, CACHES=caches(backend)) == ["W010"]
+def test_e014_a_cache_that_other_processes_do_not_see(found, backend):
+    assert found(SESSION_ENGINE=CACHED, CACHES=caches(backend)) == ["E014"]
     assert found(SESSION_ENGINE="multisession.backends.db") == []
 
 
