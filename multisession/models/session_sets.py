@@ -55,7 +55,11 @@ class SessionQuerySet(models.QuerySet["Session"]):
         # (Django writes ``forgotten=False`` as NOT forgotten, for which SQLite has no index.)
         others = self.filter(clock.remembered(), forgotten__in=[False])
         others = others.exclude(status=Status.ACTIVE)
-        newest = self._everything().filter(pk__in=others.order_by("-pk")[:LISTED]._keys())
+        newest = others
+        if connections[self._writing_alias()].vendor != "mysql":
+            # (MySQL has no LIMIT in a subquery. A sign-in leaves no more on the list than LISTED.)
+            keys = others.order_by("-pk")[:LISTED].values("pk")
+            newest = self._everything().filter(pk__in=keys)
         active = self.filter(clock.remembered(), status=Status.ACTIVE)
         found = active.values("pk").union(newest.values("pk"), all=True)
         return self._everything().filter(pk__in=found)
