@@ -66,6 +66,7 @@ class Complaints(list[str]):
     def __init__(self) -> None:
         super().__init__()
         self._expected: list[str] = []
+        self._allowed: list[str] = []
 
     def listen(self, page: Page) -> None:
         page.on("console", lambda message: self.hear(message.type, message.text))
@@ -80,6 +81,13 @@ class Complaints(list[str]):
         """Of this test: complaints that contain this. There has to be one before it is over."""
         self._expected.append(part)
 
+    def allow(self, part: str) -> None:
+        """Of this test: complaints that contain this, if there are any.
+
+        Of a script's own request Chromium tells sometimes, and sometimes when the page is gone.
+        """
+        self._allowed.append(part)
+
     def unexpected(self) -> list[str]:
         """What is left when all has been said: to be asked when the browser is closed.
 
@@ -88,7 +96,8 @@ class Complaints(list[str]):
         for part in self._expected:
             said = any(part in complaint for complaint in self)
             assert said, f"nobody complained of {part!r}: {self}"
-        return [said for said in self if not any(part in said for part in self._expected)]
+        known = [*self._expected, *self._allowed]
+        return [said for said in self if not any(part in said for part in known)]
 
 
 @pytest.fixture
