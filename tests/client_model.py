@@ -321,6 +321,12 @@ class Model:
         client.accounts += 1
         return client.accounts
 
+    def save(self, account: Account, *, changed: bool) -> None:
+        """Save the account's data. What has not changed is written if its deadline moves enough."""
+        moves = self.now + account.lifetime - account.expires
+        if changed or moves >= min(MINUTE, (account.expires - self.now) / 10):
+            self.renew(account)
+
     def renew(self, account: Account, lifetime: int | None = None) -> None:
         account.lifetime = lifetime or account.lifetime
         account.expires = self.now + account.lifetime
@@ -349,6 +355,8 @@ class Model:
     def cycle_key(self, token: Token | None) -> Any:
         """Give the active account's browser a new cookie, as ``SECRET_KEY_FALLBACKS`` does."""
         assert token is not None
+        if token.account is not None:
+            self.save(token.account, changed=False)
         return self.new_token(token.client, token.account, token)
 
     # --- Looking, and what does not change the cookie -----------------------------------------
@@ -363,8 +371,9 @@ class Model:
         """Write to the active account's data."""
         account = self.active(token)
         assert account is not None
+        changed = account.data.get(key) != "1"
         account.data[key] = "1"
-        self.renew(account)
+        self.save(account, changed=changed)
 
     @request
     def switch(self, token: Token | None, account: Account) -> Any:
