@@ -6,8 +6,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from django.db import transaction
-
 from .attempts import attempt
 
 if TYPE_CHECKING:
@@ -42,8 +40,3 @@ class Departure:
             return self.sessions.close(self.status, **self.cause)
 
         return attempt(using, step)
-
-
-def is_committed(using: str) -> bool:
-    """Whether what is written now is written for good, and not in somebody's transaction."""
-    return not transaction.get_connection(using).in_atomic_block

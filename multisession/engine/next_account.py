@@ -64,7 +64,6 @@ def activate(act: Act, opened: Opened, request: HttpRequest | None) -> Opened | 
             placed = steps.switch(act, opened._replace(row=None), row, by=None, unless_moved=True)
         except (steps.Refused, Busy):
             return None  # A page beside this one was quicker.
-        if opened.row is not None and opened.row.user_id is None:
-            steps.drop_visitor(act.using, opened.row)
+        steps.drop_visitor(act.using, opened.row)
         return placed
     return None

@@ -78,6 +78,6 @@ def opened_by(secret: str, number: int | None, found: Fetched) -> Opened:
         return Opened(secret, token, row, found.user, found.is_user_missing)
     from multisession.models import Session
 
-    others = Session.objects.using(token._state.db or "default").visible_to(token).live()
+    others = Session.objects.visible_to(token).live()
     other = others.filter(number=number).order_by("-pk").first()
     return Opened(secret, token, other) if other is not None else Opened()

@@ -87,7 +87,7 @@ def begin(act: Act, data: dict[str, Any], opened: Opened, *, secret: str | None 
         token = Token.objects.using(act.using).create(
             digest=tokens.digest(secret), client=client, session=row
         )
-        _drop_visitor(act, opened)
+        drop_visitor(act.using, opened.row)
         return Opened(secret, token, row)
 
     try:
@@ -147,7 +147,7 @@ def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None
         name = act.origin.user_agent
         if name and name != client.user_agent:
             Client.objects.using(act.using).filter(pk=client.pk).update(user_agent=name)
-        _drop_visitor(act, opened)
+        drop_visitor(act.using, opened.row)
         clients_changed([client.pk], act.using)
         return Opened(secret, follower, row)
 
@@ -231,7 +231,7 @@ def visit(
             follower = token.add(tokens.digest(secret), row)
         elif not token.point_to(row, unless_moved=True):
             raise Refused
-        _drop_visitor(act, opened)
+        drop_visitor(act.using, opened.row)
         clients_changed([client.pk], act.using)
         return Opened(secret, follower, row)
 
@@ -344,7 +344,7 @@ def record_sign_in(act: Act, row: Session, *, anew: bool) -> None:
     """Put on record that an account signed in, and tell who listens. ``anew``: it was added."""
     if row.is_of(act.user):
         row.user = act.user
-    by: Any = act.program or row.actor or _user_of(row)
+    by: Any = act.program or row.actor or users.of(row)
     Event.record([row.event("signed-in", by=by, origin=act.origin)], act.using)
     if anew:
         announce(signals.session_created, act.using, session=row)
@@ -412,14 +412,13 @@ def _new_row(
     return row
 
 
-def _drop_visitor(act: Act, opened: Opened) -> None:
-    """Delete the visitor's row whose data has moved."""
-    if opened.row is not None and opened.row.user_id is None:
-        drop_visitor(act.using, opened.row)
+def drop_visitor(using: str, row: Session | None) -> None:
+    """Delete the row, if it is a visitor's, whose data has moved or has no further use.
 
-
-def drop_visitor(using: str, row: Session) -> None:
-    """Delete a visitor's row. What pointed to it points to nobody: no account has gone there."""
+    What pointed to it points to nobody: no account has gone there.
+    """
+    if row is None or row.user_id is not None:
+        return
     Session.objects.using(using).visitors().filter(pk=row.pk).delete()
     pointing = Token.objects.using(using).filter(client_id=row.client_id, session_id=row.pk)
     pointing.update(session=None)
@@ -440,16 +439,6 @@ def closes_with_browser(data: dict[str, Any]) -> bool:
 
     custom = data.get(EXPIRY)
     return django_settings.SESSION_EXPIRE_AT_BROWSER_CLOSE if custom is None else custom == 0
-
-
-def _user_of(row: Session) -> AbstractBaseUser | None:
-    """None if the user has been deleted meanwhile."""
-    from django.core.exceptions import ObjectDoesNotExist
-
-    try:
-        return row.user
-    except ObjectDoesNotExist:
-        return None
 
 
 def as_loaded(row: Session) -> str:

@@ -24,7 +24,6 @@ from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
-from django.core.exceptions import ObjectDoesNotExist
 from django.db import router, transaction
 from django.middleware.csrf import CSRF_SESSION_KEY
 from django.utils import timezone
@@ -697,7 +696,7 @@ class SessionStore(SessionBase):
     def insist(self, departure: Departure) -> None:
         """What the person signs out of stays signed out, also if the transaction fails.
 
-        The departure has just been carried out. It is once more at the end of the request, unless
+        The departure is about to be carried out. At the end of the request it is once more, unless
         it was committed.
         """
         if not transaction.get_connection(self.using).in_atomic_block:
@@ -901,8 +900,7 @@ class SessionStore(SessionBase):
         placed = self._steps.switch(self._act({}), opened, row, by=by)
         self._take(placed)
         self._session_cache = row.get_decoded()
-        if opened.row is not None and opened.row.user_id is None:
-            self._steps.drop_visitor(self.using, opened.row)
+        self._steps.drop_visitor(self.using, opened.row)
         self.accessed, self.modified = True, False
 
     def step_aside(self, page: str = "") -> None:
@@ -977,12 +975,7 @@ class SessionStore(SessionBase):
         """None if the user has been deleted meanwhile."""
         if opened.row is None:
             return None
-        if opened.user is not None:
-            return opened.user
-        try:
-            return opened.row.user
-        except ObjectDoesNotExist:
-            return None
+        return opened.user if opened.user is not None else users.of(opened.row)
 
 
 def _data_of(opened: Opened | None) -> dict[str, Any]:

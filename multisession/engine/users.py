@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import SESSION_KEY, get_user_model
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import router
 
 from . import quick
@@ -33,6 +34,14 @@ def key_in(data: dict[str, Any]) -> Any:
     if account is None or Session.user.field.related_model is not user_model:
         return None
     return user_model._meta.pk.to_python(account)
+
+
+def of(row: Session) -> AbstractBaseUser | None:
+    """Return the user of this session; None if the user has been deleted meanwhile."""
+    try:
+        return row.user
+    except ObjectDoesNotExist:
+        return None
 
 
 def lag() -> bool:

@@ -93,6 +93,10 @@ class Token(models.Model):
         return f"token {self.pk}"
 
     @property
+    def _using(self) -> str:
+        return self._state.db or router.db_for_write(Token)
+
+    @property
     def is_living(self) -> bool:
         """Whether it has not ended."""
         return self.ends_at is None or self.ends_at > timezone.now()
@@ -130,7 +134,7 @@ class Token(models.Model):
 
         To be called in a transaction: until that ends, nothing of the client changes.
         """
-        using = self._state.db or router.db_for_write(Token)
+        using = self._using
         client = Client.lock(self.client_id, using=using)
         row = Token.objects.using(using).living().filter(pk=self.pk).values("parent_id").first()
         if client is None or row is None:
@@ -143,7 +147,7 @@ class Token(models.Model):
 
     def add(self, digest: str, session: Session | None) -> Token:
         """Save and return a token that follows this one. Needs the lock."""
-        using = self._state.db or router.db_for_write(Token)
+        using = self._using
         token: Token = Token.objects.using(using).create(
             digest=digest, client=self.client, session=session, parent=self
         )
@@ -154,7 +158,7 @@ class Token(models.Model):
 
         ``unless_moved``: also if another request has moved the pointer since it was read.
         """
-        using = self._state.db or router.db_for_write(Token)
+        using = self._using
         mine = Token.objects.using(using).living().filter(pk=self.pk)
         if unless_moved:
             seen: Any = self.session_id
@@ -166,7 +170,7 @@ class Token(models.Model):
 
     def end(self) -> None:
         """End this token and its ancestors: nothing is behind them any more. Needs the lock."""
-        using = self._state.db or router.db_for_write(Token)
+        using = self._using
         Token.objects.using(using).living().filter(pk__in=self.family).update(
             ends_at=timezone.now()
         )
@@ -178,7 +182,7 @@ class Token(models.Model):
         settles like any other. If no other token of the client is left but those that follow this
         one, it needs no parent any more: what its ancestors have added is its own.
         """
-        using = self._state.db or router.db_for_write(Token)
+        using = self._using
         everything, later = Token.objects.using(using), at + GRACE
         if self._is_to_go_on(at):
             # (If it has ended for good meanwhile, it has another end than was read.)
@@ -219,7 +223,7 @@ class Token(models.Model):
         """
         if self.presented_at and self.ends_at and self.presented_at >= self.ends_at:
             return
-        using = self._state.db or router.db_for_write(Token)
+        using = self._using
         first = Q(presented_at=None) | Q(presented_at__lt=F("ends_at"))
         mine = Token.objects.using(using).filter(first, pk=self.pk)
         with transaction.atomic(using=using, savepoint=False):
@@ -233,7 +237,7 @@ class Token(models.Model):
 
     def _is_alone(self) -> bool:
         """Whether all living tokens of the client but its ancestors follow this one."""
-        using = self._state.db or router.db_for_write(Token)
+        using = self._using
         living = Token.objects.using(using).living().filter(client_id=self.client_id)
         others = living.exclude(pk__in=self.family).values_list("pk", flat=True)
         if not others:
@@ -243,7 +247,7 @@ class Token(models.Model):
 
     def _parents(self) -> dict[int, int | None]:
         """The parent of each token of this client, by primary key."""
-        using = self._state.db or router.db_for_write(Token)
+        using = self._using
         tokens = Token.objects.using(using).filter(client_id=self.client_id)
         return dict(tokens.values_list("pk", "parent_id"))
 
