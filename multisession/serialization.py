@@ -16,6 +16,8 @@ from django.core import signing
 from django.utils.module_loading import import_string
 
 SALT = "multisession.session_data"
+#: In a session's data: what ``set_expiry()`` was given.
+EXPIRY = "_session_expiry"
 logger = logging.getLogger("django.security.SuspiciousSession")
 
 

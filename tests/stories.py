@@ -15,6 +15,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.apps import apps
 from django.conf import settings
+from django.db import OperationalError
 from django.db.models import F
 from django.http import HttpResponse
 from django.test import AsyncClient, Client, override_settings
@@ -154,6 +155,19 @@ def settled(browser: Any, page: str = "/who/") -> Any:
     Token.objects.update(**times)
     browser.get(page)
     return browser
+
+
+class Deadlock(Exception):
+    """What psycopg raises, as far as Django and we look at it."""
+
+    sqlstate = "40P01"
+
+
+def conflict() -> OperationalError:
+    """The error of a statement that met another one halfway."""
+    error = OperationalError("deadlock detected")
+    error.__cause__ = Deadlock()
+    return error
 
 
 def silent(response: HttpResponse) -> bool:

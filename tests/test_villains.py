@@ -30,6 +30,7 @@ from tests.stories import (
     COOKIE,
     NOBODY,
     Browser,
+    conflict,
     later,
     listening,
     session_of,
@@ -71,16 +72,6 @@ urlpatterns = [
 
 def doing(view: Callable[[HttpRequest], Any]) -> Any:
     return mock.patch("tests.test_villains.act", view)
-
-
-class Conflict(Exception):
-    sqlstate = "40P01"
-
-
-def conflict() -> OperationalError:
-    error = OperationalError("deadlock detected")
-    error.__cause__ = Conflict()
-    return error
 
 
 class TestSignedInAndOutInOneRequest:

@@ -35,6 +35,7 @@ from tests.stories import (
     NOBODY,
     Browser,
     EitherSetting,
+    conflict,
     listening,
     session_of,
     signed_in,
@@ -316,16 +317,6 @@ class TestAPasswordThatIsChangedHere:
             assert firefox.post("/change-password/").status_code == 200
         assert seen == [(NOBODY, True), (NOBODY, True)]
         assert (firefox.who(), statuses(ada)) == ("ada", ["active"])
-
-
-class Conflict(Exception):
-    sqlstate = "40P01"
-
-
-def conflict() -> OperationalError:
-    error = OperationalError("deadlock detected")
-    error.__cause__ = Conflict()
-    return error
 
 
 @pytest.mark.django_db(transaction=True)

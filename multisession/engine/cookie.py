@@ -13,9 +13,6 @@ from multisession.conf import settings
 if TYPE_CHECKING:
     from .opening import Opened
 
-#: In a session's data: what ``set_expiry()`` was given.
-EXPIRY = "_session_expiry"
-
 
 class Cookie(NamedTuple):
     """A value, and for how many seconds a browser keeps it; None: until it is closed."""

@@ -20,7 +20,6 @@ from django.utils import timezone
 from multisession import serialization, signals, tokens
 from multisession.conf import settings
 from multisession.models import (
-    EXPIRY,
     LISTED,
     SETTLING,
     Client,
@@ -428,7 +427,7 @@ def drop_visitor(using: str, row: Session | None) -> None:
 def _expiry(
     row: Session, data: dict[str, Any], *, saved_at: datetime.datetime, active_at: datetime.datetime
 ) -> dict[str, Any]:
-    custom = data.get(EXPIRY)
+    custom = data.get(serialization.EXPIRY)
     deadlines = row.deadlines(saved_at=saved_at, active_at=active_at, custom=custom)
     return {**deadlines, "expire_at_browser_close": closes_with_browser(data)}
 
@@ -437,7 +436,7 @@ def closes_with_browser(data: dict[str, Any]) -> bool:
     """Whether the session is over when the browser closes: what Django asks of a store."""
     from django.conf import settings as django_settings
 
-    custom = data.get(EXPIRY)
+    custom = data.get(serialization.EXPIRY)
     return django_settings.SESSION_EXPIRE_AT_BROWSER_CLOSE if custom is None else custom == 0
 
 

@@ -36,7 +36,7 @@ from multisession.origin import Origin, is_prefetch
 
 from . import next_account, placing, users
 from .attempts import Busy, attempt
-from .cookie import EXPIRY, Cookie, cookie_of, is_wearing_out
+from .cookie import Cookie, cookie_of, is_wearing_out
 from .departure import Departure, said_without_request
 from .opening import Fetched, Opened, fetch, opened_by
 from .placing import ASIDE, CARRIED_OVER, Step, decide
@@ -425,7 +425,7 @@ class SessionStore(SessionBase):
         if before.get(HASH_SESSION_KEY) != data.get(HASH_SESSION_KEY) and self.is_issued:
             with transaction.atomic(using=self.using):
                 self._steps.keep_to_new_password(act, self._open().base, row, before, data)
-        if before.get(EXPIRY) != data.get(EXPIRY):
+        if before.get(serialization.EXPIRY) != data.get(serialization.EXPIRY):
             # The cookie of an account lives COOKIE_AGE, unless it has to be longer or shorter.
             self.renews_cookie |= (
                 row.user_id is None

@@ -12,12 +12,11 @@ from .keys import ApiKey
 from .managers import prefetched_users
 from .sent_forms import SentForm
 from .session_sets import LISTED, SessionQuerySet
-from .sessions import EXPIRY, AccountLimitReached, Session, announce
+from .sessions import AccountLimitReached, Session, announce
 from .status import Status
 from .tokens import GRACE, SETTLING, Token, TokenQuerySet
 
 __all__ = [
-    "EXPIRY",
     "GRACE",
     "LISTED",
     "SETTLING",

@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     from django.dispatch import Signal
 
 
-#: In a session's data: what ``set_expiry()`` was given.
-EXPIRY = "_session_expiry"
-
-
 class AccountLimitReached(PermissionDenied):
     """The browser is signed in to as many accounts as it may be (``MAX_ACCOUNTS``)."""
 
@@ -240,7 +236,7 @@ class Session(models.Model):
         if origin is not None:
             changed["ip_address"] = origin.ip_address
         if settings.INACTIVITY is not None:
-            custom = self.get_decoded().get(EXPIRY)
+            custom = self.get_decoded().get(serialization.EXPIRY)
             changed |= self.deadlines(saved_at=self.updated_at, active_at=now, custom=custom)
         return changed
 
