@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 from statistics import median
 
+from tools.ports import answers, free_port
 from tools.servers import url_of
 
 from .contenders import OURS, STOCK, Contender
@@ -156,20 +155,8 @@ def server(
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes], errors: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError(f"The server does not answer; see {errors}.")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    if not answers(port, process, PATIENCE):
+        raise RuntimeError(f"The server does not answer; see {errors}.")
 
 
 def expect(address: str, path: str, cookie: str, text: str) -> None:

@@ -1,0 +1,27 @@
+"""A server of one's own on the loopback interface: a port for it, and the moment it answers."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def answers(port: int, process: subprocess.Popen[bytes], patience: float) -> bool:
+    """Wait until the process listens on this port, so many seconds at most. Return if it does."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return True
+    return False
