@@ -23,7 +23,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from . import actions, guard, page_tokens, refusal
+from . import actions, asking, guard, page_tokens, refusal
 from .any_page import any_account
 from .asking import is_htmx
 from .conf import settings
@@ -109,9 +109,12 @@ def notice(request: MultiSessionRequest) -> HttpResponse:
     """What a page that is still open has to say, now that something happened in another tab.
 
     The query says whose page it is (``session``; empty: nobody's). ``refused``: what it sent was
-    refused, and a person pressed a button: the sheet. 204: nothing to say.
+    refused, and a person pressed a button: the sheet. 204: nothing to say. A header says which
+    session is the active one, for what the page hears from other tabs may be older.
     """
     response = _notice(request)
+    active = request.multisession.session
+    response[asking.PAGE_HEADER] = active.public_id if active else ""
     response[guard.REASON_HEADER] = "notice"  # notice.js shows nothing else.
     return response
 

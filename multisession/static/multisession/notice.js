@@ -14,7 +14,8 @@
   let turn = 0;
   let told = false;
 
-  // Each page says whose it is when it loads. Whoever hears something new asks what is true.
+  // Each page says whose it is when it loads. Whoever hears something new asks what is true, and
+  // goes by that: a page that took long to load says what was true before.
   const listen = () => {
     channel = new BroadcastChannel("multisession");
     channel.onmessage = ({ data }) => data === heard || ask((heard = data), (told = false));
@@ -30,7 +31,9 @@
       const answer = await send(url, { redirect: "error" });
       const html = await answer.text();
       // Ours says so: what somebody has put into the page may lead to a file of his.
-      if (answer.ok && answer.headers.has(mark) && mine === turn) return [parse(html)];
+      if (!answer.ok || !answer.headers.has(mark) || mine !== turn) return;
+      heard = answer.headers.get(mark + "-Page");
+      return [parse(html)];
     } catch {
       // No connection: then at the next occasion.
     }
@@ -39,7 +42,7 @@
   const ask = async () => {
     if (find("wrong-account") && !sheet()) return;
     const found = await look();
-    if (found && !found[0]) find("wrong-account")?.close?.();
+    if (found && !found[0]) away();
     if (found && !(found[0] && sheet())) show(found[0]);
   };
 
@@ -170,6 +173,14 @@
   });
   const comeBack = () => document.activeElement === document.body && at?.focus();
 
+  // A tab in the background is not told that its dialog was closed until it comes to the front.
+  const away = () => {
+    const old = sheet();
+    old?.close();
+    old?.remove();
+    comeBack();
+  };
+
   // Whoever put the sheet into the page: it is made modal, gives the focus back, and goes.
   new MutationObserver(() => {
     const found = sheet();
@@ -197,7 +208,7 @@
     form.ariaBusy = true;
     const answer = await send(form.action, { method: "POST", body: new FormData(form) }).catch(() => {});
     form.ariaBusy = null;
-    sheet()?.close();
+    away();
     if (answer?.status === 204) channel.postMessage((heard = here()));
     ask((told = false));
   });
