@@ -127,7 +127,7 @@ def data() -> str:
     """The data of an account's session: all users have the same password, which is none."""
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, get_user_model
 
-    from multisession import serialization
+    from multisession.ground import serialization
 
     kept = {BACKEND_SESSION_KEY: "django.contrib.auth.backends.ModelBackend"}
     kept[HASH_SESSION_KEY] = get_user_model()(password=NO_PASSWORD).get_session_auth_hash()
@@ -142,10 +142,10 @@ def questions(size: int) -> dict[str, Callable[[], list[Any]]]:
     from django.test import RequestFactory
     from django.utils import timezone
 
-    from multisession import where
     from multisession.api.views import newest_clients
     from multisession.lists import get_session_list
     from multisession.models import Event, Session
+    from multisession.pages import where
 
     staff = get_user_model()(pk=0, is_staff=True, is_active=True)
     # Somebody in the middle who is signed in on two browsers, whatever the size.

@@ -21,8 +21,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Max
 from django.http import Http404, HttpRequest
 
-from . import page_tokens, request_user, signals
+from . import request_user, signals
 from .backends.db import SessionStore
+from .guard import page_tokens
 from .models import AccountLimitReached, Cause, Session
 
 if TYPE_CHECKING:

@@ -21,12 +21,8 @@ class MultisessionConfig(AppConfig):
         user_logged_out.connect(receivers.on_signed_out, dispatch_uid="multisession")
 
     def ready(self) -> None:
-        from . import (
-            checks,  # noqa: F401  (they register themselves)
-            checks_storage,  # noqa: F401
-            checks_urls,  # noqa: F401
-            user_changes,
-        )
+        from . import checks  # noqa: F401  (they register themselves)
+        from .upkeep import user_changes
 
         user_changes.connect()
 

@@ -172,7 +172,8 @@ class Settings:
     def NEVER_KEPT(self) -> list[str]:
         """Words in the names of fields that are never kept to be sent later (default: none).
 
-        Besides those of ``multisession.kept_fields.NEVER_KEPT``: password, pin, otp and so on.
+        Besides those of ``multisession.pages.kept_fields.NEVER_KEPT``: password, pin, otp and
+        so on.
         """
         return self._texts("NEVER_KEPT")
 
@@ -249,8 +250,8 @@ class Settings:
     def MENU_ITEMS(self) -> str | list[Any]:
         """The project's own lines in every menu (default: none).
 
-        A list of dictionaries with the fields of ``multisession.items.MenuItem``, or the dotted
-        path of ``f(request)`` that returns one.
+        A list of dictionaries with the fields of ``multisession.pages.items.MenuItem``, or the
+        dotted path of ``f(request)`` that returns one.
         """
         value = self._get("MENU_ITEMS", ())
         return value if isinstance(value, str) else list(value)

@@ -6,7 +6,8 @@ Five things differ from the stock class. Four are about the cookie:
   cookie neither restores that one nor deletes the newer (better-auth 9987, Django 6984).
 * It is sent on a 5xx too, if a new value was stored: otherwise the browser would be left with
   an old one.
-* It is read by its exact octets (see cookies.py), also where there are several (doubled.py).
+* It is read by its exact octets (see ground/cookies.py), also where there are several
+  (engine/doubled.py).
 * What a view did to it on the response never costs the browser its accounts.
 
 And whatever becomes of a request, also if it is cut off, what it has signed out of is signed out.
@@ -32,22 +33,15 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
-from . import (
-    cookies,
-    doubled,
-    fragments,
-    guard,
-    limit,
-    offers,
-    page_tokens,
-    request_user,
-    sending,
-    tokens,
-)
-from .asking import SAFE_METHODS, has_page, wants_json
+from . import offers, request_user
 from .backends.db import SessionStore
+from .engine import doubled
 from .engine.attempts import Busy
-from .origin import is_prefetch
+from .ground import cookies, tokens
+from .ground.asking import SAFE_METHODS, has_page, wants_json
+from .ground.origin import is_prefetch
+from .guard import guard, page_tokens
+from .pages import fragments, limit, sending
 from .request import MultiSession
 
 logger = logging.getLogger("multisession")
@@ -96,7 +90,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> HttpResponse | None:
-        """Never act as the wrong account: see guard.py."""
+        """Never act as the wrong account: see guard/guard.py."""
         if not isinstance(getattr(request, "session", None), SessionStore):
             return None
         request_user.install(request)
@@ -108,7 +102,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         return sending.answer(request, view, guard.check(request, view))
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Refusals that say more than 403 or 404: see limit.py and offers.py; 503 for Busy."""
+        """Answer 503 for Busy, and 403 or 404 with more to say (pages/limit.py, offers.py)."""
         if isinstance(exception, Busy):
             return _busy(request)
         return limit.answer(request, exception) or offers.answer(request, exception)

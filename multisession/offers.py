@@ -19,11 +19,11 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.csrf import csrf_protect
 
-from .asking import VARY, Sender, address_of, is_htmx, sender_of
 from .conf import settings
-from .guard import REASON_HEADER
-from .menu import current_page, link_to, url_of
+from .ground.asking import VARY, Sender, address_of, is_htmx, sender_of
+from .guard.guard import REASON_HEADER
 from .models import Session
+from .pages.links import current_page, link_to, url_of
 
 if TYPE_CHECKING:
     from .request import MultiSession, MultiSessionRequest

@@ -7,12 +7,14 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils.translation import ngettext
 
-from . import doubled, page_tokens, signals
+from . import signals
 from .backends.db import SessionStore
 from .conf import settings
+from .engine import doubled
 from .engine.departure import said_without_request
+from .guard import page_tokens
 from .models import Session
-from .profiles import profile_of
+from .pages.profiles import profile_of
 from .request_user import become
 
 

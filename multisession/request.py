@@ -8,9 +8,9 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from . import coroutines, django_private
 from .backends.db import SessionStore
 from .engine.placing import ASIDE
+from .ground import coroutines, django_private
 from .models import Session
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class MultiSessionRequest(HttpRequest):
 class MultiSession:
     """Lazy: each answer costs nothing until it is asked for, and one query once."""
 
-    #: The active account, while the view sees nobody in its place: see guard.py.
+    #: The active account, while the view sees nobody in its place: see guard/guard.py.
     beneath: Session | None = None
     #: The view is a coroutine, which can't ask the database.
     serves_coroutine = False

@@ -27,9 +27,9 @@ from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 from django.utils.functional import SimpleLazyObject
 
-from . import django_private
 from .backends.db import SessionStore
 from .engine import users
+from .ground import django_private
 from .request import MultiSession
 
 

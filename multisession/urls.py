@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import views, where_views
+from .pages import views, where_views
 
 app_name = "multisession"
 

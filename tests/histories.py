@@ -8,7 +8,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.utils import timezone
 
 from accounts.models import User
-from multisession import serialization
+from multisession.ground import serialization
 from multisession.models import Client, Session
 
 DAY = datetime.timedelta(days=1)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from multisession import actions
-from multisession.admin_events import EventAdmin
+from multisession.admin.events import EventAdmin
 from multisession.models import Event
 from tests.stories import Browser, digests, later, session_of, signed_in, with_engine_urls
 

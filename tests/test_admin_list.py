@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from multisession import admin_pages
-from multisession.admin import SessionAdmin
+from multisession.admin import paging
+from multisession.admin.sessions import SessionAdmin
 from multisession.models import Client, Session
 from tests.stories import NOBODY, Browser, session_of, signed_in, statuses, with_engine_urls
 
@@ -167,9 +167,9 @@ class TestPages:
         assert "6 sessions" in page(office)
         assert "more than 3 sessions" in page(office, status="revoked")
         assert "1 session" in page(office, status="active")
-        monkeypatch.setattr(admin_pages, "MOST_COUNTED", 4)
+        monkeypatch.setattr(paging, "MOST_COUNTED", 4)
         assert "more than 4 sessions" in page(office)
-        monkeypatch.setattr(admin_pages, "_believed_rows", lambda alias: 1234567)
+        monkeypatch.setattr(paging, "_believed_rows", lambda alias: 1234567)
         assert "about 1,234,567 sessions" in page(office)
 
     def test_the_order_is_the_list_s_own(self, office, ada):
@@ -366,7 +366,7 @@ class TestFiles:
         many(grace, 1)
         rows = list(csv.DictReader(io.StringIO(exported(office, user=str(ada.pk)))))
         assert [row["id"] for row in rows] == [session.public_id for session in made]
-        assert tuple(rows[0]) == admin_pages.COLUMNS
+        assert tuple(rows[0]) == paging.COLUMNS
         assert rows[0]["account"] == "ada@example.com"
         assert (rows[0]["status"], rows[0]["ip_address"]) == ("active", "203.0.113.9")
         assert datetime.datetime.fromisoformat(rows[0]["created_at"]) == made[0].created_at
@@ -383,7 +383,7 @@ class TestFiles:
         assert json.loads(exported(office, "json", q="nobody@")) == []
 
     def test_it_goes_on_where_a_chunk_ends(self, office, ada, monkeypatch):
-        monkeypatch.setattr(admin_pages, "CHUNK", 2)
+        monkeypatch.setattr(paging, "CHUNK", 2)
         many(ada, 6)
         assert len(json.loads(exported(office, "json"))) == 7
 
@@ -400,7 +400,7 @@ class TestFiles:
         User.objects.filter(pk=ada.pk).update(email=f"{sign.strip()}1@example.com")
         for row in csv.DictReader(io.StringIO(exported(office), newline="")):
             for cell in row.values():
-                assert not cell.lstrip(" ").startswith(admin_pages.FORMULA)
+                assert not cell.lstrip(" ").startswith(paging.FORMULA)
 
     @pytest.mark.parametrize("ending", ["csv", "json"])
     def test_no_file_holds_a_secret(self, office, ada, ending):

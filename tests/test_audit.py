@@ -18,7 +18,7 @@ from multisession import actions, signals
 from multisession.api import keys
 from multisession.backends.db import SessionStore
 from multisession.models import Client, Event, Session, SessionQuerySet
-from multisession.purge import purge
+from multisession.upkeep.purge import purge
 from tests.stories import (
     NOBODY,
     Browser,

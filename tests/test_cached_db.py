@@ -10,8 +10,8 @@ from django.core.cache import caches
 from django.test import Client
 from django.utils import timezone
 
-from multisession import tokens
 from multisession.backends import cached_db
+from multisession.ground import tokens
 from multisession.models import Event, Session
 
 from .conftest import PASSWORD

@@ -16,7 +16,7 @@ from django.utils.html import strip_tags
 
 from accounts.models import User
 from multisession.offers import ForbiddenForThisAccount
-from multisession.views import choose
+from multisession.pages.views import choose
 from tests.conftest import PASSWORD
 from tests.test_guard import Tab
 from tests.test_views import Buttons

@@ -30,8 +30,9 @@ from django.urls import path
 from django.utils import timezone
 
 from accounts.models import User
-from multisession import actions, tokens
+from multisession import actions
 from multisession.backends.db import SessionStore
+from multisession.ground import tokens
 from multisession.models import Client, Session, Token
 
 pytestmark = [

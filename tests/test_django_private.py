@@ -1,4 +1,4 @@
-"""What django_private.py says of Django's private parts, one test for each sentence.
+"""What ground/django_private.py says of Django's private parts, one test for each sentence.
 
 When one fails after an update of Django, its message says what has changed and where to follow.
 """
@@ -14,8 +14,8 @@ from django.middleware import csrf
 from django.middleware.csrf import CsrfViewMiddleware, get_token
 from django.utils.functional import SimpleLazyObject, empty
 
-from multisession import django_private
-from multisession.django_private import CsrfSecret
+from multisession.ground import django_private
+from multisession.ground.django_private import CsrfSecret
 
 SECRET, OTHER = "a" * csrf.CSRF_SECRET_LENGTH, "b" * csrf.CSRF_SECRET_LENGTH
 

@@ -3,68 +3,29 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "multisession"
 
-#: From the bottom to the top. A module imports only from those above its own line in this list,
-#: whether at its head, inside a function or for the type checker.
+#: From the bottom to the top. A module imports only from the layers above its own line in this
+#: list, and from its own layer in one direction; whether at its head, inside a function or for the
+#: type checker.
 LAYERS = (
-    {
-        "tokens",
-        "conf",
-        "signals",
-        "serialization",
-        "cookies",
-        "asking",
-        "coroutines",
-        "django_private",
-        "moments",
-    },
-    {"origin", "impersonation"},
-    {"models", "profiles", "browsers"},
-    {"purge", "lists", "user_changes"},
-    {"engine.prepared", "engine.placing", "engine.attempts"},
-    {"engine.quick", "engine.departure"},
-    {"engine.users", "engine.adoption"},
-    {"engine.opening"},
-    {"engine.steps"},
-    {"engine.cookie", "engine.next_account"},
-    {"engine.store"},
-    {"backends.db", "backends.cached_db", "backends.adopting"},
-    {"request"},
-    {"request_user", "doubled"},
-    {"items"},
-    {"menu", "any_page", "kept_fields", "csrf_secrets"},
-    {"page_tokens"},
-    {"guard"},
-    {"refusal", "offers", "actions", "receivers", "passwords", "fragments"},
-    {"where", "limit", "sending"},
-    {"middleware"},
-    {
-        "checks",
-        "checks_storage",
-        "admin_pages",
-        "views",
-        "decorators",
-        "mixins",
-        "templatetags.multisession",
-    },
-    {"admin_list", "checks_urls", "where_views"},
-    {"admin_events"},
-    {"admin"},
-    {"api.errors", "api.resources", "api.openapi"},
-    {"api.keys"},
-    {"api.views"},
-    {"management"},
-    {"contrib.impersonation.receivers"},
-    {"urls", "api.urls", "apps", "contrib"},
+    {"ground", "conf", "signals"},
+    {"models", "upkeep"},
+    {"engine", "backends"},
+    {"request", "request_user"},
+    {"guard", "actions", "lists", "passwords"},
+    {"pages"},
+    {"offers", "decorators", "mixins", "middleware", "receivers"},
+    {"admin", "api", "checks", "contrib", "management", "templatetags", "urls", "apps"},
 )
 
 #: What a module makes use of where it is installed, and does without where it is not.
-OPTIONAL = {"browsers": {"ua_parser"}, "engine.prepared": {"psycopg"}}
+OPTIONAL = {"pages.browsers": {"ua_parser"}, "engine.prepared": {"psycopg"}}
 
 
 def module_name(path: Path) -> str:
@@ -95,32 +56,41 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
-#: Packages that are one module in several files: what is in them may need each other.
-TOGETHER = {"models"}
-
-MODULES = [
-    path
+MODULES = {
+    module_name(path): path
     for path in sorted(PACKAGE.rglob("*.py"))
-    if "migrations" not in path.parts
-    and (path.name != "__init__.py" or path.parent.name in TOGETHER)
-]
+    if "migrations" not in path.parts and path != PACKAGE / "__init__.py"
+}
+
+#: The models know each other, as their tables do.
+TOGETHER = "models"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_a_module_imports_only_from_below(path):
-    own = layer_of(module_name(path))
-    known = {module_name(other) for other in MODULES}
-    for imported in imports_of(path):
+def imported_modules(name: str) -> set[str]:
+    """Those of our own modules that this one imports: the deepest one of each dotted name."""
+    found = set()
+    for imported in imports_of(MODULES[name]):
         parts = imported.split(".")
-        if parts[0] != "multisession":
-            continue
-        candidates = (".".join(parts[1:stop]) for stop in range(len(parts), 1, -1))
-        module = next((name for name in candidates if name in known), None)
-        if module is None or module == module_name(path):
-            continue
-        packages = {name.split(".")[0] for name in (module, module_name(path))}
-        if len(packages) > 1 or not packages <= TOGETHER:
-            assert layer_of(module) < own, f"{module_name(path)} imports {module}"
+        if parts[0] == "multisession":
+            candidates = (".".join(parts[1:stop]) for stop in range(len(parts), 1, -1))
+            found.add(next((each for each in candidates if each in MODULES), name))
+    return found - {name}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_imports_only_from_its_own_layer_and_below(name):
+    own = layer_of(name)
+    for other in imported_modules(name):
+        assert layer_of(other) <= own, f"{name} imports {other}"
+
+
+def test_no_module_needs_itself_in_the_end():
+    """Within a layer too, imports run one way."""
+    graph = {name: imported_modules(name) for name in MODULES}
+    for name, others in graph.items():
+        if name.startswith(TOGETHER):
+            graph[name] = {other for other in others if not other.startswith(TOGETHER)}
+    list(TopologicalSorter(graph).static_order())
 
 
 def test_the_package_has_never_heard_of_the_demo():

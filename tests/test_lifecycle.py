@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from multisession.models import Client, Session, Token
-from multisession.purge import BATCH, purge
+from multisession.upkeep.purge import BATCH, purge
 
 from .stories import (
     NOBODY,

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from multisession import tokens
+from multisession.ground import tokens
 from multisession.middleware import SessionMiddleware
 from multisession.models import Session, Token
 from tests.stories import (

@@ -8,10 +8,10 @@ from django.db import IntegrityError, connection, transaction
 from django.test import override_settings
 from django.utils import timezone
 
-from multisession import serialization, tokens
 from multisession.backends.db import SessionStore
+from multisession.ground import serialization, tokens
 from multisession.models import GRACE, LISTED, SETTLING, Client, Session, Token
-from multisession.purge import purge
+from multisession.upkeep.purge import purge
 from tests.stories import Browser, later, session_of, signed_in, statuses, with_engine_urls
 
 pytestmark = with_engine_urls

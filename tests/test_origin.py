@@ -7,8 +7,8 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from multisession.conf import settings as ours
+from multisession.ground.origin import ip_address
 from multisession.models import Client, Event, Session
-from multisession.origin import ip_address
 
 from .stories import Browser, later, session_of, signed_in, with_engine_urls
 

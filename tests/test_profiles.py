@@ -8,7 +8,7 @@ from django.test import Client
 
 from accounts.models import User
 from multisession.models import Session
-from multisession.profiles import plain_name, profile_of
+from multisession.pages.profiles import plain_name, profile_of
 from tests.conftest import PASSWORD
 
 

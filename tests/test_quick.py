@@ -23,9 +23,10 @@ from django.utils.functional import SimpleLazyObject
 
 from accounts.managers import UserManager
 from accounts.models import User
-from multisession import request_user, serialization
+from multisession import request_user
 from multisession.backends.db import SessionStore
 from multisession.engine import quick
+from multisession.ground import serialization
 from multisession.models import Session, Token
 from tests.engine_urls import BACKEND, own_data
 from tests.stories import COOKIE, Browser, session_of, signed_in, with_engine_urls

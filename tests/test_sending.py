@@ -9,10 +9,10 @@ from django.test import Client
 from django.urls import include, path
 
 from accounts.models import Note, User
-from multisession.kept_fields import is_never_kept
 from multisession.models import Client as Browser
 from multisession.models import SentForm, Session
-from multisession.purge import purge
+from multisession.pages.kept_fields import is_never_kept
+from multisession.upkeep.purge import purge
 from tests.conftest import PASSWORD
 from tests.test_guard import NOTES, Forms, Tab, follow_form, switch_to, whoami
 

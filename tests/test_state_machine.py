@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from accounts.models import User
-from multisession import actions, models, tokens
+from multisession import actions, models
+from multisession.ground import tokens
 from tests.client_model import DAY, DELETED, LIFETIME, MINUTE, Client, Model, Token
 from tests.stories import COOKIE, Browser, with_engine_urls
 

@@ -16,10 +16,11 @@ from django.db.models.signals import post_save
 from django.utils import timezone
 
 from accounts.models import User
-from multisession import signals, tokens
+from multisession import signals
 from multisession.backends.db import SessionStore
+from multisession.ground import tokens
 from multisession.models import Event, Session, Token
-from multisession.purge import ENDED_TOKENS, purge
+from multisession.upkeep.purge import ENDED_TOKENS, purge
 from tests.engine_urls import name_of
 from tests.stories import (
     COOKIE,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from multisession import tokens
+from multisession.ground import tokens
 
 
 def test_a_token_is_long_enough_and_never_the_same():

@@ -22,9 +22,9 @@ from django.urls import include, path
 import multisession
 from accounts.models import User
 from config.urls import urlpatterns as demo_urls
-from multisession.items import MenuItem
-from multisession.menu import Options
-from multisession.profiles import HUES, initials, name_and_identifier, profile_of
+from multisession.pages.items import MenuItem
+from multisession.pages.menu import Options
+from multisession.pages.profiles import HUES, initials, name_and_identifier, profile_of
 from tests.conftest import PASSWORD
 from tools.screenshots import PICTURES_WANTED
 
@@ -206,7 +206,7 @@ class TestOptions:
         assert "evil.example" not in response.text
 
     def test_options_of_another_release_are_ignored(self, browser):
-        options = signing.Signer(salt="multisession.menu").sign_object({"shape": "round"})
+        options = signing.Signer(salt="multisession.pages.menu").sign_object({"shape": "round"})
         response = browser.get("/multisession/menu/", {"options": options})
         assert response.status_code == 200
 

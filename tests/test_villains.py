@@ -21,8 +21,9 @@ from django.test import RequestFactory, override_settings
 from django.urls import include, path
 from django.utils import timezone
 
-from multisession import passwords, signals, tokens
+from multisession import passwords, signals
 from multisession.backends.db import SessionStore
+from multisession.ground import tokens
 from multisession.middleware import SessionMiddleware
 from multisession.models import Session, Token
 from tests.engine_urls import BACKEND, name_of

@@ -9,8 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import User
-from multisession import browsers, passwords
+from multisession import passwords
 from multisession.models import Session
+from multisession.pages import browsers
 from tests.conftest import PASSWORD
 from tests.stories import (
     NOBODY,

@@ -6,9 +6,10 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
-from multisession import browsers, lists
+from multisession import lists
+from multisession.ground.moments import in_utc
 from multisession.models import Client, Session
-from multisession.moments import in_utc
+from multisession.pages import browsers
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 

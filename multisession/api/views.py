@@ -15,8 +15,8 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.csrf import csrf_exempt
 
 from multisession import actions, lists
+from multisession.ground.origin import Origin
 from multisession.models import Cause, Client, Session, Token
-from multisession.origin import Origin
 
 from . import errors, keys, openapi
 from .resources import client_resource, error_resource, page_resource, session_resource

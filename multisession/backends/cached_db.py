@@ -25,9 +25,9 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from multisession import signals
-from multisession.asking import SAFE_METHODS
 from multisession.engine import store
 from multisession.engine.opening import Fetched
+from multisession.ground.asking import SAFE_METHODS
 
 #: Seconds that an entry lives, and so the longest that a lost invalidation can matter.
 ENTRY_AGE = 60

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings as django_settings
 from django.contrib.sessions.backends import signed_cookies
 
-from multisession import tokens
+from multisession.ground import tokens
 
 if TYPE_CHECKING:
     from multisession.models import Session

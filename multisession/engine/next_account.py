@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from multisession import signals
-from multisession.asking import SAFE_METHODS
 from multisession.conf import settings
-from multisession.origin import is_prefetch
+from multisession.ground.asking import SAFE_METHODS
+from multisession.ground.origin import is_prefetch
 
 from .attempts import Busy
 from .placing import NEXT

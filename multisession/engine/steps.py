@@ -17,8 +17,10 @@ from django.db import IntegrityError
 from django.db.models import Q
 from django.utils import timezone
 
-from multisession import serialization, signals, tokens
+from multisession import signals
 from multisession.conf import settings
+from multisession.ground import serialization, tokens
+from multisession.ground.origin import NOWHERE, Origin
 from multisession.models import (
     LISTED,
     SETTLING,
@@ -29,7 +31,6 @@ from multisession.models import (
     announce,
     clients_changed,
 )
-from multisession.origin import NOWHERE, Origin
 
 from . import quick, users
 from .attempts import attempt

@@ -30,9 +30,9 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import ngettext
 
-from multisession import coroutines, impersonation, serialization, tokens
 from multisession.conf import settings
-from multisession.origin import Origin, is_prefetch
+from multisession.ground import coroutines, impersonation, serialization, tokens
+from multisession.ground.origin import Origin, is_prefetch
 
 from . import next_account, placing, users
 from .attempts import Busy, attempt
@@ -405,7 +405,7 @@ class SessionStore(SessionBase):
     @classmethod
     def clear_expired(cls) -> None:
         """Remove what has no further use (``manage.py clearsessions``)."""
-        from multisession.purge import purge
+        from multisession.upkeep.purge import purge
 
         purge()
 

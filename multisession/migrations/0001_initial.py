@@ -4,8 +4,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+import multisession.ground.tokens
 import multisession.models
-import multisession.tokens
 
 
 class Migration(migrations.Migration):
@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                 (
                     "public_id",
                     models.CharField(
-                        default=multisession.tokens.new_client_id,
+                        default=multisession.ground.tokens.new_client_id,
                         editable=False,
                         max_length=40,
                         verbose_name="id",
@@ -209,7 +209,7 @@ class Migration(migrations.Migration):
                 (
                     "public_id",
                     models.CharField(
-                        default=multisession.tokens.new_session_id,
+                        default=multisession.ground.tokens.new_session_id,
                         editable=False,
                         max_length=40,
                         verbose_name="id",

@@ -9,7 +9,8 @@ from django.db import models, router
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from multisession import signals, tokens
+from multisession import signals
+from multisession.ground import tokens
 
 from .managers import PrimaryManager
 
@@ -29,7 +30,7 @@ class Client(models.Model):
     accounts = models.PositiveIntegerField(default=0, editable=False)
     user_agent = models.CharField(_("browser"), max_length=256, blank=True)
     #: Of the CSRF secret that its pages had before the first sign-in: sign-in pages that were
-    #: open then in other tabs are still good (page_tokens.py).
+    #: open then in other tabs are still good (guard/page_tokens.py).
     visitor_csrf_digest = models.CharField(max_length=64, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=now, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=now, editable=False)

@@ -18,7 +18,7 @@ from django.utils.translation import pgettext_lazy
 
 from multisession import signals
 from multisession.conf import settings
-from multisession.origin import LONGEST_USER_AGENT, NOWHERE, Origin
+from multisession.ground.origin import LONGEST_USER_AGENT, NOWHERE, Origin
 
 from .clients import now
 from .managers import PrimaryManager

@@ -16,10 +16,11 @@ from django.utils.crypto import constant_time_compare
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from multisession import serialization, signals, tokens
+from multisession import signals
 from multisession.conf import settings
-from multisession.impersonation import LONGEST_KEY
-from multisession.origin import Origin
+from multisession.ground import serialization, tokens
+from multisession.ground.impersonation import LONGEST_KEY
+from multisession.ground.origin import Origin
 
 from . import session_sets
 from . import status as clock
@@ -57,7 +58,7 @@ class Session(models.Model):
         verbose_name=_("user"),
         null=True,
         # Projects may keep users in another database (decisions.md), where Django would look for
-        # the sessions too when it deletes a user: user_changes.py does that in the right one.
+        # the sessions too when it deletes a user. upkeep/user_changes.py does it in the right one.
         on_delete=models.DO_NOTHING,
         db_constraint=False,
         db_index=False,
@@ -83,8 +84,8 @@ class Session(models.Model):
     )
     forgotten = models.BooleanField(_("forgotten"), default=False, editable=False)
     session_data = models.TextField(_("data"), blank=True, editable=False)
-    #: The primary key of the administrator who signed in as the user (impersonation.py); mostly
-    #: empty. Not a foreign key: it stays when that account is deleted.
+    #: The primary key of the administrator who signed in as the user (ground/impersonation.py);
+    #: mostly empty. Not a foreign key: it stays when that account is deleted.
     actor_id = models.CharField(_("by user"), max_length=LONGEST_KEY, blank=True, editable=False)
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, editable=False)
     created_at = models.DateTimeField(_("signed in"), default=now, editable=False)

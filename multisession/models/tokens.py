@@ -28,7 +28,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from multisession import signals
-from multisession.origin import Origin
+from multisession.ground.origin import Origin
 
 from .clients import Client, clients_changed, now
 from .events import Event

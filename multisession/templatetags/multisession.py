@@ -11,16 +11,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from multisession.conf import settings
-from multisession.items import MenuItem, as_items
-from multisession.menu import (
-    Options,
-    account_list_context,
-    button_context,
-    on_site,
-    url_of,
-)
 from multisession.models import Session
-from multisession.profiles import Profile, profile_of
+from multisession.pages.items import MenuItem, as_items
+from multisession.pages.links import on_site, url_of
+from multisession.pages.menu import Options, account_list_context, button_context
+from multisession.pages.profiles import Profile, profile_of
 from multisession.request import MultiSessionRequest
 
 register = template.Library()
@@ -36,9 +31,10 @@ def user_button(context: Context, **options: Any) -> dict[str, Any]:
     While nobody is active: a link to sign in; to the chooser, if accounts are signed in on this
     browser; and the way back to the account that stepped aside.
 
-    ``options``: the fields of ``multisession.menu.Options``, each with its default. ``items``: more
-    lines for the menu, as in the setting ``MENU_ITEMS``. ``sign_in_partial``: the project's
-    sign-in view answers htmx with its form alone, so *Add account* may open it inside the menu.
+    ``options``: the fields of ``multisession.pages.menu.Options``, each with its default.
+    ``items``: more lines for the menu, as in the setting ``MENU_ITEMS``.
+    ``sign_in_partial``: the project's sign-in view answers htmx with its form alone, so *Add
+    account* may open it inside the menu.
 
     Costs no query beyond the one for ``request.user``: the list of accounts is loaded when
     somebody is about to open the menu. While nobody is active it costs one, on a browser that we

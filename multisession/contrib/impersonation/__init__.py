@@ -8,6 +8,6 @@ only while it is the active one: whatever takes its place (release, a switch in 
 sign-in) takes it off the browser, and signing out of it leaves nothing on the browser's list.
 
 None of the packages has to be installed, and none of their URLs or views have to be replaced: an
-impersonated session is known by the mark in its data (see ``multisession.impersonation``). Who
-acted is on record without this app, too.
+impersonated session is known by the mark in its data (see ``multisession.ground.impersonation``).
+Who acted is on record without this app, too.
 """

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from multisession.backends.db import SessionStore
-from multisession.purge import BATCH, purge
+from multisession.upkeep.purge import BATCH, purge
 
 #: Characters of the bar.
 WIDTH = 30

@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from multisession import lists
 from multisession.api.resources import page_resource, session_resource
+from multisession.ground.moments import in_utc
 from multisession.models import Session
-from multisession.moments import in_utc
 
 COLUMNS = ("ID", "STATUS", "USER", "CLIENT", "SIGNED IN", "LAST ACTIVE", "EXPIRES")
 WIDTHS = (32, 9, 12, 34, 17, 17, 17)

@@ -9,9 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from multisession.api import keys
+from multisession.ground.moments import in_utc
 from multisession.lists import MAX_OFFSET
 from multisession.models import ApiKey
-from multisession.moments import in_utc
 
 
 class Command(BaseCommand):

@@ -1,0 +1,170 @@
+"""The audit trail, for administrators: to read, to search, and nothing else.
+
+To look at it is a permission of its own, ``view_event``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from multisession.ground.origin import ip_address
+from multisession.models import Event
+from multisession.pages.browsers import browser_name
+
+from .lists import (
+    ChosenFilter,
+    PagedAdmin,
+    PagedList,
+    SinceFilter,
+    UserFilter,
+    link_of_user,
+    link_to,
+)
+
+if TYPE_CHECKING:
+    from django.contrib.admin.views.main import ChangeList
+
+
+def link_to_events(user: Any) -> str:
+    """A link to what is on record of a user: for a read-only field on their own admin page."""
+    return link_of_user(user, "event", _("What happened to this user's sessions"))
+
+
+class KindFilter(admin.SimpleListFilter):
+    title = _("what")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(Event.Kind.choices)
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        value = self.value()
+        return queryset.filter(kind=value) if value in Event.Kind.values else queryset
+
+
+class WhenFilter(SinceFilter):
+    title = _("when")
+    field = "at"
+
+
+class EventUserFilter(UserFilter):
+    """By the key that the user has, or had."""
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return _equal(queryset, "user_id", self.value())
+
+
+class EventSessionFilter(ChosenFilter):
+    title = _("session")
+    parameter_name = "session"
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return _equal(queryset, "session_id", self.value())
+
+
+FILTERS = (KindFilter, WhenFilter, EventUserFilter, EventSessionFilter)
+
+
+def _equal(queryset: Any, field: str, value: str | None) -> Any:
+    if not value:
+        return queryset
+    return queryset.none() if "\x00" in value else queryset.filter(**{field: value})
+
+
+class EventList(PagedList):
+    def number(self, count: int) -> str:
+        return ngettext("%(count)s event", "%(count)s events", count)
+
+
+@admin.register(Event)
+class EventAdmin(PagedAdmin):
+    #: Whether staff who are no superusers read what happened to the sessions of superusers.
+    shows_superusers = False
+
+    list_display = ("at", "what", "of_user", "by_whom", "browser", "ip_address", "of_session")
+    list_filter = FILTERS
+    search_fields = ("account",)  # See get_search_results().
+    search_help_text = _(
+        "All of: an account's name at that time, a session's id (sess_…), a client's id "
+        "(client_…), an IP address."
+    )
+    actions = None
+    change_list_template = "multisession/admin/events.html"
+    fields = (
+        "at",
+        "what",
+        "of_user",
+        "by_whom",
+        "of_session",
+        "client_id",
+        "browser",
+        "agent",
+        "ip_address",
+    )
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """What this person may read: narrow it, for tenants, in a subclass."""
+        found = Event.objects.order_by("-pk")
+        if self.shows_superusers or getattr(request.user, "is_superuser", True):
+            return found
+        return found.filter(superuser=False)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return EventList
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        return lookup in {chosen.parameter_name for chosen in FILTERS}
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        """What the term looks like says which index to ask."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if term.startswith("sess_"):
+            return _equal(queryset, "session_id", term), False
+        if term.startswith("client_"):
+            return _equal(queryset, "client_id", term), False
+        if (address := ip_address(term)) is not None:
+            return queryset.filter(ip_address=address), False
+        return _equal(queryset, "account", term), False
+
+    # What is shown
+
+    @admin.display(description=_("what"))
+    def what(self, event: Event) -> str:
+        return str(event.get_kind_display())
+
+    @admin.display(description=_("account"))
+    def of_user(self, event: Event) -> str:
+        return link_to("event", event.account or event.user_id, user=event.user_id)
+
+    @admin.display(description=_("by"))
+    def by_whom(self, event: Event) -> str:
+        if event.actor_id and event.actor_id != event.user_id:
+            return link_to("event", event.actor or event.actor_id, user=event.actor_id)
+        return event.actor or "–"
+
+    @admin.display(description=_("browser"))
+    def browser(self, event: Event) -> str:
+        return browser_name(event.user_agent) if event.user_agent else "–"
+
+    @admin.display(description=_("user agent"))
+    def agent(self, event: Event) -> str:
+        return event.user_agent or "–"
+
+    @admin.display(description=_("session"))
+    def of_session(self, event: Event) -> str:
+        return link_to("session", event.session_id, q=event.session_id)
+
+    # Django's hooks
+
+    def has_delete_permission(self, request: HttpRequest, obj: Event | None = None) -> bool:
+        return False

@@ -1,0 +1,276 @@
+"""The administrators' list in parts: pages that cost the same in the middle as at the end, a total
+that is not counted, and files that are written while they are sent.
+
+A page is found by the last row of the page before it, never by skipping rows. Rows are sorted by
+primary key; those of a status that only the clock decides, by the moment that decided it, because
+an index can begin there: the rows with the highest keys are the ones that have not expired.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+from django.conf import settings as django_settings
+from django.db import connections
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from multisession.ground.moments import in_utc
+from multisession.models import Cause, Session, SessionQuerySet
+
+#: Where the total is counted, it is counted up to here.
+MOST_COUNTED = 1_000
+
+CHUNK = 1000
+
+COLUMNS = (
+    "id",
+    "client_id",
+    "user_id",
+    "account",
+    "status",
+    "ip_address",
+    "user_agent",
+    "created_at",
+    "last_active_at",
+    "updated_at",
+    "expire_at",
+    "abandon_at",
+)
+
+#: How a cell must not begin: a spreadsheet would take it for a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH EQUALS SIGN}")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How a list is sorted, the greatest first: by ``field``, ties by primary key.
+
+    ``statuses``: each is asked for on its own, since an index on (status, field) is sorted by the
+    field only within one status.
+    """
+
+    field: str = "pk"
+    statuses: tuple[str, ...] = ()
+
+
+BY_KEY = Order()
+#: As ``get_session_list`` sorts; a user's sessions have an index for it.
+BY_SIGN_IN = Order("created_at")
+BY_CLOCK = {
+    Session.Status.EXPIRED.value: Order("expire_at", ("active", "expired")),
+    Session.Status.ABANDONED.value: Order("abandon_at", ("active", "expired", "abandoned")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows, and the cursors of the pages beside them; empty where there is none."""
+
+    rows: list[Any]
+    newer: str = ""
+    older: str = ""
+
+    @property
+    def is_all(self) -> bool:
+        return not self.newer and not self.older
+
+
+def page_of(
+    found: QuerySet[Any], size: int, *, order: Order = BY_KEY, before: str = "", after: str = ""
+) -> Page:
+    """The page of older rows that ends ``before`` a cursor, or of newer ones that begins after it.
+
+    Without a cursor, or with one that makes no sense, the first page.
+    """
+    if (place := _read(order, after)) is not None:
+        rows = _nearest(found, order, size + 1, place, newer=True)
+        if len(rows) > size:
+            shown = rows[:size][::-1]
+            return Page(shown, newer=cursor(order, shown[0]), older=cursor(order, shown[-1]))
+        # Nothing is left beyond this page: show the first one, full.
+    place = _read(order, before)
+    rows = _nearest(found, order, size + 1, place)
+    shown = rows[:size]
+    return Page(
+        shown,
+        newer=cursor(order, shown[0]) if shown and place is not None else "",
+        older=cursor(order, shown[-1]) if len(rows) > size else "",
+    )
+
+
+def cursor(order: Order, row: Any) -> str:
+    """Where in the list a row stands."""
+    if order.field == "pk":
+        return str(row.pk)
+    return f"{row.pk}~{getattr(row, order.field).isoformat()}"
+
+
+Place = tuple[Any, int]
+
+
+def _read(order: Order, given: str) -> Place | None:
+    key, _, moment = given.partition("~")
+    if not (key.isascii() and key.isdigit() and len(key) < 19):
+        return None
+    if order.field == "pk":
+        return int(key), int(key)
+    try:
+        at = parse_datetime(moment)
+    except ValueError:
+        return None
+    if at is None or timezone.is_aware(at) != django_settings.USE_TZ:
+        return None
+    return at, int(key)
+
+
+def _nearest(
+    found: QuerySet[Any], order: Order, size: int, place: Place | None, *, newer: bool = False
+) -> list[Any]:
+    """The ``size`` rows next to a place, the nearest first."""
+    sign, side = ("", "gt") if newer else ("-", "lt")
+    if place is not None:
+        found = found.filter(_beyond(order, place, side))
+    parts = [_of_status(found, order, status) for status in order.statuses] or [found]
+    sorting = [f"{sign}{order.field}"] + ([] if order.field == "pk" else [f"{sign}pk"])
+    rows = [row for part in parts for row in part.order_by(*sorting)[:size]]
+    if len(parts) > 1:
+        rows.sort(key=lambda row: (getattr(row, order.field), row.pk), reverse=not newer)
+    return rows[:size]
+
+
+def _of_status(found: QuerySet[Any], order: Order, status: str) -> QuerySet[Any]:
+    part = found.filter(status=status)
+    if status in ("active", "expired"):
+        # Follows from the filter; said once more, so that the index is entered at this moment.
+        part = part.filter(**{f"{order.field}__lte": timezone.now()})
+    return part
+
+
+def _beyond(order: Order, place: Place, side: str) -> Q:
+    value, key = place
+    if order.field == "pk":
+        return Q(**{f"pk__{side}": key})
+    # The first half is what an index can be entered by; the second settles ties.
+    tie = Q(**{f"{order.field}__{side}": value}) | Q(**{f"pk__{side}": key})
+    return Q(**{f"{order.field}__{side}e": value}) & tie
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many there are: exactly, or ``about``, or ``more`` than that."""
+
+    number: int
+    is_about: bool = False
+    is_more: bool = False
+
+
+def total_of(everything: QuerySet[Any]) -> Total:
+    """Of the whole list: what PostgreSQL believes, elsewhere counted as far as is quick.
+
+    The belief includes visitors' sessions.
+    """
+    believed = _believed_rows(everything)
+    if believed > MOST_COUNTED:
+        return Total(believed, is_about=True)
+    counted = everything.order_by("-pk")[: MOST_COUNTED + 1].count()
+    return Total(min(counted, MOST_COUNTED), is_more=counted > MOST_COUNTED)
+
+
+def _believed_rows(everything: QuerySet[Any]) -> int:
+    connection = connections[everything.db]
+    if connection.vendor != "postgresql":
+        return 0
+    with connection.cursor() as db:
+        db.execute(
+            "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass",
+            [connection.ops.quote_name(everything.model._meta.db_table)],
+        )
+        row = db.fetchone()
+    return int(row[0]) if row else 0
+
+
+def in_chunks(found: SessionQuerySet) -> Iterator[Session]:
+    """Every row, the newest first, without holding them all or keeping a transaction open."""
+    rest = found.order_by("-pk")
+    rows = list(rest[:CHUNK])
+    while rows:
+        yield from rows
+        if len(rows) < CHUNK:
+            return
+        rows = list(rest.filter(pk__lt=rows[-1].pk)[:CHUNK])
+
+
+def revoke_in_batches(
+    found: SessionQuerySet, *, up_to: int, **cause: Unpack[Cause]
+) -> Iterator[list[Session]]:
+    """Revoke what is live among these, no newer than the key ``up_to``. Yields what it ended.
+
+    Some hundred at a time: each batch is a transaction, so no lock is held for long.
+    """
+    last = 0
+    while True:
+        rest = found.live().filter(pk__gt=last, pk__lte=up_to).order_by("pk")
+        keys = list(rest.values_list("pk", flat=True)[:500])
+        if not keys:
+            return
+        last = keys[-1]
+        yield Session.objects.filter(pk__in=keys).close(Session.Status.REVOKED, **cause)
+
+
+def as_csv(found: SessionQuerySet) -> Iterator[str]:
+    """The file, line by line. No cell is a formula."""
+    writer = csv.writer(_Echo())
+    yield writer.writerow(COLUMNS)
+    for session in in_chunks(found):
+        yield writer.writerow([_cell(value) for value in _values(session)])
+
+
+def as_json(found: SessionQuerySet) -> Iterator[str]:
+    """The file: one array, an object in each line."""
+    yield "["
+    before = "\n"
+    for session in in_chunks(found):
+        yield before + json.dumps(dict(zip(COLUMNS, _values(session), strict=True)))
+        before = ",\n"
+    yield "\n]\n"
+
+
+def _values(session: Session) -> Iterable[Any]:
+    for value in (
+        session.public_id,
+        session.client.public_id,
+        session.user_id,
+        session.user.get_username() if session.user else None,
+        session.current_status.value,
+        session.ip_address,
+        session.client.user_agent,
+        session.created_at,
+        session.last_active_at,
+        session.updated_at,
+        session.expire_at,
+        session.abandon_at,
+    ):
+        if isinstance(value, datetime.datetime):
+            yield in_utc(value).isoformat()
+        else:
+            yield value if value is None or isinstance(value, int) else str(value)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA):
+        return f"'{value}"
+    return value
+
+
+class _Echo:
+    """A file for ``csv.writer`` that hands back what is written to it."""
+
+    def write(self, line: str) -> str:
+        return line

@@ -1,0 +1,532 @@
+"""Who is signed in where, for administrators: a list to look at, and *Revoke*.
+
+Sessions begin by signing in and end through the one door, so nothing is added, changed or
+deleted here. Deleting a user in the admin takes their sessions along.
+
+Quick at any size: what the list may be asked is what an index answers (see ``paging``).
+To look at is one permission, ``view_session``; to end another, ``revoke_session``.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+from django.utils.formats import date_format
+from django.utils.html import format_html_join
+from django.utils.text import capfirst
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from multisession import actions, lists
+from multisession.backends.db import SessionStore
+from multisession.ground.moments import in_utc
+from multisession.ground.origin import Origin, ip_address
+from multisession.models import Cause, Client, Event, Session, SessionQuerySet, prefetched_users
+from multisession.pages.browsers import FAMILIES, browser_name
+from multisession.pages.profiles import plain_name
+
+from . import paging
+from .events import link_to_events
+from .lists import (
+    ChosenFilter,
+    PagedAdmin,
+    PagedList,
+    SinceFilter,
+    UserFilter,
+    link_of_user,
+    link_to,
+    user_has_field,
+)
+from .paging import BY_CLOCK, BY_KEY, BY_SIGN_IN
+
+__all__ = ["SessionAdmin", "link_to_events", "link_to_sessions"]
+
+#: A search shows the sessions of no more users than this.
+MOST_USERS = 50
+
+#: How the browsers that many people have name themselves; the more special names come first.
+BROWSER_SIGNS = dict(reversed([(name, sign) for sign, name in FAMILIES]))
+
+
+def link_to_sessions(user: Any) -> str:
+    """A link to the sessions of a user: for a read-only field on that user's own admin page."""
+    return link_of_user(user, "session", _("Where this user is signed in"))
+
+
+class StatusFilter(admin.SimpleListFilter):
+    """By the status at this moment, expired ones included that no job has marked."""
+
+    title = _("status")
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(Session.Status.choices)
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        value = self.value()
+        if value not in Session.Status.values:
+            return queryset
+        return queryset.with_current_status(value)
+
+
+class ClientFilter(ChosenFilter):
+    title = _("client")
+    parameter_name = "client"
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        value = self.value()
+        return of_client(queryset, value) if value else queryset
+
+
+class BrowserFilter(admin.SimpleListFilter):
+    title = _("browser")
+    parameter_name = "browser"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(name, name) for name in sorted(BROWSER_SIGNS)]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        value = self.value()
+        if value not in BROWSER_SIGNS:
+            return queryset
+        signs = [sign for sign, name in FAMILIES if name == value]
+        first = next(place for place, (_sign, name) in enumerate(FAMILIES) if name == value)
+        for sign, name in FAMILIES[:first]:
+            if name != value:
+                queryset = queryset.exclude(client__user_agent__contains=sign)
+        any_sign = Q(*[("client__user_agent__contains", sign) for sign in signs], _connector="OR")
+        return queryset.filter(any_sign)
+
+
+def of_client(queryset: Any, public_id: str) -> Any:
+    """Through the client's key, so that the index on it gives the rows in their order."""
+    found = Client.objects.filter(public_id=public_id) if "\x00" not in public_id else []
+    keys = [client.pk for client in found]
+    return queryset.filter(client_id__in=keys) if keys else queryset.none()
+
+
+class SignedInFilter(SinceFilter):
+    title = _("signed in")
+    field = "created_at"
+
+
+FILTERS = (StatusFilter, SignedInFilter, BrowserFilter, UserFilter, ClientFilter)
+
+
+class SessionList(PagedList):
+    queryset: SessionQuerySet
+
+    @property
+    def order(self) -> paging.Order:
+        if self.query or self.params.get("client"):
+            return BY_KEY  # Few rows, and an index that has them in this order.
+        if self.params.get("user"):
+            return BY_SIGN_IN
+        return BY_CLOCK.get(self.params.get("status", ""), BY_KEY)
+
+    def number(self, count: int) -> str:
+        return ngettext("%(count)s session", "%(count)s sessions", count)
+
+
+@admin.register(Session)
+class SessionAdmin(PagedAdmin):
+    #: Whether staff who are no superusers see, and may revoke, the sessions of superusers.
+    shows_superusers = False
+    #: The fields of the user that a search looks into, from their beginning. None: the username
+    #: and the e-mail address, as far as they are indexed.
+    user_search_fields: tuple[str, ...] | None = None
+
+    list_display = ("of_user", "browser", "status_now", "last_active_at", "expire_at", "public_id")
+    list_display_links = ("public_id",)
+    list_filter = FILTERS
+    search_fields = ("public_id",)  # See get_search_results().
+    actions = ("revoke_selected",)
+    change_list_template = "multisession/admin/change_list.html"
+    change_form_template = "multisession/admin/change_form.html"
+    fields = (
+        "public_id",
+        "of_user",
+        "status_now",
+        "of_client",
+        "browser",
+        "user_agent",
+        "ip_address",
+        "created_at",
+        "last_active_at",
+        "updated_at",
+        "expire_at",
+        "abandon_at",
+        "story",
+    )
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> SessionQuerySet:
+        """What this person may see and revoke: narrow it, for tenants, in a subclass."""
+        # Nothing here shows the data of a session, so nothing here reads it.
+        found = Session.objects.accounts().defer("session_data").order_by("-pk")
+        found = found.with_users().select_related("client")
+        person: Any = request.user
+        if self.shows_superusers or not user_has_field("is_superuser") or person.is_superuser:
+            return found
+        return found.of_ordinary_users()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return SessionList
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        # Django would allow every field: also to guess at the data, letter by letter.
+        return lookup in {chosen.parameter_name for chosen in FILTERS}
+
+    # Searching
+
+    def get_user_search_fields(self) -> list[str]:
+        if self.user_search_fields is not None:
+            return list(self.user_search_fields)
+        user_model = lists.user_model()
+        email = getattr(user_model, "get_email_field_name", lambda: "email")()
+        names = dict.fromkeys([user_model.USERNAME_FIELD, email])
+        return [name for name in names if user_has_field(name) and _is_indexed(name)]
+
+    @property
+    def search_help_text(self) -> str:  # type: ignore[override]
+        fields = [
+            lists.user_model()._meta.get_field(name) for name in self.get_user_search_fields()
+        ]
+        names = ", ".join(str(getattr(field, "verbose_name", field.name)) for field in fields)
+        return gettext(
+            "The beginning of: %(fields)s. Or all of: a session's id (sess_…), a client's id "
+            "(client_…), an IP address."
+        ) % {"fields": names}
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        """What the term looks like says which index to ask."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if "\x00" in term:
+            return queryset.none(), False
+        if term.startswith("sess_"):
+            return queryset.filter(public_id=term), False
+        if term.startswith("client_"):
+            return of_client(queryset, term), False
+        if (address := ip_address(term)) is not None:
+            return queryset.filter(ip_address=address), False
+        users = self._users_called(request, term)
+        return queryset.filter(user_id__in=users) if users else queryset.none(), False
+
+    def _users_called(self, request: HttpRequest, term: str) -> list[Any]:
+        """The keys of the users whose name or address begins so."""
+        wanted = Q()
+        for name in self.get_user_search_fields():
+            # An index is sorted by capitals too; addresses are mostly kept without.
+            wanted |= Q(**{f"{name}__startswith": term})
+            wanted |= Q(**{f"{name}__startswith": term.lower()})
+        if not wanted:
+            return []
+        found = lists.user_model()._base_manager.filter(wanted).order_by()
+        keys = list(found.values_list("pk", flat=True)[: MOST_USERS + 1])
+        if len(keys) > MOST_USERS:
+            text = ngettext(
+                "More than %(count)d user matches: these are not all. Type more of the name.",
+                "More than %(count)d users match: these are not all. Type more of the name.",
+                MOST_USERS,
+            )
+            messages.warning(request, text % {"count": MOST_USERS}, fail_silently=True)
+        return keys[:MOST_USERS]
+
+    # What is shown
+
+    @admin.display(description=_("status"))
+    def status_now(self, session: Session) -> str:
+        return str(session.current_status.label)
+
+    @admin.display(description=_("browser"))
+    def browser(self, session: Session) -> str:
+        return browser_name(session.client.user_agent)
+
+    @admin.display(description=_("user agent"))
+    def user_agent(self, session: Session) -> str:
+        return session.client.user_agent or "–"
+
+    @admin.display(description=_("user"))
+    def of_user(self, session: Session) -> str:
+        user = session.user
+        text = session.user_id if user is None else plain_name(user)
+        return link_to("session", text, user=session.user_id)
+
+    @admin.display(description=_("client"))
+    def of_client(self, session: Session) -> str:
+        return link_to("session", session.client.public_id, client=session.client.public_id)
+
+    @admin.display(description=_("story"))
+    def story(self, session: Session) -> str:
+        """What happened, in order."""
+        events = sorted(self.events_of(session), key=lambda event: event[0])
+        return format_html_join(
+            "",
+            '<div><time datetime="{}">{}</time> {}</div>',
+            (
+                (
+                    in_utc(moment).isoformat(),
+                    date_format(timezone.localtime(in_utc(moment)), "DATETIME_FORMAT"),
+                    text,
+                )
+                for moment, text in events
+            ),
+        )
+
+    def events_of(self, session: Session) -> Iterator[tuple[datetime.datetime, str]]:
+        """The parts of the story: when, and what."""
+        recorded = list(Event.objects.filter(session_id=session.public_id).order_by("-pk")[:100])
+        kinds = {event.kind for event in recorded}
+        if Event.Kind.SIGNED_IN not in kinds:
+            place = {"browser": browser_name(session.client.user_agent)}
+            yield session.created_at, gettext("Signed in: %(browser)s") % place
+        if session.last_active_at > session.created_at:
+            place = {"address": session.ip_address or gettext("an unknown address")}
+            yield session.last_active_at, gettext("Last active, from %(address)s") % place
+        for event in recorded:
+            yield event.at, _told(event)
+        # What is not on record: the trail is off, or nobody has noticed it yet.
+        status = session.current_status
+        over = {Session.Status.EXPIRED, Session.Status.ABANDONED}
+        if status in over and not over & kinds:
+            yield session.expire_at, gettext("Expired")
+        if status == Session.Status.ABANDONED and status not in kinds:
+            yield session.abandon_at, gettext("Abandoned")
+        if status not in {Session.Status.ACTIVE, *over}:
+            yield session.updated_at, gettext("Ended: %(status)s") % {"status": status.label}
+            if status not in kinds:
+                yield from self._noted(session)
+
+    def _noted(self, session: Session) -> Iterator[tuple[datetime.datetime, str]]:
+        """What the admin's own log says."""
+        entries = LogEntry.objects.filter(
+            content_type=ContentType.objects.get_for_model(Session), object_id=str(session.pk)
+        )
+        entries = entries.prefetch_related(prefetched_users(LogEntry.user.field.related_model))
+        for entry in entries.order_by("action_time")[:100]:
+            said = {"what": entry.get_change_message(), "who": entry.user}
+            yield entry.action_time, gettext("%(what)s (%(who)s)") % said
+
+    # Revoking
+
+    @admin.action(description=_("Revoke selected sessions"), permissions=["revoke"])
+    def revoke_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        if request.POST.get("select_across") == "1":
+            query = request.META.get("QUERY_STRING", "")
+            return redirect(f"{_url('revoke')}?{query}")
+        live = list(queryset.live())
+        count = actions.revoke_all(live, **_cause(request))
+        self._note(request, live)
+        self._say_how_many(request, count)
+        return None
+
+    def revoke_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask first, then end one session."""
+        self._require(self.has_revoke_permission(request))
+        session = self.get_object(request, object_id)
+        if session is None:
+            raise Http404
+        if request.method == "POST":
+            ended = actions.revoke(session, **_cause(request))
+            if ended:
+                self._note(request, [session])
+            self._say_how_many(request, int(ended))
+            return redirect(_url("change", session.pk))
+        count = int(session.is_live)
+        return self._confirm(
+            request, count=count, up_to=session.pk, back=_url("change", session.pk)
+        )
+
+    def revoke_matching(self, request: HttpRequest) -> HttpResponse:
+        """Say how many sessions the filters leave, then end those and no others."""
+        self._require(self.has_view_permission(request) and self.has_revoke_permission(request))
+        try:
+            shown = self._list(request)
+        except IncorrectLookupParameters:
+            return redirect(_url("changelist"))
+        found = shown.queryset.live()
+        own = getattr(getattr(request, "multisession", None), "session", None)
+        if own is not None:
+            found = found.exclude(pk=own.pk)
+        back = _url("changelist") + shown.query_string()
+        if request.method == "POST":
+            count = 0
+            for ended in paging.revoke_in_batches(
+                found, up_to=_number(request.POST.get("up_to")), **_cause(request)
+            ):
+                self._note(request, ended)
+                count += len(ended)
+            self._say_how_many(request, count)
+            return redirect(back)
+        newest = found.order_by("-pk").values_list("pk", flat=True).first() or 0
+        return self._confirm(
+            request, count=found.count(), up_to=newest, back=back, keeps_own=own is not None
+        )
+
+    def _list(self, request: HttpRequest) -> SessionList:
+        shown = self.get_changelist_instance(request)
+        assert isinstance(shown, SessionList)  # noqa: S101 - for the type checker
+        return shown
+
+    def _confirm(
+        self, request: HttpRequest, *, count: int, up_to: int, back: str, keeps_own: bool = False
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Revoke sessions"),
+            "opts": self.opts,
+            "count": count,
+            "up_to": up_to,
+            "back": back,
+            "keeps_own": keeps_own,
+        }
+        return TemplateResponse(request, "multisession/admin/revoke.html", context)
+
+    def _note(self, request: HttpRequest, ended: Iterable[Session]) -> None:
+        """Into the admin's own log: who did it."""
+        person: Any = request.user
+        if rows := list(ended):
+            entries = [
+                LogEntry(
+                    user_id=person.pk,
+                    content_type_id=ContentType.objects.get_for_model(Session).pk,
+                    object_id=str(session.pk),
+                    object_repr=str(session),
+                    action_flag=CHANGE,
+                    change_message=gettext("Revoked"),
+                )
+                for session in rows
+            ]
+            LogEntry.objects.bulk_create(entries)
+
+    def _say_how_many(self, request: HttpRequest, count: int) -> None:
+        text = ngettext("%(count)d session revoked.", "%(count)d sessions revoked.", count)
+        messages.success(request, text % {"count": count})
+
+    def _require(self, is_allowed: bool) -> None:
+        if not is_allowed:
+            raise PermissionDenied
+
+    # Files
+
+    def export_csv(self, request: HttpRequest) -> HttpResponseBase:
+        return self._export(request, paging.as_csv, "text/csv; charset=utf-8", "csv")
+
+    def export_json(self, request: HttpRequest) -> HttpResponseBase:
+        return self._export(request, paging.as_json, "application/json", "json")
+
+    def _export(
+        self,
+        request: HttpRequest,
+        write: Callable[[SessionQuerySet], Iterator[str]],
+        content_type: str,
+        ending: str,
+    ) -> HttpResponseBase:
+        self._require(self.has_view_permission(request))
+        try:
+            shown = self._list(request)
+        except IncorrectLookupParameters:
+            return redirect(_url("changelist"))
+        name = f"sessions-{timezone.localdate(in_utc(timezone.now())).isoformat()}.{ending}"
+        response = StreamingHttpResponse(
+            write(shown.queryset),
+            content_type=content_type,
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+        add_never_cache_headers(response)
+        return response
+
+    # Django's hooks
+
+    def get_urls(self) -> list[Any]:
+        protected = self.admin_site.admin_view
+        own: list[tuple[str, Any, str]] = [
+            ("export.csv", self.export_csv, "export_csv"),
+            ("export.json", self.export_json, "export_json"),
+            ("revoke/", self.revoke_matching, "revoke"),
+            ("<path:object_id>/revoke/", self.revoke_one, "revoke_one"),
+        ]
+        urls: list[Any] = [
+            path(route, protected(view), name=f"multisession_session_{name}")
+            for route, view, name in own
+        ]
+        return urls + super().get_urls()
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().changelist_view(request, self._with_permission(request, extra_context))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        context = self._with_permission(request, extra_context)
+        return super().change_view(request, object_id, form_url, context)
+
+    def _with_permission(
+        self, request: HttpRequest, context: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        return {**(context or {}), "may_revoke": self.has_revoke_permission(request)}
+
+    def has_delete_permission(self, request: HttpRequest, obj: Session | None = None) -> bool:
+        return False
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("multisession.revoke_session")
+
+
+def _told(event: Event) -> str:
+    """An event in the story of its own session."""
+    what = capfirst(event.get_kind_display())
+    if event.actor and event.actor_id != event.user_id:
+        what = gettext("%(what)s (%(who)s)") % {"what": what, "who": event.actor}
+    if event.kind == Event.Kind.SIGNED_IN and event.user_agent:
+        what = f"{what}: {browser_name(event.user_agent)}"
+    return what
+
+
+def _cause(request: HttpRequest) -> Cause:
+    """Who did it, and from where, for the audit trail."""
+    person: Any = request.user
+    store = request.session
+    by = store.acting(person) if isinstance(store, SessionStore) else person
+    return {"by": by, "origin": Origin.of(request)}
+
+
+def _url(name: str, *args: Any) -> str:
+    return reverse(f"admin:multisession_session_{name}", args=args)
+
+
+def _number(given: str | None) -> int:
+    """A primary key from a form; 0, which is none, for anything else."""
+    text = given or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+def _is_indexed(name: str) -> bool:
+    field: Any = lists.user_model()._meta.get_field(name)
+    return bool(field.unique or field.db_index)

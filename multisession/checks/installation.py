@@ -1,0 +1,211 @@
+"""System checks: the engine, the middleware, the settings and the cookie.
+
+Those of the databases and the cache are in checks_storage.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.conf import settings as django_settings
+from django.contrib.sessions import middleware as stock
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.middleware.cache import UpdateCacheMiddleware
+from django.utils.module_loading import import_string
+
+from multisession.backends.db import SessionStore
+from multisession.conf import settings
+from multisession.middleware import SessionMiddleware
+
+MIDDLEWARE = "multisession.middleware.SessionMiddleware"
+STOCK_MIDDLEWARE = "django.contrib.sessions.middleware.SessionMiddleware"
+#: Middleware that has to come after ours, and why.
+LATER = {
+    "django.middleware.csrf.CsrfViewMiddleware": (
+        "forms would be checked before it is known which account they were drawn for"
+    ),
+    "django.contrib.auth.middleware.AuthenticationMiddleware": "it needs request.session",
+    "django.contrib.messages.middleware.MessageMiddleware": "it needs request.session",
+}
+#: Packages whose sessions ``multisession.contrib.impersonation`` ends.
+IMPERSONATION = ("hijack", "loginas", "django_su")
+IMPERSONATION_APP = "multisession.contrib.impersonation"
+#: Keys of MULTISESSION that may hold the dotted path of a function.
+FUNCTIONS = ("CLIENT_ADDRESS", "MENU_ITEMS", "USER_LABEL", "USER_PICTURE")
+
+
+@register(Tags.compatibility)
+def check_installation(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """The engine and the middleware, which only work together, and the settings."""
+    found: list[CheckMessage] = []
+    if not _engine_is_ours():
+        found.append(
+            Error(
+                f"SESSION_ENGINE is {django_settings.SESSION_ENGINE!r}.",
+                hint="Set SESSION_ENGINE = 'multisession.backends.db'.",
+                id="multisession.E001",
+            )
+        )
+    found += _check_middleware()
+    for key in settings.valid_keys():
+        try:
+            getattr(settings, key)
+        except ImproperlyConfigured as error:
+            hint = f"Valid keys of MULTISESSION: {', '.join(settings.valid_keys())}."
+            found.append(Error(str(error), hint=hint, id="multisession.E004"))
+            return found
+    for key in FUNCTIONS:
+        path = getattr(settings, key)
+        if not isinstance(path, str) or "." not in path:
+            continue
+        try:
+            import_string(path)
+        except ImportError as error:
+            text = f"MULTISESSION[{key!r}] is {path!r}, which can't be imported: {error}."
+            hint = "Give the dotted path of a function."
+            found.append(Error(text, hint=hint, id="multisession.E004"))
+    return found
+
+
+def _check_middleware() -> Iterator[CheckMessage]:
+    """Ours is there, it is the only one that handles the session, and it comes early enough."""
+    classes = {path: _class_at(path) for path in django_settings.MIDDLEWARE}
+    handling = [path for path, found in classes.items() if _is(found, stock.SessionMiddleware)]
+    ours = [path for path in handling if _is(classes[path], SessionMiddleware)]
+    others = [path for path in handling if path not in ours]
+    for path in others:
+        what = "is" if path == STOCK_MIDDLEWARE else "is a subclass of"
+        yield Error(
+            f"MIDDLEWARE has {path!r}, which {what} Django's session middleware: a late answer, "
+            "or one that failed, would sign the browser out of every account.",
+            hint=(
+                f"Remove it: {ours[0]!r} is there already."
+                if ours
+                else f"Put {MIDDLEWARE!r} in its place; a subclass of yours, derive from that."
+            ),
+            id="multisession.E002",
+        )
+    if others:
+        return
+    if not ours:
+        yield Warning(
+            "MIDDLEWARE has no session middleware of ours: requests have no session.",
+            hint=f"Add {MIDDLEWARE!r}, in the place of another one if there is one.",
+            id="multisession.W007",
+        )
+        return
+    for path, found in list(classes.items())[: list(classes).index(ours[0])]:
+        reason = next((why for later, why in LATER.items() if _is(found, _class_at(later))), None)
+        if reason is not None:
+            yield Error(
+                f"{path!r} comes before the session middleware: {reason}.",
+                hint=f"Move it below {ours[0]!r} in MIDDLEWARE.",
+                id="multisession.E003",
+            )
+    for path, found in list(classes.items())[list(classes).index(ours[0]) :]:
+        if _is(found, UpdateCacheMiddleware):
+            yield Warning(
+                f"{path!r} comes after the session middleware: it stores pages before they are "
+                "marked with 'Vary: Cookie', and may show one person's page to another.",
+                hint=f"Move it above {ours[0]!r} in MIDDLEWARE.",
+                id="multisession.W008",
+            )
+
+
+@register(Tags.security)
+def check_messages(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Messages in a cookie belong to the browser: another account would read them."""
+    session_storage = "django.contrib.messages.storage.session.SessionStorage"
+    if not apps.is_installed("django.contrib.messages") or not _engine_is_ours():
+        return []
+    storage = django_settings.MESSAGE_STORAGE
+    if not storage.startswith("django.contrib.messages.storage.") or storage == session_storage:
+        return []
+    return [
+        Warning(
+            "Messages are stored in a cookie, which follows the browser from account to account.",
+            hint=f"Set MESSAGE_STORAGE = {session_storage!r}.",
+            id="multisession.W001",
+        )
+    ]
+
+
+@register(Tags.security)
+def check_impersonation(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Packages that sign an administrator in as somebody else leave the end to our app."""
+    installed = [name for name in IMPERSONATION if apps.is_installed(name)]
+    if not installed or not _engine_is_ours() or apps.is_installed(IMPERSONATION_APP):
+        return []
+    return [
+        Warning(
+            f"{installed[0]!r} signs administrators in as other people, who stay signed in on the "
+            "administrator's browser afterwards.",
+            hint=f"Add {IMPERSONATION_APP!r} to INSTALLED_APPS.",
+            id="multisession.W009",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def check_cookie(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """The one cookie opens every account of the browser: it deserves every protection."""
+    if not _engine_is_ours():
+        return []
+    name = django_settings.SESSION_COOKIE_NAME
+    advice = [
+        (
+            not django_settings.SESSION_COOKIE_SECURE,
+            "SESSION_COOKIE_SECURE is not True.",
+            "Set it, so that the cookie is never sent in the clear.",
+            "multisession.W003",
+        ),
+        (
+            not django_settings.SESSION_COOKIE_HTTPONLY,
+            "SESSION_COOKIE_HTTPONLY is not True.",
+            "Set it, so that no script can read the cookie.",
+            "multisession.W004",
+        ),
+        (
+            django_settings.SESSION_COOKIE_SAMESITE not in ("Lax", "Strict"),
+            "SESSION_COOKIE_SAMESITE is neither 'Lax' nor 'Strict'.",
+            "Set it to 'Lax'; 'Strict' signs out whoever follows a link from elsewhere.",
+            "multisession.W005",
+        ),
+        (
+            not name.startswith("__Host-")
+            or django_settings.SESSION_COOKIE_DOMAIN is not None
+            or django_settings.SESSION_COOKIE_PATH != "/",
+            f"SESSION_COOKIE_NAME is {name!r}, which a subdomain can set.",
+            "Set SESSION_COOKIE_NAME = '__Host-sessionid', with no SESSION_COOKIE_DOMAIN and "
+            "SESSION_COOKIE_PATH '/': browsers then take the cookie from this host alone.",
+            "multisession.W006",
+        ),
+    ]
+    return [Warning(text, hint=hint, id=id_) for wrong, text, hint, id_ in advice if wrong]
+
+
+def _engine_is_ours() -> bool:
+    return _is(_class_at(f"{django_settings.SESSION_ENGINE}.SessionStore"), SessionStore)
+
+
+def _class_at(path: str) -> Any:
+    """What the path names; None if it can't be imported, of which Django itself will tell."""
+    try:
+        return import_string(path)
+    except Exception:
+        return None
+
+
+def _is(found: Any, parent: Any) -> bool:
+    return isinstance(found, type) and isinstance(parent, type) and issubclass(found, parent)

@@ -1,0 +1,199 @@
+"""System checks: where the sessions are stored. Their ids begin at 010, but for W002.
+
+None of them connects to a database or a cache, so they run with every ``manage.py check``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.conf import settings as django_settings
+from django.contrib.sessions.backends import signed_cookies
+from django.core.cache import DEFAULT_CACHE_ALIAS
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections, router
+from django.utils.module_loading import import_string
+
+from multisession.backends import cached_db, db
+from multisession.conf import settings
+from multisession.engine import adoption, prepared
+
+
+@register(Tags.compatibility)
+def check_databases(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """The models are in one database, which exists; SQLite takes its lock early."""
+    if not _engine_is(db.SessionStore):
+        return []
+    writing: set[str] = set()
+    for model in apps.get_app_config("multisession").get_models():
+        try:
+            reading = router.db_for_read(model)
+            writing.add(router.db_for_write(model))
+        except Exception as error:
+            return [
+                Error(
+                    f"DATABASE_ROUTERS can't say where {model._meta.label} is: {error!r}.",
+                    hint="Correct the router; it is asked about the model alone, without hints.",
+                    id="multisession.E010",
+                )
+            ]
+        for alias in {reading, *writing}:
+            if alias not in connections:
+                return [
+                    Error(
+                        f"DATABASE_ROUTERS puts {model._meta.label} into the database {alias!r}, "
+                        "which is not in DATABASES.",
+                        hint=f"Define DATABASES[{alias!r}], or correct the router.",
+                        id="multisession.E010",
+                    )
+                ]
+    if len(writing) > 1:
+        return [
+            Error(
+                f"DATABASE_ROUTERS writes sessions to several databases: {sorted(writing)}.",
+                hint="Let it answer for the whole app 'multisession': its rows change together.",
+                id="multisession.E011",
+            )
+        ]
+    checks = (_check_sqlite, _check_preparing)
+    return [message for alias in writing for check in checks for message in check(alias)]
+
+
+def _check_sqlite(alias: str) -> list[CheckMessage]:
+    """In SQLite's deferred mode two requests at once end in "database is locked"."""
+    try:
+        connection = connections[alias]
+    except ImproperlyConfigured:
+        return []  # Its driver is missing: whatever connects first will say so.
+    given = connection.settings_dict
+    mode = str(given.get("OPTIONS", {}).get("transaction_mode") or "").upper()
+    if (
+        connection.vendor != "sqlite"
+        or mode in ("IMMEDIATE", "EXCLUSIVE")
+        or _is_in_memory(str(given.get("NAME", "")))
+    ):
+        return []
+    return [
+        Warning(
+            f"The SQLite database {alias!r} begins its transactions in deferred mode.",
+            hint=(
+                f"Set DATABASES[{alias!r}]['OPTIONS']['transaction_mode'] = 'IMMEDIATE': "
+                "otherwise concurrent sign-ins fail with 'database is locked'."
+            ),
+            id="multisession.W002",
+        )
+    ]
+
+
+def _check_preparing(alias: str) -> list[CheckMessage]:
+    """Where ``PREPARE`` is on, a page's statement can be prepared."""
+    try:
+        if not settings.PREPARE:
+            return []
+        quick = settings.QUICK
+        connection = connections[alias]
+    except ImproperlyConfigured:
+        return []  # multisession.E004; or its driver is missing.
+    reason = prepared.reason_against(connection)
+    if reason is not None:
+        text = f"MULTISESSION['PREPARE'] does nothing: the database {alias!r} {reason}."
+    elif not quick:
+        text = "MULTISESSION['PREPARE'] does nothing: MULTISESSION['QUICK'] is off."
+    else:
+        return []
+    hint = "Remove it, or see docs/performance.md for what it needs."
+    return [Warning(text, hint=hint, id="multisession.W011")]
+
+
+@register(Tags.caches, Tags.security)
+def check_cache(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Every process sees the cache of ``cached_db``: what one of them ends, ends in all."""
+    if not _engine_is(cached_db.SessionStore):
+        return []
+    alias = django_settings.SESSION_CACHE_ALIAS
+    without = "set SESSION_ENGINE = 'multisession.backends.db', which needs no cache."
+    if alias not in django_settings.CACHES:
+        if alias == DEFAULT_CACHE_ALIAS:
+            return []  # Django's own check says so.
+        return [
+            Error(
+                f"SESSION_CACHE_ALIAS is {alias!r}, which is not in CACHES.",
+                hint=f"Define CACHES[{alias!r}], or {without}",
+                id="multisession.E012",
+            )
+        ]
+    cache = _import(django_settings.CACHES[alias].get("BACKEND"))
+    if _is(cache, LocMemCache):
+        text = (
+            f"The sessions are cached in CACHES[{alias!r}], which each process has to itself: what "
+            "another process ends goes on here for up to a minute."
+        )
+    elif _is(cache, DummyCache):
+        text = f"The sessions are cached in CACHES[{alias!r}], which keeps nothing."
+    else:
+        return []
+    hint = f"Use a cache that all processes share, such as Redis, or {without}"
+    return [Error(text, hint=hint, id="multisession.E014")]
+
+
+@register(Tags.compatibility, Tags.security)
+def check_adoption(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """The sessions of the engine that ``ADOPT_FROM`` names can be read, and ended."""
+    try:
+        path = settings.ADOPT_FROM
+    except ImproperlyConfigured:
+        return []  # multisession.E004
+    if path is None:
+        return []
+    hint = "Name the engine that the project used before, as SESSION_ENGINE had it."
+    try:
+        store = adoption.store_class(path)
+        if hasattr(store, "get_model_class"):
+            store.get_model_class()
+    except Exception as error:
+        text = f"MULTISESSION['ADOPT_FROM'] is {path!r}, which can't be used: {error}"
+        hint += " Keep its app ('django.contrib.sessions') in INSTALLED_APPS until then."
+    else:
+        if _is(store, signed_cookies.SessionStore):
+            text = (
+                "MULTISESSION['ADOPT_FROM'] can't be signed cookies. Nothing on the server ends "
+                "one, so an old copy would sign in again whoever has signed out."
+            )
+            hint = "Leave ADOPT_FROM out. Everybody signs in once more."
+        elif _is(store, db.SessionStore):
+            text = f"MULTISESSION['ADOPT_FROM'] is {path!r}, which is the engine in use."
+        else:
+            return []
+    return [Error(text, hint=hint, id="multisession.E013")]
+
+
+def _engine_is(wanted: type) -> bool:
+    return _is(_import(f"{django_settings.SESSION_ENGINE}.SessionStore"), wanted)
+
+
+def _import(path: Any) -> Any:
+    """What the path names; None if it can't be imported, of which others will tell."""
+    try:
+        return import_string(path)
+    except Exception:
+        return None
+
+
+def _is(found: Any, parent: type) -> bool:
+    return isinstance(found, type) and issubclass(found, parent)
+
+
+def _is_in_memory(name: str) -> bool:
+    """A database of one process. Threads of a test's live server share its one connection."""
+    return ":memory:" in name or "mode=memory" in name

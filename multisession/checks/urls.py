@@ -1,0 +1,98 @@
+"""System checks of the URLs: ours are included, and the project's pages that ours lead to exist.
+
+While a request runs nothing of this is an error: what has no URL is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import AppConfig
+from django.conf import settings as django_settings
+from django.conf.urls.i18n import is_language_prefix_patterns_used
+from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import NoReverseMatch, get_script_prefix, is_valid_path
+from django.utils import translation
+
+from multisession.conf import settings
+from multisession.pages.links import url_of
+
+from .installation import _engine_is_ours
+
+#: Keys of MULTISESSION, the Django setting that each defaults to, and what leads there.
+PAGES = (
+    ("SIGN_IN_URL", "LOGIN_URL", "'Sign in' and 'Add account' lead"),
+    ("PROFILE_URL", None, "'Manage account' leads"),
+    ("AFTER_SWITCH_URL", "LOGIN_REDIRECT_URL", "A switch leads"),
+    ("AFTER_SIGN_OUT_URL", "LOGOUT_REDIRECT_URL", "Signing out of all accounts leads"),
+    ("CHOOSE_URL", None, "'Choose an account' leads"),
+    ("SESSIONS_URL", None, "'Where you are signed in' leads"),
+)
+
+
+@register(Tags.urls)
+def check_urls(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """The package's URLs are included, and the pages that the settings name exist."""
+    if not _engine_is_ours() or not getattr(django_settings, "ROOT_URLCONF", None):
+        return []
+    try:
+        return [*_check_ours(), *_check_pages()]
+    except ImproperlyConfigured:
+        return []  # multisession.E004
+
+
+def _check_ours() -> Iterator[CheckMessage]:
+    if not url_of("multisession:set_active"):
+        yield Warning(
+            "The URLs of multisession are not included: nobody can switch, add an account or sign "
+            "out from the menu.",
+            hint="Add path('multisession/', include('multisession.urls')) to your urlpatterns.",
+            id="multisession.W014",
+        )
+
+
+def _check_pages() -> Iterator[CheckMessage]:
+    given = getattr(django_settings, "MULTISESSION", {})
+    for key, of_django, what in PAGES:
+        if key in given:
+            name, value = f"MULTISESSION[{key!r}]", getattr(settings, key)
+        elif of_django:
+            name, value = of_django, getattr(django_settings, of_django)
+        else:
+            continue
+        if value and (problem := _problem(value)):
+            yield Warning(
+                f"{name} is {str(value)!r}, {problem}. {what} there.",
+                hint=f"Set {name} to a URL, or the name of a URL, of this project.",
+                id="multisession.W015",
+            )
+
+
+def _problem(value: Any) -> str:
+    try:
+        url = url_of(str(value))
+    except NoReverseMatch:  # it is lazy
+        url = ""
+    if not url:
+        return "which is the name of no URL"
+    return "" if _may_exist(url) else "which matches no URL pattern"
+
+
+def _may_exist(url: str) -> bool:
+    """Whether the project has a page at this URL; True for what is not the project's to say."""
+    parts = urlsplit(url)
+    prefix = get_script_prefix()
+    if parts.scheme or parts.netloc or not parts.path.startswith(prefix):
+        return True
+    path = f"/{parts.path.removeprefix(prefix)}"
+    language = translation.get_language_from_path(path) or django_settings.LANGUAGE_CODE
+    paths = [path]
+    if is_language_prefix_patterns_used(django_settings.ROOT_URLCONF)[0]:
+        paths.append(f"/{language}{path}")  # where Django's LocaleMiddleware redirects to
+    if django_settings.APPEND_SLASH:
+        paths += [f"{path}/" for path in paths]
+    with translation.override(language):
+        return any(is_valid_path(path) for path in paths)

@@ -1,0 +1,91 @@
+"""Several cookies of the session's name in one request: which of them is this browser's?
+
+A browser sends every cookie whose scope fits: that of a neighbour on the parent domain, or one from
+before ``SESSION_COOKIE_DOMAIN`` or ``SESSION_COOKIE_PATH`` was changed. The database decides, by
+one query for all of them:
+
+* exactly one opens something here: it is that one. The others may be a neighbour's, and stay;
+* several do, of one client: the newest, which the others lead to;
+* several do, of different clients: one of them may have been planted. Nobody is signed in, unless
+  a sign-in was made in the presence of all the others: then it is the one that was made by that.
+
+Whenever more than one was ever ours, the answer deletes what other scopes hold and sends ours
+again. Everything but the first case is logged.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.conf import settings as django_settings
+from django.http import HttpRequest
+
+from multisession.conf import settings
+from multisession.ground import tokens
+from multisession.models import Session, Token
+
+from . import adoption
+
+if TYPE_CHECKING:
+    from multisession.backends.db import SessionStore
+
+#: In an account's data: the keys of the tokens in whose presence it was signed in.
+BESIDE = "_multisession_beside"
+
+logger = logging.getLogger("multisession")
+
+
+class Choice(NamedTuple):
+    """The value to go on with, and the keys of all tokens if more than one was ours."""
+
+    value: str | None
+    ours: list[int]
+
+
+def choose(values: list[str]) -> Choice:
+    """One of several values. One query, or two if several clients are among them."""
+    candidates = {tokens.digest(value): value for value in values if tokens.is_token(value)}
+    found = list(
+        Token.objects.filter(digest__in=candidates).select_related("client").order_by("-pk")
+    )
+    ours = [token.pk for token in found]
+    valid = [token for token in found if token.is_living]
+    if not found and settings.ADOPT_FROM:
+        engine = settings.ADOPT_FROM
+        adoptable = [value for value in candidates.values() if adoption.load(engine, value)]
+        return Choice(adoptable[0] if len(adoptable) == 1 else None, [])
+    if len({token.client_id for token in valid}) > 1:
+        valid = _made_beside_the_others(valid)
+    if len(found) > 1:
+        name = django_settings.SESSION_COOKIE_NAME
+        told = "went on with the newest" if valid else "went on with none: they open different"
+        logger.warning("Several cookies %r of ours came with one request; %s.", name, told)
+    return Choice(candidates[valid[0].digest] if valid else None, ours if len(ours) > 1 else [])
+
+
+def note_sign_in(request: HttpRequest, store: SessionStore) -> None:
+    """The person signed in here, whatever other cookies the browser sends besides."""
+    if beside := _ours(request):
+        store[BESIDE] = beside
+
+
+def is_to_mend(request: HttpRequest) -> bool:
+    """More than one cookie was ours: the answer deletes what other scopes hold."""
+    return bool(_ours(request))
+
+
+def _ours(request: HttpRequest) -> list[int]:
+    choice: Choice | None = getattr(request, "_multisession_doubled", None)
+    return [] if choice is None else choice.ours
+
+
+def _made_beside_the_others(valid: list[Token]) -> list[Token]:
+    """Those of the client on which somebody signed in beside all the others, if there is one."""
+    accounts: Any = Session.objects.filter(client__in={token.client_id for token in valid})
+    for row in accounts.live().accounts().order_by("-pk"):
+        mine = [token for token in valid if token.client_id == row.client_id]
+        others = {token.pk for token in valid if token.client_id != row.client_id}
+        if others <= set(row.get_decoded().get(BESIDE, ())):
+            return mine
+    return []

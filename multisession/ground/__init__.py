@@ -1,0 +1,1 @@
+"""What the rest stands on: functions that know no model of ours and no view."""

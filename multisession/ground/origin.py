@@ -1,0 +1,105 @@
+"""Where a request comes from: the client's address, and the name that its browser gives itself.
+
+Untrusted data, kept for people to look at. Nothing is allowed or refused because of it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.utils.module_loading import import_string
+
+from multisession.conf import settings
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+#: As long as the columns in which a user agent is kept.
+LONGEST_USER_AGENT = 256
+#: Longer than any address with its zone and port. A header may be of any length.
+LONGEST_ADDRESS = 100
+
+logger = logging.getLogger("multisession")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The address and the user agent of a client, as far as they are known."""
+
+    ip_address: str | None = None
+    user_agent: str = ""
+
+    @classmethod
+    def of(cls, request: HttpRequest | None) -> Origin:
+        """Return the origin of a request; without one, NOWHERE."""
+        if request is None:
+            return NOWHERE
+        user_agent = str(request.META.get("HTTP_USER_AGENT", "")).replace("\x00", "")
+        return cls(client_address(request), user_agent[:LONGEST_USER_AGENT])
+
+
+#: The origin of what no request asked for: a command, a job, the clock.
+NOWHERE = Origin()
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """Return the address of the client, found as the setting ``CLIENT_ADDRESS`` says.
+
+    None if it is unknown, or if the project keeps no addresses.
+    """
+    source = settings.CLIENT_ADDRESS
+    if source is None:
+        return None
+    if isinstance(source, int):
+        return ip_address(_after_hops(request, source))
+    find = import_string(source)
+    try:
+        return ip_address(find(request))
+    except Exception:
+        # No page fails because an address is not to be had.
+        logger.exception("MULTISESSION['CLIENT_ADDRESS'] (%s) failed.", source)
+        return None
+
+
+def ip_address(value: Any) -> str | None:
+    """Return the IP address in ``value`` in the one spelling that is stored, or None.
+
+    Without brackets, port and zone, which databases do not take or keep; an IPv4 address that is
+    written as IPv6 (``::ffff:192.0.2.1``) becomes IPv4.
+    """
+    text = str(value or "")[:LONGEST_ADDRESS].strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
+def is_prefetch(request: HttpRequest) -> bool:
+    """Return True if the browser fetches the page in advance, before anybody asked for it."""
+    meta = request.META
+    return "HTTP_SEC_PURPOSE" in meta or any(
+        meta.get(name, "").strip().lower() in ("prefetch", "preview", "prerender")
+        for name in ("HTTP_PURPOSE", "HTTP_X_PURPOSE", "HTTP_X_MOZ")  # older browsers
+    )
+
+
+def _after_hops(request: HttpRequest, hops: int) -> str:
+    """Return what the outermost of ``hops`` trusted proxies saw as its peer.
+
+    Each proxy appends its own peer to X-Forwarded-For, so we count from the right: everything
+    further left is what the client sent. With fewer entries the request did not come through all
+    of the proxies, and only the connection itself can be believed.
+    """
+    forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR", "")).split(",")
+    if 0 < hops <= len(forwarded) and forwarded != [""]:
+        return forwarded[-hops]
+    return str(request.META.get("REMOTE_ADDR", ""))

@@ -1,0 +1,379 @@
+"""Which account a page was drawn for, and what to do when another one is active now.
+
+The page says it by the CSRF token that every Django form carries anyway. While an account is
+active, the secret behind ``{% csrf_token %}`` is that account's own (csrf_secrets.py). So, without
+a word in any template:
+
+* a form drawn for A is recognised when it arrives, whoever is active by then;
+* the forms of A's pages stay good while other accounts are added and switched to;
+* while A is active, no token but A's passes, whatever the CSRF cookie says: a neighbour in the
+  domain can plant cookies.
+
+While nobody is active, pages carry a secret of the browser, and Django's check decides as always.
+What pages carry is in page_tokens.py; this module looks at what arrives. Views about the browser
+take the pages of nobody and of every account of it (any_page.py).
+
+Scripts that read the CSRF *cookie* at the moment of sending speak for the browser, not for their
+page. For them ``notice.js`` adds the header ``X-Multisession-Page`` to what it sees sent.
+
+``csrf_exempt`` views are left alone. If one asks Django for the check itself, as REST framework's
+``SessionAuthentication`` does, it finds the answer that holds for its page, and refuses in its own
+words.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.http import HttpRequest, HttpResponse
+from django.http.request import UnreadablePostError
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from multisession.backends.db import SessionStore
+from multisession.ground import django_private, tokens
+from multisession.ground.asking import (
+    FORM_TYPES,
+    PAGE_HEADER,
+    SAFE_METHODS,
+    has_page,
+    is_of_this_site,
+    sender_of,
+)
+from multisession.ground.django_private import unmask
+from multisession.models import Session
+
+from . import csrf_secrets
+from .any_page import any_account, is_sign_in_page, is_sign_out, takes_any_page
+from .page_tokens import accounts_of, run_as_nobody, secret_for
+
+__all__ = ["WrongAccount", "any_account"]
+
+#: On a refusal, for notice.js: "wrong-account" or "signed-out".
+REASON_HEADER = "X-Multisession"
+
+#: Of the form by which a refused request is sent again (sending.py).
+SEND_FIELD = "multisession-send"
+
+_NUMBER = re.compile(r"[A-Za-z0-9]{16,32}", re.ASCII)
+
+#: How long after a browser's first sign-in the sign-in pages from before it are still good.
+OPEN_SIGN_IN_PAGES = datetime.timedelta(hours=1)
+
+#: How many sessions of a client a page may still be recognised as.
+REMEMBERED_PAGES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class WrongAccount:
+    """A request from a page of another account than the active one."""
+
+    #: The account of the page. None if the browser has forgotten it, or never knew it.
+    page: Session | None
+    active: Session | None
+    #: The CSRF secret that the page carried, if it is one of this browser's accounts.
+    secret: str | None = field(default=None, repr=False)
+
+
+def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None:
+    """Return what is wrong with an unsafe request from a page of another account than the active.
+
+    To be asked before Django's CSRF check, which then decides as always. None if all is well. A
+    sign-in page that was not drawn for the active account is run as nobody: Django's sends
+    signed-in people away if ``redirect_authenticated_user`` is on.
+    """
+    if request.method in SAFE_METHODS:
+        return None
+    if getattr(view, "csrf_exempt", False):
+        _prepare_check_of_exempt_view(request)
+        return None
+    token = _submitted_token(request)
+    said = request.headers.get(PAGE_HEADER)
+    if not token and not said:
+        return None
+    active = accounts_of(request).session
+    if (
+        active is not None
+        and said in (None, active.public_id)
+        and (secret := csrf_secrets.matching(token, csrf_secrets.of_session(active)))
+    ):
+        # Mostly it is the active account's own page, of which nothing more need be known.
+        _accept(request, view, secret)
+        return None
+    any_page = takes_any_page(request, view)
+    as_nobody = active is None and _answers_itself(request, view)
+    if said and not any_page and (active is None or said != active.public_id):
+        drawn_for = known_session(request, said)
+        is_gone = drawn_for is None or not can_act(drawn_for)
+        if drawn_for is None and _is_drawn_for(active, token):
+            pass  # Markup of somebody's on the page names an account; the token knows better.
+        elif as_nobody and is_gone:
+            _note(request, "signed-out")
+        elif not _is_of_same_user(drawn_for, active):
+            return _wrong(request, drawn_for, active)
+    if active is None and _is_the_cookie(request, token):
+        return None
+    for page in _candidates(request, active) if token else ():
+        if secret := csrf_secrets.matching(token, csrf_secrets.of_session(page)):
+            same = _is_of_same_user(page, active)
+            if not (any_page or same):
+                if not as_nobody or can_act(page):
+                    return _wrong(request, page, active, secret)
+                _note(request, "signed-out")
+            if not same and is_from_elsewhere(request):
+                break  # A neighbour may have planted a session of its own, and know its token.
+            _accept(request, view, secret)
+            if not same and is_sign_in_page(request, view):
+                run_as_nobody(request)
+            return None
+    if any_page and (secret := _matches_nobody(request, view, token)):
+        _accept(request, view, secret)
+        if is_sign_in_page(request, view):
+            run_as_nobody(request)
+    elif any_page or as_nobody:
+        _hold_to(request, active)
+    elif _is_kept_form_of_nobody(request, view, token) or csrf_secrets.is_an_accounts(
+        unmask(token)
+    ):
+        return WrongAccount(page=None, active=active)
+    else:
+        _hold_to(request, active)
+    return None
+
+
+def can_act(session: Session) -> bool:
+    """Return whether a switch to this session needs no password."""
+    return session.is_live and session.is_current_for(session.user)
+
+
+def is_form(request: HttpRequest) -> bool:
+    """Return whether the body is a form, which Django's CSRF check reads, too."""
+    return request.content_type in FORM_TYPES
+
+
+def is_sent_again(request: HttpRequest) -> bool:
+    """Return whether this comes from the answer to a refused form."""
+    return request.method == "POST" and is_form(request) and SEND_FIELD in _form(request)
+
+
+def number_of(request: HttpRequest) -> str:
+    """Return the random number of a form that is sent again; empty if it has none of ours."""
+    number = _form(request).get(SEND_FIELD, "") if is_sent_again(request) else ""
+    return number if _NUMBER.fullmatch(number) else ""
+
+
+def is_from_here(request: HttpRequest) -> bool:
+    """Return whether Origin, else Referer, names this very host; True if neither was sent."""
+    sent_from = request.headers.get("Origin", request.headers.get("Referer"))
+    return sent_from is None or is_of_this_site(request, sent_from)
+
+
+def is_from_elsewhere(request: HttpRequest) -> bool:
+    """Return whether the Origin header, which every browser sends with a POST, names another."""
+    origin = request.headers.get("Origin")
+    return origin is not None and not is_of_this_site(request, origin)
+
+
+def known_sessions(request: HttpRequest) -> list[Session]:
+    """Return the sessions of this browser whose pages may still be open, the newest first.
+
+    The forgotten ones are among them: ``named`` says which may be shown.
+    """
+    store = request.session
+    if not isinstance(store, SessionStore) or store.token is None:
+        return []
+    rows = Session.objects.visible_to(store.token).accounts().with_users()
+    return list(rows.order_by("-pk")[:REMEMBERED_PAGES])
+
+
+def known_session(request: HttpRequest, public_id: str) -> Session | None:
+    """Return the one of them with this id."""
+    return next((row for row in known_sessions(request) if row.public_id == public_id), None)
+
+
+def named(request: HttpRequest, page: Session | None) -> Session | None:
+    """Return the session by which the account of a page may be shown and switched to.
+
+    The live one of the same user, else the newest that the browser remembers. None if it has
+    forgotten the account: then nothing names it.
+    """
+    if page is None:
+        return None
+    mine = [row for row in known_sessions(request) if row.user_id == page.user_id]
+    remembered = [row for row in mine if row.is_remembered]
+    return next((row for row in remembered if row.is_live), next(iter(remembered), None))
+
+
+def _wrong(
+    request: HttpRequest, page: Session | None, active: Session | None, secret: str | None = None
+) -> WrongAccount:
+    return WrongAccount(page=named(request, page), active=active, secret=secret)
+
+
+def _answers_itself(request: HttpRequest, view: Callable[..., Any]) -> bool:
+    """Return whether a page of an account that is gone may speak to this view as nobody's.
+
+    A script gets the project's own answer, as its code for ended sessions expects. Signing out is
+    done already.
+    """
+    return is_sign_out(view) or not sender_of(request).is_person
+
+
+def _is_drawn_for(active: Session | None, token: str) -> bool:
+    """Return whether a template has drawn this token for the active account.
+
+    A script may have read a shorter one from the cookie.
+    """
+    if active is None or len(token) != django_private.TOKEN_LENGTH:
+        return False
+    return csrf_secrets.matching(token, csrf_secrets.of_session(active)) is not None
+
+
+def _is_of_same_user(page: Session | None, active: Session | None) -> bool:
+    """Return whether the account of the page is active, perhaps signed in again since."""
+    return page is not None and active is not None and page.user_id == active.user_id
+
+
+def _is_the_cookie(request: HttpRequest, token: str) -> bool:
+    """Return whether a script read this from the CSRF cookie, which says nothing about its page.
+
+    Templates mask their tokens, so those are longer.
+    """
+    sent = str(django_private.secret_to_check(request) or "")
+    return len(token) == django_private.SECRET_LENGTH and constant_time_compare(token, sent)
+
+
+def _accept(request: HttpRequest, view: Callable[..., Any], secret: str) -> None:
+    """Let Django's own check compare the token with this secret."""
+    if not django_settings.CSRF_USE_SESSIONS:
+        django_private.set_secret_to_check(request, secret_for(request, secret))
+    elif secret != request.session.get(
+        django_private.KEY_IN_SESSION
+    ) and django_private.passes_check(request, view, secret):
+        # Django knows the active account's only.
+        django_private.count_as_checked(request)
+
+
+def _hold_to(request: HttpRequest, active: Session | None) -> None:
+    """Let Django's check take the active account's token alone, whatever the cookie says.
+
+    If it refuses, its answer brings the right cookie, so that a script may try again.
+    """
+    if active is not None and not django_settings.CSRF_USE_SESSIONS:
+        secret = next(csrf_secrets.of_session(active))
+        django_private.set_secret_to_check(request, secret_for(request, secret))
+        django_private.renew_cookie(request)
+
+
+def _prepare_check_of_exempt_view(request: HttpRequest) -> None:
+    """Let a check that an exempt view makes itself pass for the active account's pages alone.
+
+    Its body is not for us to read, so its token may be anywhere: the secret is what is changed.
+    Costs the session's statement, where the browser sent both cookies.
+    """
+    said = request.headers.get(PAGE_HEADER)
+    store = request.session
+    if not (isinstance(store, SessionStore) and store.session_key) or (
+        not said and not django_private.secret_to_check(request)
+    ):
+        return
+    accessed = store.accessed
+    active = accounts_of(request).session
+    store.accessed = accessed
+    token = _token_in_header(request)
+    if said and (active is None or said != active.public_id):
+        page = known_session(request, said)
+        is_wrong = not _is_of_same_user(page, active)
+    else:
+        page, is_wrong = None, False
+    if active is not None and not django_settings.CSRF_USE_SESSIONS:
+        matched = csrf_secrets.matching(token, csrf_secrets.of_session(active))
+        secret = matched or next(csrf_secrets.of_session(active))
+        if is_wrong:
+            secret = csrf_secrets.random()  # No token of a page of Ada's is Grace's.
+        is_wrong = is_wrong or csrf_secrets.is_an_accounts(unmask(token)) and not matched
+        django_private.set_secret_to_check(request, secret_for(request, secret))
+    if is_wrong:
+        is_gone = active is None and (page is None or not can_act(page))
+        _note(request, "signed-out" if is_gone else "wrong-account")
+
+
+def _note(request: HttpRequest, reason: str) -> None:
+    """Remember why the view's own answer may be a refusal."""
+    request._multisession_reason = reason  # type: ignore[attr-defined]
+
+
+def tell_of_refusal(request: HttpRequest, response: HttpResponse) -> None:
+    """Say on the view's own refusal why, for notice.js.
+
+    Also on the sign-in page that a script was redirected to: its headers are still those of what
+    it sent.
+    """
+    if response.status_code in (401, 403):
+        reason = getattr(request, "_multisession_reason", "")
+        if reason:
+            response[REASON_HEADER] = reason
+    elif request.method == "GET" and has_page(request) and accounts_of(request).session is None:
+        response[REASON_HEADER] = "signed-out"
+
+
+def _candidates(request: HttpRequest, active: Session | None) -> Iterator[Session]:
+    """Yield whose page it may be: the active account first, which mostly saves the query."""
+    if active is not None:
+        yield active
+    yield from known_sessions(request)
+
+
+def _form(request: HttpRequest) -> Any:
+    """Return the fields of the form that was sent; none if they cannot be read."""
+    try:
+        return request.POST
+    except UnreadablePostError:
+        return {}
+
+
+def _submitted_token(request: HttpRequest) -> str:
+    """Return the token as Django reads it: from the form, else from the header."""
+    token = ""
+    if request.method == "POST":
+        token = str(_form(request).get("csrfmiddlewaretoken", ""))
+    return token if token else _token_in_header(request)
+
+
+def _token_in_header(request: HttpRequest) -> str:
+    return str(request.META.get(django_settings.CSRF_HEADER_NAME, ""))
+
+
+def _matches_nobody(request: HttpRequest, view: Callable[..., Any], token: str) -> str | None:
+    """Return the secret of the token, if this browser's pages had it while nobody was active.
+
+    Only from this very host: a neighbour in the domain can set cookies, and CSRF_TRUSTED_ORIGINS
+    may name it. For a sign-in page also before the browser's first sign-in, for
+    ``OPEN_SIGN_IN_PAGES``: then only a hash is known of it. So long a form is kept, too, which
+    was refused before that.
+    """
+    carried, client = unmask(token), accounts_of(request).client
+    if not carried or client is None or is_from_elsewhere(request):
+        return None
+    digest = client.visitor_csrf_digest
+    is_young = client.created_at > timezone.now() - OPEN_SIGN_IN_PAGES
+    if digest and is_young and constant_time_compare(tokens.digest(carried), digest):
+        may_be = is_sign_in_page(request, view) or is_sent_again(request)
+        return carried if may_be else None
+    return csrf_secrets.matching(token, csrf_secrets.of_client(client.pk))
+
+
+def _is_kept_form_of_nobody(request: HttpRequest, view: Callable[..., Any], token: str) -> bool:
+    """Return whether a refused form of an account that is not known any more is sent again.
+
+    By somebody who has not signed in yet, or by whoever has: the answer says who that is.
+    """
+    if not is_sent_again(request):
+        return False
+    is_nobody = accounts_of(request).session is None
+    return is_nobody or _matches_nobody(request, view, token) is not None

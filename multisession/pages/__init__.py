@@ -1,0 +1,1 @@
+"""The pages, the menu and the other answers that people see."""

@@ -1,0 +1,100 @@
+"""Where the buttons and links of our pages lead: always to a page of this site."""
+
+from __future__ import annotations
+
+from urllib.parse import SplitResult, urlsplit
+
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.http import QueryDict
+from django.shortcuts import resolve_url
+from django.urls import NoReverseMatch, get_script_prefix
+from django.utils.encoding import iri_to_uri
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from multisession.conf import settings
+from multisession.ground.asking import is_htmx
+from multisession.request import MultiSessionRequest
+
+#: A Location header much longer than this is refused somewhere on the way (and by Django).
+LONGEST_URL = 2000
+
+
+def on_site(request: MultiSessionRequest, url: str | None) -> str:
+    """``url`` if it stays on this site, else the empty string.
+
+    It must say where it leads: ``foo`` would depend on the page that it is used on.
+    """
+    if not url or not url.startswith(("/", "http://", "https://")):
+        return ""
+    if not url_has_allowed_host_and_scheme(
+        url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    ):
+        return ""
+    encoded = iri_to_uri(url)  # leaves no control character that could split a header
+    return encoded if len(encoded) <= LONGEST_URL else ""
+
+
+def current_page(request: MultiSessionRequest) -> str:
+    """The page the person is looking at, to come back to; empty where that makes no sense.
+
+    The sign-in page and the chooser are not places to come back to: there it is the page that
+    they themselves were asked to lead to.
+    """
+    page = _page(request)
+    if asks_to_sign_in(request):
+        return on_site(request, QueryDict(page.query).get(REDIRECT_FIELD_NAME))
+    return page._replace(scheme="", netloc="", fragment="").geturl()
+
+
+def _page(request: MultiSessionRequest) -> SplitResult:
+    url = request.headers.get("HX-Current-URL") if is_htmx(request) else request.get_full_path()
+    return urlsplit(on_site(request, url))
+
+
+def asks_to_sign_in(request: MultiSessionRequest) -> bool:
+    """Whether that page is the sign-in page or the chooser."""
+    return _page(request).path in (_path(settings.SIGN_IN_URL), _path(settings.CHOOSE_URL))
+
+
+def url_of(to: str | None) -> str:
+    """This URL, or that of this URL name; empty for a name that the project does not have.
+
+    What has no URL is left out of a page; ``manage.py check`` says what is missing.
+    """
+    if not to:
+        return ""
+    try:
+        return str(resolve_url(to))
+    except NoReverseMatch:
+        return ""
+
+
+def after_switch_url() -> str:
+    """The page of ``AFTER_SWITCH_URL``; the first one of the site if there is none."""
+    return url_of(settings.AFTER_SWITCH_URL) or get_script_prefix()
+
+
+def sign_in_link(url: str | None, **parameters: str) -> str:
+    """The sign-in page: ``url``, or the setting. The same as ``link_to``."""
+    return link_to(url or settings.SIGN_IN_URL, **parameters)
+
+
+def link_to(url: str, **parameters: str) -> str:
+    """This URL, or that of this name, with those parameters that are not empty; as ``url_of``."""
+    page = urlsplit(url_of(url))
+    if page == urlsplit(""):
+        return ""
+    query = QueryDict(page.query, mutable=True)
+    for name, value in parameters.items():
+        if value:
+            query[name] = value
+    return page._replace(query=query.urlencode(safe="/")).geturl()
+
+
+def with_query(name: str, query: str) -> str:
+    url = url_of(name)
+    return url and url + query
+
+
+def _path(url: str) -> str:
+    return urlsplit(url_of(url)).path

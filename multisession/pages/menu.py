@@ -1,0 +1,184 @@
+"""What the UserButton and its menu show."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core import signing
+
+from multisession.conf import settings
+from multisession.request import MultiSessionRequest
+
+from .items import MenuItem, as_items, items_of_setting
+from .links import (
+    after_switch_url,
+    asks_to_sign_in,
+    current_page,
+    link_to,
+    on_site,
+    sign_in_link,
+    url_of,
+    with_query,
+)
+
+SALT = "multisession.pages.menu"
+
+
+#: Where the panel opens, seen from its button.
+PLACEMENTS = ("bottom-end", "bottom-start", "top-end", "top-start")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The keywords of ``{% user_button %}``, for what is loaded later and must know them too.
+
+    Each URL is one, a URL name or None; None stands for the setting. Raises ``ValueError`` for a
+    placement that does not exist.
+    """
+
+    show_name: bool = False
+    default_open: bool = False
+    placement: str = "bottom-end"
+    sign_in_url: str | None = None
+    after_switch_url: str | None = None
+    after_sign_out_url: str | None = None
+    after_sign_out_one_url: str | None = None
+    profile_url: str | None = None
+    sign_in_partial: bool = False
+    items: tuple[MenuItem, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.placement not in PLACEMENTS:
+            raise ValueError(
+                f"user_button: placement is {self.placement!r}; "
+                f"it must be one of {', '.join(PLACEMENTS)}."
+            )
+
+    def query(self, **more: str) -> str:
+        """These options for a URL: signed, so that no link can make up its own menu.
+
+        Without a time stamp, so that the same page has the same URL whenever it is drawn.
+        ``more``: what else stands in that query.
+        """
+        unlike = asdict(type(self)())
+        given = {name: value for name, value in asdict(self).items() if value != unlike[name]}
+        if given:
+            more["options"] = signing.Signer(salt=SALT).sign_object(given, compress=True)
+        return "?" + urlencode(more) if more else ""
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> Options:
+        """The options that ``query()`` wrote; the defaults for anything else."""
+        try:
+            given = signing.Signer(salt=SALT).unsign_object(query.get("options", ""))
+        except signing.BadSignature:
+            return cls()
+        # A deployment may serve a menu whose button an older release rendered.
+        known = {field.name for field in fields(cls)}
+        kept = {name: value for name, value in given.items() if name in known}
+        try:
+            return cls(**{**kept, "items": as_items(kept.get("items", ()))})
+        except (TypeError, ValueError):
+            return cls()  # Signed, but by a release in which it was right.
+
+
+def menu_context(request: MultiSessionRequest, options: Options) -> dict[str, Any]:
+    """What every part of the menu needs.
+
+    Touches the active session only: no query. While nobody is active, the list of accounts: one
+    query, and none for a browser that we have not met.
+    """
+    profile_url = options.profile_url or settings.PROFILE_URL
+    session = request.multisession.session
+    whose = {"session": session.public_id} if session else {}
+    items = [*items_of_setting(request), *options.items] if session else []
+    return {
+        "request": request,
+        "session": session,
+        "multiple": settings.MULTIPLE,
+        "menu_url": with_query("multisession:menu", options.query(**whose)),
+        "choose_url": url_of(settings.CHOOSE_URL),
+        "profile_url": url_of(profile_url),
+        "sign_in_partial": options.sign_in_partial,
+        "after_switch_url": url_of(options.after_switch_url),
+        "after_sign_out_url": url_of(options.after_sign_out_url),
+        "sign_out_next": url_of(options.after_sign_out_one_url),
+        **(_add_account(request, options) if session else _nobody_is_active(request, options)),
+        "items_before": [item for item in items if item.place == "before"],
+        "items_after": [item for item in items if item.place == "after"],
+    }
+
+
+def button_context(request: MultiSessionRequest, options: Options) -> dict[str, Any]:
+    """What the button itself needs, with the part of its menu that stands in the page."""
+    return menu_context(request, options) | {
+        "show_name": options.show_name,
+        "default_open": options.default_open,
+        "placement": options.placement,
+        # Several buttons may share a page, and a page may fetch another one later.
+        "button_id": f"ms-button-{secrets.token_hex(4)}",
+    }
+
+
+def account_list_context(request: MultiSessionRequest, next_url: str) -> dict[str, Any]:
+    """The accounts of this browser, signed in and signed out, to choose from. One query.
+
+    The one that stepped aside for a sign-in comes first.
+    """
+    accounts = request.multisession
+    back = accounts.stepped_aside
+    return {
+        "request": request,
+        "session": accounts.session,
+        "sessions": sorted(accounts.sessions, key=lambda session: session != back),
+        **_step_back(request, next_url),
+        "set_active_url": url_of("multisession:set_active"),
+        "add_account_url": url_of("multisession:add_account"),
+        "signed_out": [
+            {
+                "session": session,
+                "sign_in_url": sign_in_link(None, session=session.public_id, next=next_url),
+            }
+            for session in accounts.signed_out_sessions
+        ],
+        "next": next_url,
+        "continue_url": next_url or after_switch_url(),
+        "here": on_site(request, request.get_full_path()),
+    }
+
+
+def _add_account(request: MultiSessionRequest, options: Options) -> dict[str, Any]:
+    """For *Add account*. Nothing of it leads back here: the page is the active account's."""
+    sign_in_only = Options(sign_in_url=options.sign_in_url)
+    return {
+        "add_account_url": with_query("multisession:add_account", sign_in_only.query()),
+        "page_to_leave": current_page(request),
+        "sign_in_form_url": sign_in_link(options.sign_in_url),
+    }
+
+
+def _nobody_is_active(request: MultiSessionRequest, options: Options) -> dict[str, Any]:
+    """For the button of nobody: *Sign in*, or *Choose an account* if one is signed in here."""
+    here = current_page(request)
+    asked = here if asks_to_sign_in(request) else ""
+    return {
+        "sign_in_url": sign_in_link(options.sign_in_url, next=here),
+        "choose_here_url": link_to(settings.CHOOSE_URL, next=here)
+        if request.multisession.sessions
+        else "",
+        **_step_back(request, asked or url_of(options.after_switch_url)),
+    }
+
+
+def _step_back(request: MultiSessionRequest, next_url: str) -> dict[str, Any]:
+    """For *Back to Ada*: to ``next_url``, else to the page that she was on."""
+    accounts = request.multisession
+    back = accounts.stepped_aside if url_of("multisession:set_active") else None
+    return {
+        "stepped_aside": back,
+        "back_next": (next_url or on_site(request, accounts.page_left)) if back else "",
+    }

@@ -1,0 +1,213 @@
+"""How an account is shown to people: its name, its identifier, its initials and its colour.
+
+Everything here is worked out from the user object alone, without a query, and copes with what
+people put into names: nothing at all, one word, any script, emoji, stray control characters. What
+the project's own code fails at for one account is logged and left out; the menu stays.
+"""
+
+import logging
+import unicodedata
+import zlib
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.utils.module_loading import import_string
+
+from multisession.conf import settings
+
+#: Number of avatar colours; the stylesheet has a class ``ms-hue-<n>`` for each.
+HUES = 12
+
+ZERO_WIDTH_JOINER = "\u200d"
+#: Letters and signs by their category, and nothing to see: fillers, and an empty Braille cell.
+BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+
+logger = logging.getLogger("multisession")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """An account as the menu and the chooser show it."""
+
+    #: What to call the account; never empty as long as the user has a username.
+    name: str
+    #: What tells it from others (e-mail or username); empty where it would repeat the name.
+    identifier: str
+    #: One or two characters to stand in for a picture.
+    initials: str
+    #: 0..11, the same for a user for ever, whatever becomes of the name.
+    hue: int
+    #: URL of a picture to show in their place; empty if there is none.
+    picture: str = ""
+
+    @property
+    def label(self) -> str:
+        """Name and identifier in one line, for the accessible names of buttons."""
+        return f"{self.name}, {self.identifier}" if self.identifier else self.name
+
+
+def profile_of(user: Any) -> Profile:
+    """Return the profile of ``user``, through the setting ``USER_LABEL`` if there is one."""
+    name, identifier = _label(user)
+    return Profile(
+        name=name or identifier,
+        identifier=identifier if name and name != identifier else "",
+        initials=initials(name or identifier),
+        # The key, not the name: somebody who marries keeps the colour.
+        hue=zlib.crc32(str(user.pk).encode()) % HUES,
+        picture=picture_of(user),
+    )
+
+
+def picture_of(user: Any) -> str:
+    """Return the URL that the setting ``USER_PICTURE`` finds.
+
+    Empty for none, for one that is unsafe, and where the project's code fails. Safe are http(s)
+    and paths on this site: a picture is often what a user has typed in.
+    """
+    setting = settings.USER_PICTURE
+    if not setting:
+        return ""
+    find = import_string(setting) if "." in setting else None
+    try:
+        picture = find(user) if find is not None else getattr(user, setting, "")
+        if callable(picture):
+            picture = picture()
+        if not picture:  # also what an empty file field is
+            return ""
+        url = str(getattr(picture, "url", picture))
+    except Exception:
+        logger.exception("MULTISESSION['USER_PICTURE'] failed for the user %s.", user.pk)
+        return ""
+    return url if _is_safe(url) else ""
+
+
+def name_and_identifier(user: Any) -> tuple[str, str]:
+    """The default for ``USER_LABEL``: the full name, and the e-mail address or else the username.
+
+    Asks only for what every user model may have; a model without names has an empty one.
+    """
+    email_field = user.get_email_field_name() if hasattr(user, "get_email_field_name") else ""
+    return full_name(user), getattr(user, email_field or "email", "") or user.get_username()
+
+
+def full_name(user: Any) -> str:
+    """Return ``get_full_name()``, or ``name`` where that says nothing.
+
+    A model without the fields first_name and last_name often sets both to None, of which Django's
+    method makes "None None".
+    """
+    found = user.get_full_name() if hasattr(user, "get_full_name") else ""
+    parts = [getattr(user, name, "") for name in ("first_name", "last_name")]
+    if None in parts and found == f"{parts[0]} {parts[1]}".strip():
+        found = " ".join(str(part) for part in parts if part is not None)
+    name = getattr(user, "name", "")
+    return _tidy(found) or (_tidy(name) if isinstance(name, str) else "")
+
+
+def plain_name(user: Any) -> str:
+    """Return a user as administrators see it, ``str(user)``; never empty, whatever the model."""
+    for ask in (str, lambda user: str(user.get_username() or "")):
+        try:
+            if text := ask(user).strip():
+                return text
+        except Exception:
+            logger.exception("The user %s can't say its name.", user.pk)
+    return str(user.pk)
+
+
+def initials(text: str) -> str:
+    """The first letters of the first and the last word, or the one character that says most.
+
+    Two letters only where a script has capitals: those of Arabic would join into a syllable, and
+    one Chinese character is as wide, and says as much, as two Latin letters.
+    """
+    words = [start for start in map(_first_letter, text.split("@")[0].split()) if start]
+    if not words:
+        return _first_cluster(text.strip()) or "?"
+    first, last = words[0], words[-1]
+    if len(words) > 1 and _has_case(first) and _has_case(last):
+        return _capital(first) + _capital(last)
+    return _capital(first)
+
+
+def _label(user: Any) -> tuple[str, str]:
+    """Return the name and the identifier, of which one is not empty."""
+    path = settings.USER_LABEL
+    for ask in (import_string(path) if path else name_and_identifier, name_and_identifier):
+        try:
+            name, identifier = (_tidy(part) for part in ask(user))
+        except Exception:
+            logger.exception("%s failed for the user %s.", path or "A name", user.pk)
+        else:
+            if name or identifier:
+                return name, identifier
+    return "", _tidy(plain_name(user))
+
+
+def _is_safe(url: str) -> bool:
+    if any(character.isspace() or unicodedata.category(character) == "Cc" for character in url):
+        return False
+    try:
+        return urlsplit(url).scheme in {"", "http", "https"}
+    except ValueError:
+        return False
+
+
+def _tidy(text: Any) -> str:
+    """One line without control characters: a name must not be able to rearrange its page."""
+    composed = unicodedata.normalize("NFC", str(text or ""))
+    # Format characters stay: emoji are joined, and Persian is spelt, with them. <bdi> confines
+    # those that change the direction.
+    printable = "".join(" " if unicodedata.category(c) == "Cc" else c for c in composed)
+    seen = any(c not in BLANKS and unicodedata.category(c)[0] not in "CZ" for c in printable)
+    return " ".join(printable.split()) if seen else ""
+
+
+def _first_letter(word: str) -> str:
+    """The first letter or digit of a word with its accents; empty if it has none."""
+    for position, character in enumerate(word):
+        if character.isalnum():
+            return _first_cluster(word[position:])
+    return ""
+
+
+def _first_cluster(text: str) -> str:
+    """The first thing that a reader would call one character, emoji sequences included."""
+    cluster = ""
+    for character in text:
+        if cluster and not _extends(cluster, character):
+            break
+        cluster += character
+    return cluster
+
+
+def _extends(cluster: str, character: str) -> bool:
+    is_flag = _is_regional(character) and len(cluster) == 1 and _is_regional(cluster)
+    return (
+        is_flag
+        or unicodedata.category(character).startswith("M")
+        or character == ZERO_WIDTH_JOINER
+        or cluster.endswith(ZERO_WIDTH_JOINER)
+        or "\U0001f3fb" <= character <= "\U0001f3ff"  # skin tones
+        or "\U000e0020" <= character <= "\U000e007f"  # the flags of Scotland, Wales, England
+        or (_is_virama(cluster[-1]) and character.isalpha())  # the two halves of क्ष
+    )
+
+
+def _is_virama(character: str) -> bool:
+    return unicodedata.combining(character) == 9
+
+
+def _is_regional(character: str) -> bool:
+    return "\U0001f1e6" <= character <= "\U0001f1ff"
+
+
+def _has_case(cluster: str) -> bool:
+    return cluster.lower() != cluster.upper()
+
+
+def _capital(cluster: str) -> str:
+    upper = cluster.upper()
+    return upper if len(upper) == len(cluster) else cluster  # not "SS" for "ß"

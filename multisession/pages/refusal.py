@@ -1,0 +1,192 @@
+"""The answer to a request from a page of another account: 409, and nothing was executed.
+
+Its form is one that the sender can handle (asking.py): a page that keeps what was sent, for a
+navigation; a sheet on top of the page that stays, for htmx and Turbo; a few words of JSON for
+scripts. docs/wrong-account.md has the table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urldefrag
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.middleware.csrf import get_token
+from django.shortcuts import render
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
+from django.utils.crypto import get_random_string
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+
+from multisession.conf import settings
+from multisession.ground.asking import (
+    PAGE_HEADER,
+    TURBO_STREAM,
+    VARY,
+    Sender,
+    address_of,
+    sender_of,
+)
+from multisession.guard import guard, page_tokens
+from multisession.guard.guard import REASON_HEADER, SEND_FIELD, WrongAccount, can_act
+from multisession.models import Session
+
+from .kept_fields import Kept, kept_fields
+from .links import after_switch_url, sign_in_link, url_of
+from .profiles import profile_of
+
+STATUS = 409
+
+
+def answer(request: HttpRequest, wrong: WrongAccount) -> HttpResponse:
+    """Return the 409, in the form that its sender can handle."""
+    sender = sender_of(request)
+    if sender is Sender.FORM:
+        said = page_context(request, wrong)
+        response = render(request, "multisession/wrong_account.html", said, status=STATUS)
+    elif sender is Sender.TURBO and PAGE_HEADER not in request.headers:
+        template = "multisession/_wrong_account_stream.html"
+        response = render(request, template, context(request, wrong), TURBO_STREAM, STATUS)
+    elif sender is Sender.HTMX and PAGE_HEADER not in request.headers:
+        response = sheet(request, wrong, status=STATUS)
+        # On top of what the person looks at, whatever the request was going to replace.
+        response["HX-Retarget"] = "body"
+        response["HX-Reswap"] = "afterbegin"
+    else:
+        # What a script asks for. Where notice.js has marked the request, it shows the sheet.
+        response = few_words(request, wrong)
+        response["HX-Reswap"] = "none"
+    return _finished(response)
+
+
+def sent_already(request: HttpRequest) -> HttpResponse:
+    """Return the page for a form that was sent again and has been sent already."""
+    said = {"url": page_url(request) or after_switch_url()}
+    return _finished(render(request, "multisession/sent_already.html", said, status=STATUS))
+
+
+def sheet(request: HttpRequest, wrong: WrongAccount, *, status: int = 200) -> HttpResponse:
+    """Return the sheet alone, for a page that stays."""
+    template = "multisession/_wrong_account_sheet.html"
+    return render(request, template, context(request, wrong), status=status)
+
+
+def few_words(request: HttpRequest, wrong: WrongAccount) -> HttpResponse:
+    """Return JSON; plain text for a script that says it takes no JSON."""
+    if request.accepts("application/json"):
+        return JsonResponse(as_json(wrong), status=STATUS)
+    return HttpResponse(sentence(wrong), "text/plain; charset=utf-8", STATUS)
+
+
+def as_json(wrong: WrongAccount) -> dict[str, Any]:
+    return {
+        "error": "wrong_account",
+        "detail": sentence(wrong),
+        "page_session": wrong.page.public_id if wrong.page else None,
+        "active_session": wrong.active.public_id if wrong.active else None,
+    }
+
+
+def sentence(wrong: WrongAccount) -> str:
+    page, active = wrong.page, wrong.active
+    if page is None and active is None:
+        return _(
+            "This page belongs to an account that is not signed in here any more. "
+            "Nobody is signed in now."
+        )
+    if page is None:
+        text = _(
+            "This page belongs to an account that is not signed in here any more. "
+            "You are now using %(active)s."
+        )
+    elif active is None:
+        text = _("This page belongs to %(page)s. Nobody is signed in now.")
+    else:
+        text = _("This page belongs to %(page)s. You are now using %(active)s.")
+    return text % {"page": page and name(page), "active": active and name(active)}
+
+
+def context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
+    """Return what page and sheet say alike."""
+    page, active = wrong.page, wrong.active
+    page_name, active_name = short_names(page, active)
+    return {
+        "page": page,
+        "active": active,
+        "page_name": page_name,
+        "active_name": active_name,
+        "sentence": sentence(wrong),
+        "is_live": page is not None and can_act(page),
+        "token": page_tokens.token_for(page) if page else browser_token(request),
+        "sign_in_url": sign_in_link(None, session=page.public_id if page else ""),
+        "add_account_url": url_of("multisession:add_account"),
+        "set_active_url": url_of("multisession:set_active"),
+    }
+
+
+def page_context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
+    """Return the same for the page, with what was sent.
+
+    Whoever's page it was, the fields are kept only if they come from a page of this very host.
+    Every browser says so, at least by Origin: what says nothing comes from no other site.
+    """
+    kept: Kept | None = kept_fields(request) if guard.is_from_here(request) else None
+    said = context(request, wrong)
+    is_again = guard.is_sent_again(request)
+    as_active = wrong.page is None and wrong.active is not None and is_again
+    if as_active and wrong.active is not None:
+        said["token"] = page_tokens.token_for(wrong.active)
+    return said | {
+        "kept": kept,
+        "has_files": bool(request.FILES),
+        "send_field": SEND_FIELD,
+        "send_number": guard.number_of(request) or get_random_string(22),
+        "send_url": address_of(request),
+        "as_active": as_active,
+        "still_signed_out": is_again and not said["is_live"] and not as_active,
+        "discard_url": page_url(request) or after_switch_url(),
+        "choose_url": url_of(settings.CHOOSE_URL),
+    }
+
+
+def browser_token(request: HttpRequest) -> str:
+    """Return a CSRF token that is good on this browser whoever signs in next."""
+    return page_tokens.token_of_nobody(request) or get_token(request)
+
+
+def name(session: Session) -> str:
+    return profile_of(session.user).label
+
+
+def short_names(*sessions: Session | None) -> list[str]:
+    """Return what buttons call these accounts: their names, unless two have the same one."""
+    profiles = [profile_of(session.user) if session else None for session in sessions]
+    names = [profile.name for profile in profiles if profile]
+    alike = len(set(names)) < len(names)
+    return [(profile.label if alike else profile.name) if profile else "" for profile in profiles]
+
+
+def page_url(request: HttpRequest) -> str:
+    """Return the page that the request came from, to load it again; empty if that is not known.
+
+    Without the fragment: a link that differs in nothing else would only scroll.
+    """
+    sent_from = request.headers.get("HX-Current-URL") or request.headers.get("Referer")
+    return urldefrag(on_site(request, sent_from) or "").url
+
+
+def on_site(request: HttpRequest, url: str | None) -> str | None:
+    allowed = {request.get_host()}
+    if url and url_has_allowed_host_and_scheme(url, allowed, require_https=request.is_secure()):
+        return url
+    return None
+
+
+def _finished(response: HttpResponse) -> HttpResponse:
+    response[REASON_HEADER] = "wrong-account"
+    # What is sent from this page may lead back to where it came from, and this address may take
+    # POST alone. (A referrer there has to be, for Django's CSRF check over HTTPS.)
+    response["Referrer-Policy"] = "origin"
+    add_never_cache_headers(response)
+    patch_vary_headers(response, ("Cookie", *VARY))
+    return response

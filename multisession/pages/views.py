@@ -1,0 +1,292 @@
+"""The pages and actions behind the menu. Thin: what happens is in ``actions``.
+
+Every action is a plain POST form that answers with a redirect. For htmx the same views answer
+with ``HX-Redirect``: a change of account is always a full page load, so nothing of the account
+that was left (forms, tokens, cached fragments) stays on the screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import is_valid_path
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from multisession import actions
+from multisession.conf import settings
+from multisession.ground import asking
+from multisession.ground.asking import is_htmx
+from multisession.guard import guard, page_tokens
+from multisession.guard.any_page import any_account
+from multisession.request import MultiSessionRequest
+
+from . import refusal
+from .links import after_switch_url, current_page, on_site, sign_in_link, url_of
+from .menu import Options, account_list_context, button_context, menu_context
+from .profiles import profile_of
+
+
+def personal(view: Callable[[MultiSessionRequest], HttpResponse]) -> Callable[..., HttpResponse]:
+    """The answer depends on the account: no cache may keep it, nor mix page and fragment.
+
+    Nobody need be signed in, whatever LoginRequiredMiddleware asks of the project's own pages.
+    """
+    return login_not_required(never_cache(vary_on_headers("Cookie", "HX-Request")(view)))
+
+
+def action(view: Callable[[MultiSessionRequest, str], HttpResponse]) -> Callable[..., HttpResponse]:
+    """A POST that names a session in ``session``; one that this browser hasn't got is a 404."""
+
+    @wraps(view)
+    def with_session_id(request: MultiSessionRequest) -> HttpResponse:
+        try:
+            return view(request, request.POST.get("session", ""))
+        except actions.SessionNotFound:
+            if not is_htmx(request):
+                raise
+            # The page is out of date, and htmx 2 would show nothing of a 404: show what is true.
+            if request.multisession.session is not None:
+                text = _("That account is not signed in here any more. These are:")
+                messages.info(request, text, fail_silently=True)
+            return HttpResponse(status=404, headers={"HX-Redirect": choose_url()})
+        except actions.UpdateError:
+            # Another click was quicker, and this one has changed nothing: show what is true.
+            return go_to(request, choose_url())
+
+    return any_account(personal(require_POST(csrf_protect(with_session_id))))
+
+
+@personal
+@require_safe
+@csrf_protect
+def button(request: MultiSessionRequest) -> HttpResponse:
+    """The UserButton, for a page that holds nothing but a place for it."""
+    context = button_context(request, Options.from_query(request.GET))
+    return render(request, "multisession/user_button.html", context)
+
+
+@personal
+@require_safe
+@csrf_protect  # the forms in it need the cookie, whatever middleware the project has
+def menu(request: MultiSessionRequest) -> HttpResponse:
+    """The menu's panel, which the UserButton loads when it is first opened."""
+    return render_menu(request)
+
+
+@personal
+@require_safe
+@csrf_protect
+def choose(request: MultiSessionRequest) -> HttpResponse:
+    """The accounts signed in on this browser, and those that it remembers, to choose from."""
+    next_url = requested_next(request)
+    context = account_list_context(request, next_url)
+    context["sign_in_url"] = sign_in_link(None, next=next_url)
+    context["sessions_url"] = url_of(settings.SESSIONS_URL)
+    context["multiple"] = settings.MULTIPLE
+    return render(request, "multisession/choose.html", context)
+
+
+@personal
+@require_safe
+@csrf_protect  # for the sheet of an account that is not known any more
+def notice(request: MultiSessionRequest) -> HttpResponse:
+    """What a page that is still open has to say, now that something happened in another tab.
+
+    The query says whose page it is (``session``; empty: nobody's). ``refused``: what it sent was
+    refused, and a person pressed a button: the sheet. 204: nothing to say. A header says which
+    session is the active one, for what the page hears from other tabs may be older.
+    """
+    response = _notice(request)
+    active = request.multisession.session
+    response[asking.PAGE_HEADER] = active.public_id if active else ""
+    response[guard.REASON_HEADER] = "notice"  # notice.js shows nothing else.
+    return response
+
+
+def _notice(request: MultiSessionRequest) -> HttpResponse:
+    said, active = request.GET.get("session", ""), request.multisession.session
+    if said == (active.public_id if active else ""):
+        return HttpResponse(status=204)
+    drawn_for = guard.known_session(request, said)
+    if drawn_for is not None and active is not None and drawn_for.user_id == active.user_id:
+        return HttpResponse(status=204)  # It has signed in again since.
+    page = guard.named(request, drawn_for)
+    if "refused" in request.GET and said:
+        return refusal.sheet(request, guard.WrongAccount(page=page, active=active))
+    page_name, active_name = refusal.short_names(page, active)
+    context = {
+        "page": page,
+        "page_name": page_name,
+        "active_name": active_name,
+        "was_signed_in": bool(said),
+        "is_live": page is not None and guard.can_act(page),
+        "active": active,
+        "next": requested_next(request),
+        "token": page_tokens.token_for(page) if page else "",
+        "sign_in_url": sign_in_link(None, session=page.public_id if page else ""),
+        "add_account_url": url_of("multisession:add_account"),
+        "choose_url": choose_url(),
+    }
+    return render(request, "multisession/_notice.html", context)
+
+
+@action
+def set_active(request: MultiSessionRequest, session_id: str) -> HttpResponse:
+    """Switch to an account of this browser.
+
+    ``stay``: for a page of that account, which is good again and stays with all that was typed.
+    """
+    stays = "stay" in request.POST
+    try:
+        actions.set_active(request, session_id)
+    except actions.SignInAgain as refused:
+        if stays:
+            return HttpResponse(status=409)
+        return ask_to_sign_in_again(request, refused)
+    if stays:
+        # htmx takes the sheet away at a 200; a browser leaves everything as it is at a 204.
+        return HttpResponse(status=200 if is_htmx(request) else 204)
+    profile = profile_of(request.user)
+    text = _("You are now using %(account)s.") % {"account": profile.identifier or profile.name}
+    messages.success(request, text, fail_silently=True)
+    return go_to(request, requested_next(request) or settings.AFTER_SWITCH_URL)
+
+
+@action
+def sign_out(request: MultiSessionRequest, session_id: str) -> HttpResponse:
+    """Sign out of one account; the others stay signed in."""
+    active = request.multisession.session
+    actions.sign_out(request, session_id)
+    next_url = requested_next(request)
+    if active is not None and active.public_id == session_id:
+        return go_to(request, next_url or after_sign_out_url(request))
+    if is_htmx(request) and not next_url:
+        return render_menu(request)
+    return go_to(request, next_url or choose_url())
+
+
+@action
+def forget(request: MultiSessionRequest, session_id: str) -> HttpResponse:
+    """Take an account off this browser's list."""
+    actions.forget(request, session_id)
+    return go_to(request, requested_next(request) or choose_url())
+
+
+@any_account
+@personal
+@require_POST
+@csrf_protect
+def add_account(request: MultiSessionRequest) -> HttpResponse:
+    """To the project's own sign-in page, as nobody: there a further account signs in.
+
+    ``session``: the account of this browser that is to sign in again. ``next``: where the sign-in
+    leads. ``page``: the page that is left, for *Back to Ada*.
+    """
+    options = Options.from_query(request.GET)
+    session_id, next_url = request.POST.get("session", ""), requested_next(request)
+    sign_in_url = sign_in_link(options.sign_in_url, session=session_id, next=next_url)
+    if sign_in_url:
+        try:
+            actions.step_aside(request, page=on_site(request, request.POST.get("page")))
+        except actions.UpdateError:
+            # Another click was quicker, and this one has changed nothing: show what is true.
+            sign_in_url = ""
+    return go_to(request, sign_in_url or choose_url())
+
+
+@any_account
+@personal
+@require_POST
+@csrf_protect
+def sign_out_all(request: MultiSessionRequest) -> HttpResponse:
+    """Sign out of every account of this browser, and forget them."""
+    actions.sign_out_all(request)
+    response = go_to(request, requested_next(request) or after_sign_out_of_all_url())
+    # What the browser may have kept of any account's pages goes too. (Not "cookies" and
+    # "storage": those are the site's, and our own cookie is deleted by name.)
+    response["Clear-Site-Data"] = '"cache"'
+    return response
+
+
+def ask_to_sign_in_again(
+    request: MultiSessionRequest, refused: actions.SignInAgain
+) -> HttpResponse:
+    """To the sign-in page, which finds the account by its session's id and asks its password."""
+    session = refused.session
+    actions.step_aside(request)
+    text = _("Sign in again to use %(account)s.") % {"account": profile_of(session.user).label}
+    messages.info(request, text, fail_silently=True)
+    next_url = requested_next(request)
+    return go_to(request, sign_in_link(None, session=session.public_id, next=next_url))
+
+
+def render_menu(request: MultiSessionRequest) -> HttpResponse:
+    context = menu_context(request, Options.from_query(request.GET))
+    context["other_sessions"] = request.multisession.other_sessions
+    if not context["other_sessions"]:
+        context["sign_out_next"] = context["after_sign_out_url"]
+    context["focus_add"] = request.GET.get("focus") == "add"  # coming back from the sign-in form
+    context |= left_context(request)
+    return render(request, "multisession/_menu.html", context)
+
+
+def left_context(request: MultiSessionRequest) -> dict[str, Any]:
+    """The account of the page that the menu opens on, if it is no longer the active one."""
+    said, active = request.GET.get("session", ""), request.multisession.session
+    if not said or (active is not None and active.public_id == said):
+        return {}
+    left = guard.named(request, guard.known_session(request, said))
+    if left is None or (active is not None and active.user_id == left.user_id):
+        return {}  # The same account, signed in again since.
+    return {
+        "left": left,
+        "left_is_live": guard.can_act(left),
+        "sign_in_again_url": sign_in_link(None, session=said, next=current_page(request)),
+        "reload_url": current_page(request) or after_switch_url(),
+    }
+
+
+def go_to(request: MultiSessionRequest, url: str) -> HttpResponse:
+    """A full page load of ``url`` (or of the URL with that name), for a browser or for htmx.
+
+    What a person sends never counts as a name: see ``on_site``. For a name that the project does
+    not have, ``after_switch_url()``: what has been done is done.
+    """
+    response = redirect(url_of(url) or after_switch_url())
+    if is_htmx(request):
+        return HttpResponse(headers={"HX-Redirect": response["Location"]})
+    return response
+
+
+def requested_next(request: MultiSessionRequest) -> str:
+    """Where the form, or the link to this page, wants to go; empty unless that is on this site."""
+    parameters = request.POST if request.method == "POST" else request.GET
+    return on_site(request, parameters.get(REDIRECT_FIELD_NAME))
+
+
+def after_sign_out_url(request: MultiSessionRequest) -> str:
+    """Where to go when the active account has signed out."""
+    if settings.AFTER_SIGN_OUT == "next" and request.multisession.sessions:
+        return settings.AFTER_SWITCH_URL
+    return choose_url()
+
+
+def after_sign_out_of_all_url() -> str:
+    """``AFTER_SIGN_OUT_URL``; the chooser if that is the first page and the site has none."""
+    url = url_of(settings.AFTER_SIGN_OUT_URL)
+    return choose_url() if not url or (url == "/" and not is_valid_path("/")) else url
+
+
+def choose_url() -> str:
+    return url_of(settings.CHOOSE_URL)

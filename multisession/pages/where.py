@@ -1,0 +1,129 @@
+"""Where the active account is signed in: on this browser, and on which others.
+
+The one place where a person reaches beyond the browser at hand, and only to sessions of the user
+who is active on it. Any other id is answered as one that does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext_lazy
+
+from multisession import actions
+from multisession.ground.origin import Origin
+from multisession.models import Session, SessionQuerySet
+from multisession.request import MultiSessionRequest
+
+from .browsers import browser_name
+
+if TYPE_CHECKING:
+    import datetime
+
+#: The page shows no more than this many other browsers, those used last. More than any person
+#: has; a program that signs in again and again may.
+MOST_SHOWN = 100
+
+# Whole phrases: in many languages "3 days" is another word after "ago" than alone.
+AGO: dict[str, Any] = {
+    "year": ngettext_lazy("%(num)d year ago", "%(num)d years ago", "num"),
+    "month": ngettext_lazy("%(num)d month ago", "%(num)d months ago", "num"),
+    "week": ngettext_lazy("%(num)d week ago", "%(num)d weeks ago", "num"),
+    "day": ngettext_lazy("%(num)d day ago", "%(num)d days ago", "num"),
+    "hour": ngettext_lazy("%(num)d hour ago", "%(num)d hours ago", "num"),
+    "minute": ngettext_lazy("%(num)d minute ago", "%(num)d minutes ago", "num"),
+}
+
+_SESSION_ID = re.compile(r"sess_[A-Za-z0-9]{1,35}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A browser on which the account is signed in, as the page shows it."""
+
+    session: Session
+    is_here: bool
+
+    @property
+    def browser(self) -> str:
+        return browser_name(self.session.client.user_agent)
+
+    @property
+    def is_by_administrator(self) -> bool:
+        """Somebody else signed in as the user there."""
+        return self.session.actor_id != ""
+
+    @property
+    def ip_address(self) -> str:
+        return self.session.ip_address or ""
+
+    @property
+    def last_active(self) -> str:
+        """In words, as exact as people want it."""
+        return in_words(self.session.last_active_at)
+
+
+def in_words(moment: datetime.datetime) -> str:
+    """How long ago that was: "3 hours ago"."""
+    now = timezone.now()
+    if (now - moment).total_seconds() < 60:
+        return _("just now")
+    return timesince(moment, now, time_strings=AGO, depth=1)
+
+
+def sessions_of(session: Session) -> SessionQuerySet:
+    """The live sessions of this session's user, on every browser."""
+    return Session.objects.filter(user_id=session.user_id).live()
+
+
+def here(session: Session) -> Place:
+    """The browser at hand."""
+    return Place(session=session, is_here=True)
+
+
+def elsewhere(session: Session) -> list[Place]:
+    """The user's other browsers, the one used last first. One query.
+
+    A session that could not act any more, because the password has changed, is none of them.
+    """
+    others = sessions_of(session).exclude(pk=session.pk).select_related("client")
+    newest = others.most_recently_used()[:MOST_SHOWN]
+    return [Place(session=row, is_here=False) for row in newest if row.is_current_for(session.user)]
+
+
+def sign_out(request: MultiSessionRequest, session_id: str) -> Session:
+    """Sign the active account out of one browser. Returns the session that this ended.
+
+    Of this browser it is an ordinary sign-out, of another one a revocation. Raises
+    SessionNotFound: for an unknown id, and in the same way for another user's.
+    """
+    active = request.multisession.session
+    if active is None:
+        raise actions.SessionNotFound("Nobody is active in this browser.")
+    if session_id == active.public_id:
+        return actions.sign_out(request, active)
+    found = None
+    if _SESSION_ID.fullmatch(session_id):
+        found = sessions_of(active).filter(public_id=session_id).select_related("client").first()
+    by = request.session.acting(active.user)
+    if found is None or not actions.revoke(found, by=by, origin=Origin.of(request)):
+        raise actions.SessionNotFound("This account has no such session.")
+    return found
+
+
+def sign_out_elsewhere(request: MultiSessionRequest) -> int:
+    """Sign the active account out of every browser but this one. Returns of how many.
+
+    A constant number of statements. Other accounts, here or there, are left alone.
+    """
+    active = request.multisession.session
+    if active is None:
+        return 0
+    others = sessions_of(active).exclude(pk=active.pk)
+    by = request.session.acting(active.user)
+    return len(others.close(Session.Status.REVOKED, by=by, origin=Origin.of(request)))

@@ -1,0 +1,129 @@
+"""The page *Where you are signed in*, and its buttons.
+
+All of it is about the active account, so the guard stands before it: a form drawn for one account
+never signs out another. Without scripts each button loads a page; with htmx the list alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import render, resolve_url
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST, require_safe
+
+from multisession import actions, passwords
+from multisession.conf import settings
+from multisession.ground.asking import is_htmx
+from multisession.models import Session
+from multisession.request import MultiSessionRequest
+
+from . import where
+from .browsers import browser_name
+from .links import sign_in_link
+from .views import after_sign_out_url, go_to, personal, requested_next
+
+UNPROCESSABLE = 422
+
+View = Callable[[MultiSessionRequest, Session], HttpResponse]
+
+
+def of_the_active_account(view: View) -> Callable[..., HttpResponse]:
+    """A view that gets the active session; without one, the person is asked to sign in."""
+
+    @wraps(view)
+    def with_session(request: MultiSessionRequest) -> HttpResponse:
+        active = request.multisession.session
+        if active is None:
+            return go_to(request, sign_in_link(None, next=sessions_url()))
+        return view(request, active)
+
+    return personal(with_session)
+
+
+@require_safe
+@csrf_protect  # the forms in it need the cookie, whatever middleware the project has
+@of_the_active_account
+def sessions(request: MultiSessionRequest, active: Session) -> HttpResponse:
+    """Where the active account is signed in: this browser first."""
+    return render(request, "multisession/sessions.html", page_context(request, active))
+
+
+@require_POST
+@csrf_protect
+@of_the_active_account
+def sign_out(request: MultiSessionRequest, active: Session) -> HttpResponse:
+    """Sign the active account out of one of its browsers."""
+    try:
+        ended = where.sign_out(request, request.POST.get("session", ""))
+    except actions.SessionNotFound:
+        if not is_htmx(request):
+            raise
+        # The page is out of date, and htmx 2 would show nothing of a 404: show what is true.
+        return HttpResponse(status=404, headers={"HX-Redirect": sessions_url()})
+    if ended.pk == active.pk:
+        return go_to(request, after_sign_out_url(request))
+    name = browser_name(ended.client.user_agent)
+    return show_list(request, active, _("Signed out of %(browser)s.") % {"browser": name})
+
+
+@sensitive_post_parameters("password")
+@require_POST
+@csrf_protect
+@of_the_active_account
+def sign_out_others(request: MultiSessionRequest, active: Session) -> HttpResponse:
+    """Sign the active account out of all its other browsers, once the password is confirmed."""
+    if passwords.is_needed(request):
+        password = request.POST.get("password")
+        if not password or not passwords.confirm(request, password):
+            return ask_for_password(request, active, is_wrong=password is not None)
+    count = where.sign_out_elsewhere(request)
+    text = ngettext(
+        "Signed out of %(count)d other browser.", "Signed out of %(count)d other browsers.", count
+    )
+    return show_list(request, active, text % {"count": count})
+
+
+def ask_for_password(
+    request: MultiSessionRequest, active: Session, *, is_wrong: bool
+) -> HttpResponse:
+    context = {"session": active, "is_wrong": is_wrong, "next": requested_next(request)}
+    context["sessions_url"] = sessions_url()
+    if is_htmx(request):
+        # 200 even when it was wrong: htmx shows no other answer unless it is told to.
+        return render(request, "multisession/_confirm_password.html", context)
+    status = UNPROCESSABLE if is_wrong else 200
+    return render(request, "multisession/confirm_password.html", context, status=status)
+
+
+def show_list(request: MultiSessionRequest, active: Session, text: str) -> HttpResponse:
+    """The list as it is now, with a sentence on what has happened."""
+    next_url = requested_next(request)
+    if is_htmx(request) and not next_url:
+        context = page_context(request, active) | {"text": text}
+        return render(request, "multisession/_sessions.html", context)
+    messages.success(request, text, fail_silently=True)
+    return go_to(request, next_url or sessions_url())
+
+
+def page_context(request: MultiSessionRequest, active: Session) -> dict[str, Any]:
+    """Two queries: the other accounts of this browser, and the account's other browsers."""
+    return {
+        "session": active,
+        "here": where.here(active),
+        "elsewhere": where.elsewhere(active),
+        "other_sessions": request.multisession.other_sessions,
+        "sessions_url": sessions_url(),
+        "next": "",
+    }
+
+
+def sessions_url() -> str:
+    return resolve_url(settings.SESSIONS_URL)

@@ -1,0 +1,1 @@
+"""What is done beside requests: removing what is over, and following changes of users."""

@@ -1,0 +1,156 @@
+"""End the sessions that a change of a user must not leave, on every browser.
+
+* **Deactivated**: all sessions of the user are revoked, so that none comes back to life if the
+  user is let in again.
+* **Deleted**: the same, so that it is on record; then the rows are deleted. Django does not do
+  that itself: it would look for them in the database of the users.
+* **Promoted** to staff or superuser: the same, if ``REVOKE_ON_PROMOTION`` says so. A cookie that
+  somebody copied while the account was worth little then does not grow with it.
+
+Nothing else needs an end. Rights are read from the database at each request, and so is the
+password: a session of the old one shows nobody from then on. It is revoked by the browser on which
+the person changes the password (see ``SessionStore.save``), or when it is presented next.
+
+A user may be changed through any model that shares its table: a proxy, a child or a parent by
+multi-table inheritance, another child of that parent. Django sends its signals for that model
+alone, so each is connected. Other models are not: Django deletes faster where nobody listens.
+
+Django tells of ``save()`` and ``delete()``, not of ``QuerySet.update()``: after that one, who is
+deactivated is still nobody at the next request, but the sessions stay on the lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Model
+from django.db.models.signals import class_prepared, post_delete, post_save, pre_delete, pre_save
+
+from multisession.conf import settings
+from multisession.models import Session, SessionQuerySet
+
+RISE = ("is_staff", "is_superuser")
+PROMOTED = "_multisession_promoted"
+
+
+def connect() -> None:
+    """Listen to every model through which a user can be changed, and to those defined later."""
+    for model in apps.get_models():
+        _connect_model(model)
+    class_prepared.connect(_connect_model, dispatch_uid="multisession")
+
+
+def _connect_model(sender: Any, **kwargs: Any) -> None:
+    if not _tables(sender).isdisjoint(_tables(_user_model())):
+        pre_save.connect(on_saving, sender=sender, dispatch_uid="multisession")
+        post_save.connect(on_saved, sender=sender, dispatch_uid="multisession")
+    # A child is deleted together with its parent, for which Django sends the signals as well;
+    # unless it is told to keep the parent.
+    if sender._meta.concrete_model is _user_model()._meta.concrete_model:
+        pre_delete.connect(on_deleting, sender=sender, dispatch_uid="multisession")
+        post_delete.connect(on_deleted, sender=sender, dispatch_uid="multisession")
+
+
+def on_saving(
+    sender: Any,
+    instance: Any,
+    using: str,
+    raw: bool = False,
+    update_fields: Collection[str] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Note whether this makes a staff member or a superuser of somebody who was none.
+
+    One query, and none for the users who are neither.
+    """
+    rights = [name for name in RISE if _is_written(instance, name, update_fields)]
+    rights = [name for name in rights if getattr(instance, name, False)]
+    if raw or instance._state.adding or not rights or not settings.REVOKE_ON_PROMOTION:
+        return
+    before = sender._base_manager.using(using).filter(pk=instance.pk).values(*rights).first()
+    if before is not None and not all(before.values()):
+        setattr(instance, PROMOTED, True)
+
+
+def on_saved(
+    sender: Any,
+    instance: Any,
+    created: bool,
+    using: str,
+    raw: bool = False,
+    update_fields: Collection[str] | None = None,
+    **kwargs: Any,
+) -> None:
+    """End what the user may not go on with. Costs nothing where nothing of this has changed."""
+    if vars(instance).pop(PROMOTED, False):
+        for user in _users_of(instance, using):
+            _sessions_of(user).close(Session.Status.REVOKED)
+    elif (
+        not (raw or (created and not sender._meta.parents))  # the parent's row may be an old one
+        and _is_written(instance, "is_active", update_fields)
+        and not getattr(instance, "is_active", True)
+    ):
+        for user in _users_of(instance, using):
+            # The backend has the say: Django has one that lets in whoever is not active.
+            barred = [row.pk for row in _sessions_of(user).live() if not row.admits(user)]
+            if barred:
+                Session.objects.filter(pk__in=barred).close(Session.Status.REVOKED)
+
+
+def on_deleting(sender: Any, instance: Any, **kwargs: Any) -> None:
+    _sessions_of(instance).close(Session.Status.REVOKED)
+
+
+def on_deleted(sender: Any, instance: Any, **kwargs: Any) -> None:
+    """Also what has begun since: the user can no longer sign in from here on."""
+    _sessions_of(instance).delete()
+
+
+def _sessions_of(user: Any) -> SessionQuerySet:
+    # Not user.pk: a child by multi-table inheritance may have a key of its own.
+    return Session.objects.filter(user_id=getattr(user, _user_model()._meta.pk.attname))
+
+
+def _user_model() -> Any:
+    # Not get_user_model(): a test may swap that while the sessions' users stay what they are.
+    return Session._meta.get_field("user").related_model
+
+
+def _tables(model: Any) -> set[Any]:
+    """The models whose tables hold the rows of this one: itself and its parents."""
+    concrete = model._meta.concrete_model
+    return {concrete, *concrete._meta.get_parent_list()} if concrete is not None else set()
+
+
+def _is_written(instance: Model, name: str, update_fields: Collection[str] | None) -> bool:
+    """Whether saving this writes the user's own field of that name, or what stands for one."""
+    if update_fields is not None and name not in update_fields:
+        return False
+    user_model = _user_model()
+    if isinstance(instance, user_model._meta.concrete_model):
+        return True
+    try:
+        own, users = (model._meta.get_field(name) for model in (type(instance), user_model))
+    except FieldDoesNotExist:
+        return False
+    return own.model is users.model
+
+
+def _users_of(instance: Any, using: str) -> Iterator[Any]:
+    """The users whose row this is a part of, or the other way round."""
+    user_model = _user_model()
+    if isinstance(instance, user_model):
+        yield instance  # No query: mostly it is the user itself.
+        return
+    if isinstance(instance, user_model._meta.concrete_model):
+        yield from user_model._base_manager.using(using).filter(pk=instance.pk)
+        return
+    shared = _tables(type(instance)) & _tables(user_model)
+    for parent in shared:
+        key = parent._meta.pk
+        if not any(parent in other._meta.get_parent_list() for other in shared):
+            found = user_model._base_manager.using(using)
+            yield from found.filter(**{key.name: getattr(instance, key.attname)})
