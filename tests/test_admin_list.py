@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from multisession.admin import paging
+from multisession.admin import export, paging
 from multisession.admin.sessions import SessionAdmin
 from multisession.models import Client, Session
 from tests.stories import NOBODY, Browser, session_of, signed_in, statuses, with_engine_urls
@@ -366,7 +366,7 @@ class TestFiles:
         many(grace, 1)
         rows = list(csv.DictReader(io.StringIO(exported(office, user=str(ada.pk)))))
         assert [row["id"] for row in rows] == [session.public_id for session in made]
-        assert tuple(rows[0]) == paging.COLUMNS
+        assert tuple(rows[0]) == export.COLUMNS
         assert rows[0]["account"] == "ada@example.com"
         assert (rows[0]["status"], rows[0]["ip_address"]) == ("active", "203.0.113.9")
         assert datetime.datetime.fromisoformat(rows[0]["created_at"]) == made[0].created_at
@@ -383,7 +383,7 @@ class TestFiles:
         assert json.loads(exported(office, "json", q="nobody@")) == []
 
     def test_it_goes_on_where_a_chunk_ends(self, office, ada, monkeypatch):
-        monkeypatch.setattr(paging, "CHUNK", 2)
+        monkeypatch.setattr(export, "CHUNK", 2)
         many(ada, 6)
         assert len(json.loads(exported(office, "json"))) == 7
 
@@ -400,7 +400,7 @@ class TestFiles:
         User.objects.filter(pk=ada.pk).update(email=f"{sign.strip()}1@example.com")
         for row in csv.DictReader(io.StringIO(exported(office), newline="")):
             for cell in row.values():
-                assert not cell.lstrip(" ").startswith(paging.FORMULA)
+                assert not cell.lstrip(" ").startswith(export.FORMULA)
 
     @pytest.mark.parametrize("ending", ["csv", "json"])
     def test_no_file_holds_a_secret(self, office, ada, ending):

@@ -1,5 +1,5 @@
-"""The administrators' list in parts: pages that cost the same in the middle as at the end, a total
-that is not counted, and files that are written while they are sent.
+"""The administrators' list in parts: pages that cost the same in the middle as at the end, and a
+total that is not counted.
 
 A page is found by the last row of the page before it, never by skipping rows. Rows are sorted by
 primary key; those of a status that only the clock decides, by the moment that decided it, because
@@ -8,10 +8,7 @@ an index can begin there: the rows with the highest keys are the ones that have 
 
 from __future__ import annotations
 
-import csv
-import datetime
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -21,31 +18,10 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from multisession.ground.moments import in_utc
 from multisession.models import Cause, Session, SessionQuerySet
 
 #: Where the total is counted, it is counted up to here.
 MOST_COUNTED = 1_000
-
-CHUNK = 1000
-
-COLUMNS = (
-    "id",
-    "client_id",
-    "user_id",
-    "account",
-    "status",
-    "ip_address",
-    "user_agent",
-    "created_at",
-    "last_active_at",
-    "updated_at",
-    "expire_at",
-    "abandon_at",
-)
-
-#: How a cell must not begin: a spreadsheet would take it for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH EQUALS SIGN}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,17 +172,6 @@ def _believed_rows(everything: QuerySet[Any]) -> int:
     return int(row[0]) if row else 0
 
 
-def in_chunks(found: SessionQuerySet) -> Iterator[Session]:
-    """Every row, the newest first, without holding them all or keeping a transaction open."""
-    rest = found.order_by("-pk")
-    rows = list(rest[:CHUNK])
-    while rows:
-        yield from rows
-        if len(rows) < CHUNK:
-            return
-        rows = list(rest.filter(pk__lt=rows[-1].pk)[:CHUNK])
-
-
 def revoke_in_batches(
     found: SessionQuerySet, *, up_to: int, **cause: Unpack[Cause]
 ) -> Iterator[list[Session]]:
@@ -222,55 +187,3 @@ def revoke_in_batches(
             return
         last = keys[-1]
         yield Session.objects.filter(pk__in=keys).close(Session.Status.REVOKED, **cause)
-
-
-def as_csv(found: SessionQuerySet) -> Iterator[str]:
-    """The file, line by line. No cell is a formula."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(COLUMNS)
-    for session in in_chunks(found):
-        yield writer.writerow([_cell(value) for value in _values(session)])
-
-
-def as_json(found: SessionQuerySet) -> Iterator[str]:
-    """The file: one array, an object in each line."""
-    yield "["
-    before = "\n"
-    for session in in_chunks(found):
-        yield before + json.dumps(dict(zip(COLUMNS, _values(session), strict=True)))
-        before = ",\n"
-    yield "\n]\n"
-
-
-def _values(session: Session) -> Iterable[Any]:
-    for value in (
-        session.public_id,
-        session.client.public_id,
-        session.user_id,
-        session.user.get_username() if session.user else None,
-        session.current_status.value,
-        session.ip_address,
-        session.client.user_agent,
-        session.created_at,
-        session.last_active_at,
-        session.updated_at,
-        session.expire_at,
-        session.abandon_at,
-    ):
-        if isinstance(value, datetime.datetime):
-            yield in_utc(value).isoformat()
-        else:
-            yield value if value is None or isinstance(value, int) else str(value)
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA):
-        return f"'{value}"
-    return value
-
-
-class _Echo:
-    """A file for ``csv.writer`` that hands back what is written to it."""
-
-    def write(self, line: str) -> str:
-        return line

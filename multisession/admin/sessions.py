@@ -41,7 +41,7 @@ from multisession.models import Cause, Client, Event, Session, SessionQuerySet, 
 from multisession.pages.browsers import FAMILIES, browser_name
 from multisession.pages.profiles import plain_name
 
-from . import paging
+from . import export, paging
 from .events import link_to_events
 from .lists import (
     ChosenFilter,
@@ -430,10 +430,10 @@ class SessionAdmin(PagedAdmin):
     # Files
 
     def export_csv(self, request: HttpRequest) -> HttpResponseBase:
-        return self._export(request, paging.as_csv, "text/csv; charset=utf-8", "csv")
+        return self._export(request, export.as_csv, "text/csv; charset=utf-8", "csv")
 
     def export_json(self, request: HttpRequest) -> HttpResponseBase:
-        return self._export(request, paging.as_json, "application/json", "json")
+        return self._export(request, export.as_json, "application/json", "json")
 
     def _export(
         self,

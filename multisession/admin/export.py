@@ -1,0 +1,96 @@
+"""The administrators' list as a file: written while it is sent, at any size."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from multisession.ground.moments import in_utc
+from multisession.models import Session, SessionQuerySet
+
+#: How many rows are read by one statement.
+CHUNK = 1000
+
+COLUMNS = (
+    "id",
+    "client_id",
+    "user_id",
+    "account",
+    "status",
+    "ip_address",
+    "user_agent",
+    "created_at",
+    "last_active_at",
+    "updated_at",
+    "expire_at",
+    "abandon_at",
+)
+
+#: How a cell must not begin: a spreadsheet would take it for a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH EQUALS SIGN}")
+
+
+def as_csv(found: SessionQuerySet) -> Iterator[str]:
+    """The file, line by line. No cell is a formula."""
+    writer = csv.writer(_Echo())
+    yield writer.writerow(COLUMNS)
+    for session in _in_chunks(found):
+        yield writer.writerow([_cell(value) for value in _values(session)])
+
+
+def as_json(found: SessionQuerySet) -> Iterator[str]:
+    """The file: one array, an object in each line."""
+    yield "["
+    before = "\n"
+    for session in _in_chunks(found):
+        yield before + json.dumps(dict(zip(COLUMNS, _values(session), strict=True)))
+        before = ",\n"
+    yield "\n]\n"
+
+
+def _values(session: Session) -> Iterable[Any]:
+    for value in (
+        session.public_id,
+        session.client.public_id,
+        session.user_id,
+        session.user.get_username() if session.user else None,
+        session.current_status.value,
+        session.ip_address,
+        session.client.user_agent,
+        session.created_at,
+        session.last_active_at,
+        session.updated_at,
+        session.expire_at,
+        session.abandon_at,
+    ):
+        if isinstance(value, datetime.datetime):
+            yield in_utc(value).isoformat()
+        else:
+            yield value if value is None or isinstance(value, int) else str(value)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA):
+        return f"'{value}"
+    return value
+
+
+class _Echo:
+    """A file for ``csv.writer`` that hands back what is written to it."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _in_chunks(found: SessionQuerySet) -> Iterator[Session]:
+    """Every row, the newest first, without holding them all or keeping a transaction open."""
+    rest = found.order_by("-pk")
+    rows = list(rest[:CHUNK])
+    while rows:
+        yield from rows
+        if len(rows) < CHUNK:
+            return
+        rows = list(rest.filter(pk__lt=rows[-1].pk)[:CHUNK])
