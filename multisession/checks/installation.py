@@ -20,6 +20,8 @@ from multisession.backends.db import SessionStore
 from multisession.conf import settings
 from multisession.middleware import SessionMiddleware
 
+from .classes import class_at, engine_is, is_a
+
 MIDDLEWARE = "multisession.middleware.SessionMiddleware"
 STOCK_MIDDLEWARE = "django.contrib.sessions.middleware.SessionMiddleware"
 #: Middleware that has to come after ours, and why.
@@ -43,7 +45,7 @@ def check_installation(
 ) -> list[CheckMessage]:
     """The engine and the middleware, which only work together, and the settings."""
     found: list[CheckMessage] = []
-    if not _engine_is_ours():
+    if not engine_is(SessionStore):
         found.append(
             Error(
                 f"SESSION_ENGINE is {django_settings.SESSION_ENGINE!r}.",
@@ -74,9 +76,9 @@ def check_installation(
 
 def _check_middleware() -> Iterator[CheckMessage]:
     """Ours is there, it is the only one that handles the session, and it comes early enough."""
-    classes = {path: _class_at(path) for path in django_settings.MIDDLEWARE}
-    handling = [path for path, found in classes.items() if _is(found, stock.SessionMiddleware)]
-    ours = [path for path in handling if _is(classes[path], SessionMiddleware)]
+    classes = {path: class_at(path) for path in django_settings.MIDDLEWARE}
+    handling = [path for path, found in classes.items() if is_a(found, stock.SessionMiddleware)]
+    ours = [path for path in handling if is_a(classes[path], SessionMiddleware)]
     others = [path for path in handling if path not in ours]
     for path in others:
         what = "is" if path == STOCK_MIDDLEWARE else "is a subclass of"
@@ -100,7 +102,7 @@ def _check_middleware() -> Iterator[CheckMessage]:
         )
         return
     for path, found in list(classes.items())[: list(classes).index(ours[0])]:
-        reason = next((why for later, why in LATER.items() if _is(found, _class_at(later))), None)
+        reason = next((why for later, why in LATER.items() if is_a(found, class_at(later))), None)
         if reason is not None:
             yield Error(
                 f"{path!r} comes before the session middleware: {reason}.",
@@ -108,7 +110,7 @@ def _check_middleware() -> Iterator[CheckMessage]:
                 id="multisession.E003",
             )
     for path, found in list(classes.items())[list(classes).index(ours[0]) :]:
-        if _is(found, UpdateCacheMiddleware):
+        if is_a(found, UpdateCacheMiddleware):
             yield Warning(
                 f"{path!r} comes after the session middleware: it stores pages before they are "
                 "marked with 'Vary: Cookie', and may show one person's page to another.",
@@ -123,7 +125,7 @@ def check_messages(
 ) -> list[CheckMessage]:
     """Messages in a cookie belong to the browser: another account would read them."""
     session_storage = "django.contrib.messages.storage.session.SessionStorage"
-    if not apps.is_installed("django.contrib.messages") or not _engine_is_ours():
+    if not apps.is_installed("django.contrib.messages") or not engine_is(SessionStore):
         return []
     storage = django_settings.MESSAGE_STORAGE
     if not storage.startswith("django.contrib.messages.storage.") or storage == session_storage:
@@ -143,7 +145,7 @@ def check_impersonation(
 ) -> list[CheckMessage]:
     """Packages that sign an administrator in as somebody else leave the end to our app."""
     installed = [name for name in IMPERSONATION if apps.is_installed(name)]
-    if not installed or not _engine_is_ours() or apps.is_installed(IMPERSONATION_APP):
+    if not installed or not engine_is(SessionStore) or apps.is_installed(IMPERSONATION_APP):
         return []
     return [
         Warning(
@@ -160,7 +162,7 @@ def check_cookie(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """The one cookie opens every account of the browser: it deserves every protection."""
-    if not _engine_is_ours():
+    if not engine_is(SessionStore):
         return []
     name = django_settings.SESSION_COOKIE_NAME
     advice = [
@@ -193,19 +195,3 @@ def check_cookie(
         ),
     ]
     return [Warning(text, hint=hint, id=id_) for wrong, text, hint, id_ in advice if wrong]
-
-
-def _engine_is_ours() -> bool:
-    return _is(_class_at(f"{django_settings.SESSION_ENGINE}.SessionStore"), SessionStore)
-
-
-def _class_at(path: str) -> Any:
-    """What the path names; None if it can't be imported, of which Django itself will tell."""
-    try:
-        return import_string(path)
-    except Exception:
-        return None
-
-
-def _is(found: Any, parent: Any) -> bool:
-    return isinstance(found, type) and isinstance(parent, type) and issubclass(found, parent)

@@ -17,11 +17,12 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
-from django.utils.module_loading import import_string
 
 from multisession.backends import cached_db, db
 from multisession.conf import settings
 from multisession.engine import adoption, prepared
+
+from .classes import class_at, engine_is, is_a
 
 
 @register(Tags.compatibility)
@@ -29,7 +30,7 @@ def check_databases(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """The models are in one database, which exists; SQLite takes its lock early."""
-    if not _engine_is(db.SessionStore):
+    if not engine_is(db.SessionStore):
         return []
     writing: set[str] = set()
     for model in apps.get_app_config("multisession").get_models():
@@ -117,7 +118,7 @@ def check_cache(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Every process sees the cache of ``cached_db``: what one of them ends, ends in all."""
-    if not _engine_is(cached_db.SessionStore):
+    if not engine_is(cached_db.SessionStore):
         return []
     alias = django_settings.SESSION_CACHE_ALIAS
     without = "set SESSION_ENGINE = 'multisession.backends.db', which needs no cache."
@@ -131,13 +132,13 @@ def check_cache(
                 id="multisession.E012",
             )
         ]
-    cache = _import(django_settings.CACHES[alias].get("BACKEND"))
-    if _is(cache, LocMemCache):
+    cache = class_at(django_settings.CACHES[alias].get("BACKEND"))
+    if is_a(cache, LocMemCache):
         text = (
             f"The sessions are cached in CACHES[{alias!r}], which each process has to itself: what "
             "another process ends goes on here for up to a minute."
         )
-    elif _is(cache, DummyCache):
+    elif is_a(cache, DummyCache):
         text = f"The sessions are cached in CACHES[{alias!r}], which keeps nothing."
     else:
         return []
@@ -165,33 +166,17 @@ def check_adoption(
         text = f"MULTISESSION['ADOPT_FROM'] is {path!r}, which can't be used: {error}"
         hint += " Keep its app ('django.contrib.sessions') in INSTALLED_APPS until then."
     else:
-        if _is(store, signed_cookies.SessionStore):
+        if is_a(store, signed_cookies.SessionStore):
             text = (
                 "MULTISESSION['ADOPT_FROM'] can't be signed cookies. Nothing on the server ends "
                 "one, so an old copy would sign in again whoever has signed out."
             )
             hint = "Leave ADOPT_FROM out. Everybody signs in once more."
-        elif _is(store, db.SessionStore):
+        elif is_a(store, db.SessionStore):
             text = f"MULTISESSION['ADOPT_FROM'] is {path!r}, which is the engine in use."
         else:
             return []
     return [Error(text, hint=hint, id="multisession.E013")]
-
-
-def _engine_is(wanted: type) -> bool:
-    return _is(_import(f"{django_settings.SESSION_ENGINE}.SessionStore"), wanted)
-
-
-def _import(path: Any) -> Any:
-    """What the path names; None if it can't be imported, of which others will tell."""
-    try:
-        return import_string(path)
-    except Exception:
-        return None
-
-
-def _is(found: Any, parent: type) -> bool:
-    return isinstance(found, type) and issubclass(found, parent)
 
 
 def _is_in_memory(name: str) -> bool:

@@ -17,10 +17,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import NoReverseMatch, get_script_prefix, is_valid_path
 from django.utils import translation
 
+from multisession.backends.db import SessionStore
 from multisession.conf import settings
 from multisession.pages.links import url_of
 
-from .installation import _engine_is_ours
+from .classes import engine_is
 
 #: Keys of MULTISESSION, the Django setting that each defaults to, and what leads there.
 PAGES = (
@@ -36,7 +37,7 @@ PAGES = (
 @register(Tags.urls)
 def check_urls(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """The package's URLs are included, and the pages that the settings name exist."""
-    if not _engine_is_ours() or not getattr(django_settings, "ROOT_URLCONF", None):
+    if not engine_is(SessionStore) or not getattr(django_settings, "ROOT_URLCONF", None):
         return []
     try:
         return [*_check_ours(), *_check_pages()]
