@@ -47,11 +47,6 @@ class Settings:
         return self._seconds_or_none("INACTIVITY")
 
     @property
-    def ABANDON_AGE(self) -> int:
-        """Seconds from sign-in to ``abandon_at``, but never before it expires (default 30 days)."""
-        return self._seconds("ABANDON_AGE", 30 * DAY)
-
-    @property
     def VISITOR_AGE(self) -> int | None:
         """Seconds after which the data of a visitor who has not signed in is over (default None).
 
@@ -61,16 +56,12 @@ class Settings:
         return self._seconds_or_none("VISITOR_AGE")
 
     @property
-    def MULTIPLE(self) -> bool:
-        """Whether a browser may be signed in to several accounts (default True).
-
-        False: a second sign-in replaces the first, as under Django's own sessions.
-        """
-        return bool(self._get("MULTIPLE", True))
-
-    @property
     def MAX_ACCOUNTS(self) -> int:
-        """How many accounts one browser may be signed in to at once (default 10)."""
+        """How many accounts one browser may be signed in to at once (default 10).
+
+        1: a second sign-in replaces the first, as under Django's own sessions, and the menu offers
+        no other account.
+        """
         value = self._get("MAX_ACCOUNTS", 10)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ImproperlyConfigured(
@@ -90,37 +81,24 @@ class Settings:
 
     @property
     def RETENTION(self) -> int:
-        """Seconds that a session that has ended is kept for the lists (default 90 days)."""
+        """Seconds that an ended session, or an event of the audit trail, is kept (default 90 days).
+
+        Where it came from is erased after ``DETAILS_RETENTION``.
+        """
         return self._seconds("RETENTION", 90 * DAY)
 
     @property
     def DETAILS_RETENTION(self) -> int:
-        """Seconds after its end that a session's IP address and user agent are kept (default 30
-        days).
+        """Seconds that an ended session's address and user agent are kept (default 30 days).
+
+        Counted from the end of the session, or from the event in the audit trail.
         """
         return self._seconds("DETAILS_RETENTION", 30 * DAY)
-
-    @property
-    def REVOKE_ON_PROMOTION(self) -> bool:
-        """Whether who becomes staff or a superuser has to sign in anew (default False).
-
-        Rights count from the next request on either way. True also shuts out whoever copied the
-        cookie while it was worth little (ASVS 7.2.4).
-        """
-        return bool(self._get("REVOKE_ON_PROMOTION", False))
 
     @property
     def AUDIT(self) -> bool:
         """Whether the audit trail is kept (default True)."""
         return bool(self._get("AUDIT", True))
-
-    @property
-    def AUDIT_RETENTION(self) -> int:
-        """Seconds that the audit trail keeps an event (default ``RETENTION``).
-
-        Where it came from is erased after ``DETAILS_RETENTION``.
-        """
-        return self._seconds("AUDIT_RETENTION", self.RETENTION)
 
     @property
     def COOKIE_AGE(self) -> int:
@@ -188,28 +166,10 @@ class Settings:
         return self._text("SESSIONS_URL", "multisession:sessions")
 
     @property
-    def SIGN_IN_URL(self) -> str:
-        """URL or URL name of the project's sign-in page (default ``LOGIN_URL``)."""
-        return self._text("SIGN_IN_URL", str(django_settings.LOGIN_URL))
-
-    @property
     def PROFILE_URL(self) -> str | None:
         """URL or URL name behind *Manage account*; None (default) leaves the link out."""
         value = self._get("PROFILE_URL", None)
         return None if value is None else str(value)
-
-    @property
-    def AFTER_SWITCH_URL(self) -> str:
-        """URL or URL name to land on after a switch (default ``LOGIN_REDIRECT_URL``)."""
-        return self._text("AFTER_SWITCH_URL", str(django_settings.LOGIN_REDIRECT_URL))
-
-    @property
-    def AFTER_SIGN_OUT_URL(self) -> str:
-        """URL or URL name after signing out of all (default ``LOGOUT_REDIRECT_URL`` or ``/``).
-
-        The chooser where that is ``/`` and the site has no such page.
-        """
-        return self._text("AFTER_SIGN_OUT_URL", str(django_settings.LOGOUT_REDIRECT_URL or "/"))
 
     @property
     def QUICK(self) -> bool:

@@ -58,7 +58,7 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
     if request is not None and hasattr(request, "multisession"):
         request.multisession.forget()
         _leave_messages_behind(request)
-        for session in replaced if settings.MULTIPLE else ():
+        for session in replaced if settings.MAX_ACCOUNTS > 1 else ():
             text = ngettext(
                 "%(account)s was signed out: a browser can hold %(count)d account.",
                 "%(account)s was signed out: a browser can hold %(count)d accounts.",

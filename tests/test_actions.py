@@ -272,7 +272,7 @@ class TestStepAsideAndVillains:
         assert (firefox.who(), firefox.accounts()) == ("alan", ["alan", "grace"])
 
     def test_where_a_browser_holds_one_account_a_sign_in_replaces_it(self, settings, ada, alan):
-        settings.MULTISESSION = {"MULTIPLE": False}
+        settings.MULTISESSION = {"MAX_ACCOUNTS": 1}
         browser = signed_in(ada)
         browser.verb("step_aside")
         assert browser.accounts() == ["ada"]

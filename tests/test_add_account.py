@@ -520,16 +520,18 @@ class TestVillains:
 
 class TestLimits:
     def test_where_a_browser_holds_one_account(self, browser, ada, grace, settings):
-        settings.MULTISESSION = {"MULTIPLE": False}
+        settings.MULTISESSION = {"MAX_ACCOUNTS": 1}
         assert "Add account" not in menu_on(browser, "/").text
         assert "Add account" not in browser.get("/multisession/choose/").text
 
     def test_at_the_limit_a_refused_sign_in_leaves_the_way_back(
-        self, browser, ada, grace, settings
+        self, browser, ada, alan, grace, settings
     ):
-        settings.MULTISESSION = {"MAX_ACCOUNTS": 1, "AT_LIMIT": "refuse"}
+        settings.MULTISESSION = {"MAX_ACCOUNTS": 2, "AT_LIMIT": "refuse"}
+        browser.force_login(alan)
+        browser.force_login(ada)
         assert sign_in(browser, add_account(browser), grace).status_code == 403
-        assert (whoami(browser), accounts(browser)) == (None, [ada.email])
+        assert (whoami(browser), accounts(browser)) == (None, [ada.email, alan.email])
         press(browser, browser.get("/"), "Back to Ada Lovelace")
         assert whoami(browser) == ada.email
 

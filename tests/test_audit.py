@@ -514,16 +514,6 @@ class TestRetention:
         assert (purged.origins, purged.events) == (0, 2)
         assert trail() == []
 
-    def test_the_trail_may_be_kept_longer_than_the_sessions(self, settings, old):
-        settings.MULTISESSION = {"AUDIT_RETENTION": 365 * 24 * 60 * 60}
-        with later(days=300):
-            purge()
-        assert not Session.objects.exists()
-        assert len(trail()) == 2
-        with later(days=320):
-            purge()
-        assert trail() == []
-
     def test_an_event_of_today_keeps_everything(self, ada):
         signed_in(ada, **FIREFOX)
         purge()

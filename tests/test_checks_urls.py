@@ -88,7 +88,6 @@ class TestChecks:
             ({"LOGIN_URL": "nowhere"}, "LOGIN_URL is 'nowhere', which is the name of no URL"),
             ({"LOGIN_REDIRECT_URL": "/accounts/profile/"}, "LOGIN_REDIRECT_URL"),
             ({"LOGOUT_REDIRECT_URL": "bye"}, "LOGOUT_REDIRECT_URL"),
-            ({"MULTISESSION": {"SIGN_IN_URL": "/sign-in/"}}, "MULTISESSION['SIGN_IN_URL']"),
             ({"MULTISESSION": {"PROFILE_URL": "profile"}}, "MULTISESSION['PROFILE_URL']"),
             ({"MULTISESSION": {"CHOOSE_URL": "shop:choose"}}, "MULTISESSION['CHOOSE_URL']"),
             ({"MULTISESSION": {"SESSIONS_URL": "/devices/"}}, "MULTISESSION['SESSIONS_URL']"),
@@ -161,7 +160,7 @@ OWN_CHOOSER = pytest.param(
 )
 NO_NAMES = pytest.param(
     (HOME, path("grace/", for_grace), OURS),
-    {"SIGN_IN_URL": "no", "PROFILE_URL": "no", "AFTER_SWITCH_URL": "no", "SESSIONS_URL": "no:no"},
+    {"LOGIN_URL": "no", "LOGIN_REDIRECT_URL": "no", "PROFILE_URL": "no", "SESSIONS_URL": "no:no"},
     id="no name resolves",
 )
 
@@ -173,6 +172,10 @@ class TestNoPageFails:
     def _as_a_project(self, project, settings, urls, keys):
         settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": []}]
         project(*urls)
+        keys = dict(keys)
+        for name in ("LOGIN_URL", "LOGIN_REDIRECT_URL"):
+            if name in keys:
+                setattr(settings, name, keys.pop(name))
         settings.MULTISESSION = keys
 
     @pytest.fixture

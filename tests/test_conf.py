@@ -6,12 +6,7 @@ from django.core.exceptions import ImproperlyConfigured
 from multisession.conf import Settings
 from multisession.conf import settings as multisession_settings
 
-SECONDS = ["ABANDON_AGE", "ACTIVITY_INTERVAL", "COOKIE_AGE"]
-URLS = {
-    "SIGN_IN_URL": "LOGIN_URL",
-    "AFTER_SWITCH_URL": "LOGIN_REDIRECT_URL",
-    "AFTER_SIGN_OUT_URL": "LOGOUT_REDIRECT_URL",
-}
+SECONDS = ["ACTIVITY_INTERVAL", "COOKIE_AGE", "RETENTION"]
 
 
 def test_every_key_has_a_default_that_is_valid(settings):
@@ -33,21 +28,6 @@ def test_a_value_is_read_when_it_is_used(settings, key):
     for value in (0, 7, 8):
         settings.MULTISESSION = {key: value}
         assert getattr(multisession_settings, key) == value
-
-
-@pytest.mark.parametrize(("key", "fallback"), URLS.items())
-def test_urls_fall_back_to_djangos_own_settings(settings, key, fallback):
-    settings.MULTISESSION = {}
-    setattr(settings, fallback, "/from-django/")
-    assert getattr(multisession_settings, key) == "/from-django/"
-    settings.MULTISESSION = {key: "/ours/"}
-    assert getattr(multisession_settings, key) == "/ours/"
-
-
-def test_without_any_sign_out_url_it_is_the_root(settings):
-    settings.MULTISESSION = {}
-    settings.LOGOUT_REDIRECT_URL = None
-    assert multisession_settings.AFTER_SIGN_OUT_URL == "/"
 
 
 @pytest.mark.parametrize("key", Settings.valid_keys())

@@ -74,8 +74,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
 @pytest.mark.parametrize(
     "setting",
-    [{}, {"MULTIPLE": False}, {"MAX_ACCOUNTS": 1}, {"MAX_ACCOUNTS": 1, "AT_LIMIT": "refuse"}],
-    ids=["as it is", "one account", "at the limit", "refused"],
+    [{}, {"MAX_ACCOUNTS": 1}, {"MAX_ACCOUNTS": 1, "AT_LIMIT": "refuse"}],
+    ids=["as it is", "one account", "refused"],
 )
 class TestATokenIsNoSignIn:
     @pytest.fixture(autouse=True)

@@ -192,7 +192,7 @@ class TestLimit:
 
 class TestSingle:
     def test_a_second_sign_in_replaces_the_first(self, settings, ada, grace):
-        settings.MULTISESSION = {"MULTIPLE": False}
+        settings.MULTISESSION = {"MAX_ACCOUNTS": 1}
         firefox = signed_in(ada)
         firefox.sign_in(grace)
         assert (firefox.who(), firefox.accounts()) == ("grace", ["grace"])
@@ -201,14 +201,14 @@ class TestSingle:
     def test_also_from_where_nobody_is_active(self, settings, ada, grace, alan):
         firefox = signed_in(ada, grace)
         firefox.sign_out()
-        settings.MULTISESSION = {"MULTIPLE": False}
+        settings.MULTISESSION = {"MAX_ACCOUNTS": 1}
         firefox.sign_in(alan)
         assert firefox.accounts() == ["alan"]
         assert statuses(ada) == ["replaced"]
 
     @pytest.mark.urls("config.urls")
     def test_the_menu_offers_no_other_account(self, settings, client, ada):
-        settings.MULTISESSION = {**settings.MULTISESSION, "MULTIPLE": False}
+        settings.MULTISESSION = {**settings.MULTISESSION, "MAX_ACCOUNTS": 1}
         client.force_login(ada)
         for url in ("/", "/multisession/menu/"):
             html = client.get(url).content.decode()

@@ -314,7 +314,7 @@ def greeting(request) -> list[dict[str, str]]:
 
 class TestSingleSessionMode:
     def test_has_the_account_and_the_way_out_and_nothing_else(self, browser, settings):
-        settings.MULTISESSION = {"MULTIPLE": False, "PROFILE_URL": "accounts:profile"}
+        settings.MULTISESSION = {"MAX_ACCOUNTS": 1, "PROFILE_URL": "accounts:profile"}
         html = rendered(browser)
         assert lines(html + "ms-section") == ["Manage account", "Sign out"]
         assert "hx-get" not in html  # nothing comes later
@@ -322,7 +322,7 @@ class TestSingleSessionMode:
             assert word not in html
 
     def test_the_chooser_offers_no_further_account_either(self, browser, settings):
-        settings.MULTISESSION = {**settings.MULTISESSION, "MULTIPLE": False}
+        settings.MULTISESSION = {**settings.MULTISESSION, "MAX_ACCOUNTS": 1}
         assert "Add account" not in browser.get("/accounts/choose/").text
 
 

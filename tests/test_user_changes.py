@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
-from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
+from django.db.models.signals import post_delete, post_save, pre_delete
 from django.test.utils import isolate_apps
 
 from accounts.models import User
@@ -95,13 +95,6 @@ class TestThroughAProxy:
         member.save()
         assert statuses(ada) == ["revoked"]
 
-    def test_promoted(self, settings, proxy, konqueror, ada):
-        settings.MULTISESSION = {"REVOKE_ON_PROMOTION": True}
-        member = proxy.objects.get(pk=ada.pk)
-        member.is_staff = True
-        member.save()
-        assert statuses(ada) == ["revoked"]
-
     def test_a_new_password(self, proxy, konqueror, ada):
         member = proxy.objects.get(pk=ada.pk)
         member.set_password("another")
@@ -119,7 +112,7 @@ class TestThroughAProxy:
 
     def test_nobody_listens_to_other_models(self):
         """Django deletes their rows one by one where somebody does."""
-        for signal in (pre_save, post_save, pre_delete, post_delete):
+        for signal in (post_save, pre_delete, post_delete):
             assert signal.has_listeners(User)
             assert not signal.has_listeners(Group)
 
@@ -183,27 +176,6 @@ class TestRights:
         ada.is_staff = True
         ada.save()
         assert konqueror.get(ADMIN).status_code == 200
-
-    @pytest.mark.parametrize("right", ["is_staff", "is_superuser"])
-    def test_unless_a_setting_says_so(self, settings, firefox, konqueror, ada, grace, right):
-        """A cookie that was copied while the account was worth little does not grow with it."""
-        settings.MULTISESSION = {"REVOKE_ON_PROMOTION": True}
-        setattr(ada, right, True)
-        ada.save()
-        assert (statuses(ada), statuses(grace)) == (["revoked", "revoked"], ["active"])
-        konqueror.sign_in(ada)
-        for change in ({"name": "Ada King"}, {right: False}):
-            for name, value in change.items():
-                setattr(ada, name, value)
-            ada.save()
-        assert konqueror.who() == "ada"
-        assert statuses(ada) == ["revoked", "revoked", "active"]
-
-    def test_what_is_not_written_promotes_nobody(self, settings, konqueror, ada):
-        settings.MULTISESSION = {"REVOKE_ON_PROMOTION": True}
-        ada.is_superuser = True
-        ada.save(update_fields=["name"])
-        assert konqueror.who() == "ada"
 
 
 class TestDeleted:

@@ -678,7 +678,7 @@ class TestTheLimit:
     @pytest.mark.parametrize(
         "options",
         [
-            {"MULTIPLE": False},
+            {"MAX_ACCOUNTS": 1},
             {"MAX_ACCOUNTS": 1, "AT_LIMIT": "replace"},
             {"MAX_ACCOUNTS": 2, "AT_LIMIT": "replace"},
             {"MAX_ACCOUNTS": 2, "AT_LIMIT": "refuse"},

@@ -16,10 +16,10 @@ PAGE = Path(__file__).parent.parent.joinpath("docs", "concepts.md").read_text()
 [RECIPE] = re.findall(r"^```python\n(.*?leave_nothing.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture(params=[True, False], ids=["several", "one"])
+@pytest.fixture(params=[10, 1], ids=["several", "one"])
 def browser(request: pytest.FixtureRequest, client: Client, ada: User, settings) -> Client:
     """Ada is signed in, where a browser holds several accounts, or one."""
-    settings.MULTISESSION = {**settings.MULTISESSION, "MULTIPLE": request.param}
+    settings.MULTISESSION = {**settings.MULTISESSION, "MAX_ACCOUNTS": request.param}
     client.post("/accounts/sign-in/", {"username": ada.email, "password": PASSWORD})
     assert client.get("/whoami").json()["user"] == ada.email
     return client

@@ -23,14 +23,14 @@ from multisession.pages.links import url_of
 
 from .classes import engine_is
 
-#: Keys of MULTISESSION, the Django setting that each defaults to, and what leads there.
+#: Settings that name a page, Django's own and keys of MULTISESSION, and what leads there.
 PAGES = (
-    ("SIGN_IN_URL", "LOGIN_URL", "'Sign in' and 'Add account' lead"),
-    ("PROFILE_URL", None, "'Manage account' leads"),
-    ("AFTER_SWITCH_URL", "LOGIN_REDIRECT_URL", "A switch leads"),
-    ("AFTER_SIGN_OUT_URL", "LOGOUT_REDIRECT_URL", "Signing out of all accounts leads"),
-    ("CHOOSE_URL", None, "'Choose an account' leads"),
-    ("SESSIONS_URL", None, "'Where you are signed in' leads"),
+    ("LOGIN_URL", "'Sign in' and 'Add account' lead"),
+    ("PROFILE_URL", "'Manage account' leads"),
+    ("LOGIN_REDIRECT_URL", "A switch leads"),
+    ("LOGOUT_REDIRECT_URL", "Signing out of all accounts leads"),
+    ("CHOOSE_URL", "'Choose an account' leads"),
+    ("SESSIONS_URL", "'Where you are signed in' leads"),
 )
 
 
@@ -57,13 +57,11 @@ def _check_ours() -> Iterator[CheckMessage]:
 
 def _check_pages() -> Iterator[CheckMessage]:
     given = getattr(django_settings, "MULTISESSION", {})
-    for key, of_django, what in PAGES:
+    for key, what in PAGES:
         if key in given:
             name, value = f"MULTISESSION[{key!r}]", getattr(settings, key)
-        elif of_django:
-            name, value = of_django, getattr(django_settings, of_django)
         else:
-            continue
+            name, value = key, getattr(django_settings, key, None)
         if value and (problem := _problem(value)):
             yield Warning(
                 f"{name} is {str(value)!r}, {problem}. {what} there.",

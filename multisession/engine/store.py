@@ -794,7 +794,7 @@ class SessionStore(SessionBase):
     def _is_adding(self) -> bool:
         """Whether a sign-in leaves the others signed in."""
         only_one = settings.MAX_ACCOUNTS == 1 and settings.AT_LIMIT == "replace"
-        return self.login_mode == "add" and settings.MULTIPLE and not only_one
+        return self.login_mode == "add" and not only_one
 
     def make_way(self, user: AbstractBaseUser) -> list[Session]:
         """Before an account is added: find those for which there is no place beside it.

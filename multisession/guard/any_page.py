@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from asgiref.sync import iscoroutinefunction
 from django.apps import apps
+from django.conf import settings as django_settings
 from django.contrib.auth import views as auth_views
 from django.http import HttpRequest
 from django.shortcuts import resolve_url
@@ -67,7 +68,7 @@ def is_sign_in_page(request: HttpRequest, view: Callable[..., Any]) -> bool:
     if apps.is_installed("django.contrib.admin") and _is_admins_sign_in_page(view):
         return True
     try:
-        page = urlsplit(resolve_url(settings.SIGN_IN_URL))
+        page = urlsplit(resolve_url(str(django_settings.LOGIN_URL)))
     except NoReverseMatch:
         return False
     # A page with a query, or of another site, has a path that other pages may have, too.

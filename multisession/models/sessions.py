@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from django.dispatch import Signal
 
 
+#: How long after the sign-in a session is abandoned (Clerk's ``abandon_at``), or when it expires if
+#: that is later.
+ABANDON_AGE = datetime.timedelta(days=30)
+
+
 class AccountLimitReached(PermissionDenied):
     """The browser is signed in to as many accounts as it may be (``MAX_ACCOUNTS``)."""
 
@@ -155,7 +160,7 @@ class Session(models.Model):
         for seconds, since in limits:
             if seconds is not None:
                 expire_at = min(expire_at, since + datetime.timedelta(seconds=seconds))
-        abandon_at = self.created_at + datetime.timedelta(seconds=settings.ABANDON_AGE)
+        abandon_at = self.created_at + ABANDON_AGE
         return {"expire_at": expire_at, "abandon_at": max(abandon_at, expire_at)}
 
     def get_decoded(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import SplitResult, urlsplit
 
+from django.conf import settings as django_settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import QueryDict
 from django.shortcuts import resolve_url
@@ -53,7 +54,10 @@ def _page(request: MultiSessionRequest) -> SplitResult:
 
 def asks_to_sign_in(request: MultiSessionRequest) -> bool:
     """Whether that page is the sign-in page or the chooser."""
-    return _page(request).path in (_path(settings.SIGN_IN_URL), _path(settings.CHOOSE_URL))
+    return _page(request).path in (
+        _path(str(django_settings.LOGIN_URL)),
+        _path(settings.CHOOSE_URL),
+    )
 
 
 def url_of(to: str | None) -> str:
@@ -70,13 +74,13 @@ def url_of(to: str | None) -> str:
 
 
 def after_switch_url() -> str:
-    """The page of ``AFTER_SWITCH_URL``; the first one of the site if there is none."""
-    return url_of(settings.AFTER_SWITCH_URL) or get_script_prefix()
+    """Return the page of ``LOGIN_REDIRECT_URL``; the first one of the site if there is none."""
+    return url_of(str(django_settings.LOGIN_REDIRECT_URL)) or get_script_prefix()
 
 
 def sign_in_link(url: str | None, **parameters: str) -> str:
-    """The sign-in page: ``url``, or the setting. The same as ``link_to``."""
-    return link_to(url or settings.SIGN_IN_URL, **parameters)
+    """Return a link to the sign-in page: ``url``, or ``LOGIN_URL``. Otherwise as ``link_to``."""
+    return link_to(url or str(django_settings.LOGIN_URL), **parameters)
 
 
 def link_to(url: str, **parameters: str) -> str:

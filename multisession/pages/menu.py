@@ -99,7 +99,7 @@ def menu_context(request: MultiSessionRequest, options: Options) -> dict[str, An
     return {
         "request": request,
         "session": session,
-        "multiple": settings.MULTIPLE,
+        "multiple": settings.MAX_ACCOUNTS > 1,
         "menu_url": with_query("multisession:menu", options.query(**whose)),
         "choose_url": url_of(settings.CHOOSE_URL),
         "profile_url": url_of(profile_url),

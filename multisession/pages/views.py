@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
@@ -93,7 +94,7 @@ def choose(request: MultiSessionRequest) -> HttpResponse:
     context = account_list_context(request, next_url)
     context["sign_in_url"] = sign_in_link(None, next=next_url)
     context["sessions_url"] = url_of(settings.SESSIONS_URL)
-    context["multiple"] = settings.MULTIPLE
+    context["multiple"] = settings.MAX_ACCOUNTS > 1
     return render(request, "multisession/choose.html", context)
 
 
@@ -160,7 +161,7 @@ def set_active(request: MultiSessionRequest, session_id: str) -> HttpResponse:
     profile = profile_of(request.user)
     text = _("You are now using %(account)s.") % {"account": profile.identifier or profile.name}
     messages.success(request, text, fail_silently=True)
-    return go_to(request, requested_next(request) or settings.AFTER_SWITCH_URL)
+    return go_to(request, requested_next(request) or after_switch_url())
 
 
 @action
@@ -278,13 +279,13 @@ def requested_next(request: MultiSessionRequest) -> str:
 def after_sign_out_url(request: MultiSessionRequest) -> str:
     """Where to go when the active account has signed out."""
     if settings.AFTER_SIGN_OUT == "next" and request.multisession.sessions:
-        return settings.AFTER_SWITCH_URL
+        return after_switch_url()
     return choose_url()
 
 
 def after_sign_out_of_all_url() -> str:
-    """``AFTER_SIGN_OUT_URL``; the chooser if that is the first page and the site has none."""
-    url = url_of(settings.AFTER_SIGN_OUT_URL)
+    """Return ``LOGOUT_REDIRECT_URL`` or ``/``; the chooser where the site has no such page."""
+    url = url_of(str(django_settings.LOGOUT_REDIRECT_URL or "/"))
     return choose_url() if not url or (url == "/" and not is_valid_path("/")) else url
 
 

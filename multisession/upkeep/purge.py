@@ -119,7 +119,7 @@ def _steps(using: str) -> dict[str, Step]:
     now = timezone.now()
     old = now - datetime.timedelta(seconds=settings.RETENTION)
     stale = now - datetime.timedelta(seconds=settings.DETAILS_RETENTION)
-    old_event = now - datetime.timedelta(seconds=settings.AUDIT_RETENTION)
+    old_event = now - datetime.timedelta(seconds=settings.RETENTION)
     sessions = Session.objects.using(using)
     kept = sessions.accounts().exclude(ended_before(old))
     clients = Client.objects.using(using)

@@ -4,8 +4,6 @@
   user is let in again.
 * **Deleted**: the same, so that it is on record; then the rows are deleted. Django does not do
   that itself: it would look for them in the database of the users.
-* **Promoted** to staff or superuser: the same, if ``REVOKE_ON_PROMOTION`` says so. A cookie that
-  somebody copied while the account was worth little then does not grow with it.
 
 Nothing else needs an end. Rights are read from the database at each request, and so is the
 password: a session of the old one shows nobody from then on. It is revoked by the browser on which
@@ -27,13 +25,9 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
-from django.db.models.signals import class_prepared, post_delete, post_save, pre_delete, pre_save
+from django.db.models.signals import class_prepared, post_delete, post_save, pre_delete
 
-from multisession.conf import settings
 from multisession.models import Session, SessionQuerySet
-
-RISE = ("is_staff", "is_superuser")
-PROMOTED = "_multisession_promoted"
 
 
 def connect() -> None:
@@ -45,34 +39,12 @@ def connect() -> None:
 
 def _connect_model(sender: Any, **kwargs: Any) -> None:
     if not _tables(sender).isdisjoint(_tables(_user_model())):
-        pre_save.connect(on_saving, sender=sender, dispatch_uid="multisession")
         post_save.connect(on_saved, sender=sender, dispatch_uid="multisession")
     # A child is deleted together with its parent, for which Django sends the signals as well;
     # unless it is told to keep the parent.
     if sender._meta.concrete_model is _user_model()._meta.concrete_model:
         pre_delete.connect(on_deleting, sender=sender, dispatch_uid="multisession")
         post_delete.connect(on_deleted, sender=sender, dispatch_uid="multisession")
-
-
-def on_saving(
-    sender: Any,
-    instance: Any,
-    using: str,
-    raw: bool = False,
-    update_fields: Collection[str] | None = None,
-    **kwargs: Any,
-) -> None:
-    """Note whether this makes a staff member or a superuser of somebody who was none.
-
-    One query, and none for the users who are neither.
-    """
-    rights = [name for name in RISE if _is_written(instance, name, update_fields)]
-    rights = [name for name in rights if getattr(instance, name, False)]
-    if raw or instance._state.adding or not rights or not settings.REVOKE_ON_PROMOTION:
-        return
-    before = sender._base_manager.using(using).filter(pk=instance.pk).values(*rights).first()
-    if before is not None and not all(before.values()):
-        setattr(instance, PROMOTED, True)
 
 
 def on_saved(
@@ -85,10 +57,7 @@ def on_saved(
     **kwargs: Any,
 ) -> None:
     """End what the user may not go on with. Costs nothing where nothing of this has changed."""
-    if vars(instance).pop(PROMOTED, False):
-        for user in _users_of(instance, using):
-            _sessions_of(user).close(Session.Status.REVOKED)
-    elif (
+    if (
         not (raw or (created and not sender._meta.parents))  # the parent's row may be an old one
         and _is_written(instance, "is_active", update_fields)
         and not getattr(instance, "is_active", True)

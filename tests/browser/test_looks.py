@@ -318,7 +318,7 @@ ITEMS = (
     "{% enduser_button_with %}"
 )
 
-SINGLE_SESSION = {"MULTISESSION": {**settings.MULTISESSION, "MULTIPLE": False}}
+SINGLE_SESSION = {"MULTISESSION": {**settings.MULTISESSION, "MAX_ACCOUNTS": 1}}
 
 MENUS = [
     State("closed"),

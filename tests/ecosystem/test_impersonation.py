@@ -365,11 +365,11 @@ class TestThePersonsOwnList:
 
 
 class TestOneAccountAtATime:
-    """``MULTIPLE = False``: the impersonated account takes the administrator's place."""
+    """``MAX_ACCOUNTS = 1``: the impersonated account takes the administrator's place."""
 
     @pytest.mark.parametrize("atomic", [False, True])
     def test_there_and_back(self, desk, root, ada, acquire, release, settings, atomic):
-        settings.MULTISESSION = {**settings.MULTISESSION, "MULTIPLE": False}
+        settings.MULTISESSION = {**settings.MULTISESSION, "MAX_ACCOUNTS": 1}
         with mock.patch.dict(connection.settings_dict, {"ATOMIC_REQUESTS": atomic}):
             acquire(desk, ada)
             assert desk.who() == ada.email

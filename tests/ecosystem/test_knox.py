@@ -21,8 +21,8 @@ def ask_for_token(browser: Browser, user: User) -> str:
 
 @pytest.mark.parametrize(
     "setting",
-    [{}, {"MULTIPLE": False}, {"MAX_ACCOUNTS": 1}, {"MAX_ACCOUNTS": 1, "AT_LIMIT": "refuse"}],
-    ids=["as it is", "one account", "at the limit", "refused"],
+    [{}, {"MAX_ACCOUNTS": 1}, {"MAX_ACCOUNTS": 1, "AT_LIMIT": "refuse"}],
+    ids=["as it is", "one account", "refused"],
 )
 def test_a_token_touches_no_account_of_the_browser(browser, ada, grace, sign_in, settings, setting):
     settings.MULTISESSION = {**settings.MULTISESSION, **setting}

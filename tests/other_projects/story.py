@@ -158,7 +158,7 @@ def statements(ask: Callable[[], Any]) -> dict[str, int]:
 def tell(path: str, layout: str) -> dict[str, Any]:
     with override_settings(
         SESSION_ENGINE=f"multisession.backends.{'cached_db' if path == 'cached' else 'db'}",
-        MULTISESSION={"QUICK": path != "ordinary", "REVOKE_ON_PROMOTION": True},
+        MULTISESSION={"QUICK": path != "ordinary"},
     ):
         names = ("root", "ada", "grace", "alan", "joan")
         people = {name: person(name) for name in names}
@@ -319,9 +319,6 @@ def _steps(people: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "deactivated", [alan_s.shows(), statuses(alan)]
     joan_s = Browser()
     joan_s.sign_in("joan")
-    joan.is_staff = True
-    joan.save()
-    yield "promoted", [joan_s.shows(), statuses(joan)]
     firefox.act("set-active", session_of(grace))
     key = grace.pk
     grace.delete()
@@ -398,10 +395,6 @@ def _relatives() -> Iterator[tuple[str, Any]]:
     user = signed_in()
     Supplier(pk=user.pk, is_active=False).save()
     yield "deactivated through another child of the parent", ends(user)
-    user = signed_in(Director)
-    user.is_staff = True
-    user.save()
-    yield "promoted through a child", ends(user)
     user = signed_in()
     supplier = Supplier(pk=user.pk)
     supplier.save()
