@@ -11,7 +11,7 @@ from . import signals
 from .backends.db import SessionStore
 from .conf import settings
 from .engine import doubled
-from .engine.departure import said_without_request
+from .engine.leaving import said_without_request
 from .guard import page_tokens
 from .models import Session
 from .pages.profiles import profile_of

@@ -47,26 +47,38 @@ class Refused(UpdateError):
     """The cookie's value has ended meanwhile, or the row is gone."""
 
 
+@dataclass
+class Entering:
+    """A ``login()``, as Django's signal tells of it."""
+
+    since: datetime.datetime
+    #: Said when there is a place for the account.
+    user: AbstractBaseUser | None = None
+    #: The accounts for which there is no place beside it: they end when it begins.
+    surplus: list[Session] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Act:
     """Who does something, and from where."""
 
     using: str
     origin: Origin = NOWHERE
-    #: Who signs in, as ``login()`` has said: saves asking for the name.
-    user: Any = None
     #: The administrator who signs in as the user, by primary key; or "".
     actor_id: str = ""
-    #: Since when the sign-in is under way.
-    since: datetime.datetime | None = None
+    #: The ``login()`` that is under way.
+    entering: Entering | None = None
     #: When the request read its session.
     began: datetime.datetime = field(default_factory=timezone.now)
     #: The program that brings the account in, where it is not a person who signs in.
     program: str | None = None
     #: The hash of the CSRF secret that the browser's pages have had so far.
     csrf_digest: str = ""
-    #: The accounts for which there is no place beside a new one.
-    surplus: list[Session] = field(default_factory=list)
+
+    @property
+    def user(self) -> Any:
+        """Who signs in, as ``login()`` has said: saves asking for the name."""
+        return self.entering.user if self.entering is not None else None
 
 
 def begin(act: Act, data: dict[str, Any], opened: Opened, *, secret: str | None = None) -> Opened:
@@ -124,7 +136,8 @@ def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None
             None,
         )
         over = [row.pk for row in live if row is not known]
-        over += [row.pk for row in act.surplus if known is None or row.pk != known.pk]
+        surplus = act.entering.surplus if act.entering is not None else ()
+        over += [row.pk for row in surplus if known is None or row.pk != known.pk]
         if over:
             by: Any = Session(actor_id=act.actor_id).actor or act.user
             going = everything.filter(pk__in=over)
@@ -333,9 +346,9 @@ def write(act: Act, row: Session, data: dict[str, Any], *, in_use: bool = False)
 def _name_actor(act: Act, row: Session) -> None:
     """Correct the record: ``login()`` had not said yet who was behind it."""
     vars(row).pop("actor", None)
-    if act.since is not None and settings.AUDIT:
+    if act.entering is not None and settings.AUDIT:
         told = Event.objects.using(act.using).filter(
-            client_id=row.client.public_id, actor_id=str(row.user_id), at__gte=act.since
+            client_id=row.client.public_id, actor_id=str(row.user_id), at__gte=act.entering.since
         )
         told.update(**Event.actor_fields(row.actor))
 

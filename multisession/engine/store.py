@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import weakref
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
@@ -31,13 +30,13 @@ from django.utils.functional import cached_property
 from django.utils.translation import ngettext
 
 from multisession.conf import settings
-from multisession.ground import coroutines, impersonation, serialization, tokens
+from multisession.ground import impersonation, serialization, tokens
 from multisession.ground.origin import Origin, is_prefetch
 
 from . import next_account, placing, users
 from .attempts import Busy, attempt
 from .cookie import Cookie, cookie_of, is_wearing_out
-from .departure import Departure, said_without_request
+from .leaving import Departure, Leaving, said_without_request
 from .opening import Fetched, Opened, fetch, opened_by
 from .placing import ASIDE, CARRIED_OVER, Step, decide
 
@@ -47,7 +46,13 @@ if TYPE_CHECKING:
 
     from multisession.models import Session, SessionQuerySet, Status, Token
 
-    from .steps import Act
+    from .steps import Act, Entering
+
+
+class Announced(NamedTuple):
+    """A sign-out that was announced, and who is to be named for it."""
+
+    by: AbstractBaseUser | None
 
 
 class SessionStore(SessionBase):
@@ -73,16 +78,8 @@ class SessionStore(SessionBase):
     _presented_at: datetime.datetime | None = None
     #: The row that this store has made, by its primary key.
     _made: int | None = None
-    #: What ``flush()`` has left, and how it is to end, unless ``login()`` follows.
-    _noted: Departure | None = None
-    #: What the flushed session was; whoever is next on the client follows it.
-    _left: Opened | None = None
-    #: What ``get_user()`` has flushed, because its password was changed elsewhere.
-    _outdated: Opened | None = None
-    #: What of the data written after that is kept: these keys; None: everything.
-    _kept: tuple[str, ...] | None = None
-    #: Departures that were carried out in a transaction which has not been committed.
-    _uncommitted: tuple[Departure, ...] = ()
+    #: What this request leaves, once it has left something.
+    _left: Leaving | None = None
     #: ``cycle_key()`` was called: the next save makes a new key.
     _cycled = False
     #: This store has made the token that the key is now, and no browser has seen it.
@@ -97,16 +94,13 @@ class SessionStore(SessionBase):
     emptied = False
     #: The request is over: what follows is a streaming answer.
     is_over = False
-    _announced = False
-    _actor: Any = None
-    #: Who is signing in, as ``login()`` has said, and for whom there is no place beside them.
-    _entering: Any = None
-    _surplus: list[Session] = []
-    _entering_since: Any = None
+    #: The flush() that follows is a sign-out, by the user in this.
+    _announced: Announced | None = None
+    #: The ``login()`` that is under way, or is done.
+    _entering: Entering | None = None
     #: The program that brings the account in, where it is not a person who signs in.
     _program: str | None = None
     _csrf_digest = ""
-    _finalizer: Any = None
 
     if TYPE_CHECKING:  # Django has it; its stubs do not.
         _session_cache: dict[str, Any]
@@ -353,8 +347,8 @@ class SessionStore(SessionBase):
             self.save()  # Whoever has signed in leaves, not who was here before.
         opened = self._open()
         self._carry_out_noted()
-        row, announced, by = opened.row, self._announced, self._actor
-        self._leave(opened)
+        row, announced = opened.row, self._announced
+        left = self._leave(opened)
         if row is None:
             return
         if row.user_id is None:
@@ -362,20 +356,21 @@ class SessionStore(SessionBase):
             return
         if self.request is None and said_without_request.get() == ("out", row.user_id):
             said_without_request.set(None)
-            announced = True
+            announced = Announced(None)
         user: Any = self._user_of(opened)
         if user is not None and row.is_of(user):
             row.user = user
-        if announced:
-            self._depart(row, row.Status.ENDED, by)
+        if announced is not None:
+            self._depart(row, row.Status.ENDED, announced.by)
         elif user is None or not row.has_password_of(user):
             # get_user() found the password changed elsewhere. Nobody signs out here, and whoever
             # changed it may be this very browser: a page beside this one.
-            self._left, self._outdated = None, opened
+            left.opened, left.outdated = None, opened
         elif self.is_over:
-            self._depart(row, row.Status.REMOVED, by)
+            self._depart(row, row.Status.REMOVED, None)
         else:
-            self._note(row, by)
+            departure = self._departure_of(row, row.Status.REMOVED, None)
+            left.note(departure, self if self.request is None else None)
 
     def cycle_key(self) -> None:
         """A new key for the same data, from the next save on; at once outside a request."""
@@ -453,13 +448,20 @@ class SessionStore(SessionBase):
         if row.number is None:
             raise UpdateError  # As Django's: a visitor's data was deleted.
         said = placing.said_since(row.get_decoded(), data)
-        self._left, self._kept = self._opened, CARRIED_OVER
-        self._opened = self._open()._replace(row=None, user=None)
+        left, opened = self._leaving, self._open()
+        left.opened, left.kept = opened, CARRIED_OVER
+        self._opened = opened._replace(row=None, user=None)
         self._session_cache = said
         if said:
-            follows = settings.AFTER_SIGN_OUT == "next"
-            kept = placing.after_sign_out(said, CARRIED_OVER, follows=follows)
-            self._carry_out(Step.VISIT, self._opened, kept)
+            self._carry_out(Step.VISIT, self._opened, self._kept_of(said))
+
+    def _kept_of(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return what a visitor keeps of this data; less if an account has left before."""
+        left = self._left
+        if left is None or left.kept is None or left.opened is None:
+            return data
+        follows = settings.AFTER_SIGN_OUT == "next"
+        return placing.after_sign_out(data, left.kept, follows=follows)
 
     def _place(self, data: dict[str, Any]) -> None:
         """Put data where it belongs that has no row yet, or has changed hands."""
@@ -472,10 +474,7 @@ class SessionStore(SessionBase):
             data.pop(mark, None)
         if account is None:
             self._carry_out_noted()
-            if self._kept is not None and self._left is not None:
-                follows = settings.AFTER_SIGN_OUT == "next"
-                data = placing.after_sign_out(data, self._kept, follows=follows)
-                self._session_cache = data
+            self._session_cache = data = self._kept_of(data)
         was = None if opened.row is None else "visitor" if opened.row.user_id is None else "same"
         step = decide(
             is_known=opened.token is not None,
@@ -554,21 +553,21 @@ class SessionStore(SessionBase):
         self._opened, self._session_key, self._number = placed, placed.secret, None
         self._is_fresh = False
         self._cycled = self.flushed = self.emptied = False
-        if placed.row is not None:
-            here = placed.row.pk  # What was rolled back, and has signed in again, has not left.
-            self._uncommitted = tuple(d for d in self._uncommitted if d.session_id != here)
-        if self._noted is None:
-            self._left = None
-        self._surplus = []
+        if self._left is not None:
+            if placed.row is not None:
+                self._left.came_back(placed.row)
+            if not self._left.may_stay:
+                self._left.opened = None
+        if self._entering is not None:
+            self._entering.surplus = []
         self.modified = True
 
     def _step_down(self) -> None:
         """Nobody is active any more. If nobody is remembered either, the cookie has no use."""
-        opened = self._open()
-        left = self._left
-        if opened.token is None or left is None:
+        opened, left = self._open(), self._left
+        if opened.token is None or left is None or left.opened is None:
             return
-        if left.row is not None and left.row.status == left.row.Status.ENDED:
+        if left.session is not None and left.session.status == left.session.Status.ENDED:
             return  # It is remembered.
         if opened.had_accounts:
             sessions: Any = self.get_model_class().objects.using(self.using)
@@ -586,13 +585,11 @@ class SessionStore(SessionBase):
         act: Act = self._steps.Act(
             using=self.using,
             origin=self.origin,
-            user=self._entering,
             actor_id=self._actor_in(data) if self._may_name_actor else "",
             began=self._began,
-            since=self._entering_since,
+            entering=self._entering,
             program=self._program,
             csrf_digest=self._visitor_csrf_digest(),
-            surplus=self._surplus,
         )
         return act
 
@@ -600,7 +597,7 @@ class SessionStore(SessionBase):
     def _may_name_actor(self) -> bool:
         """Whether a sign-in is under way, and not into a session that was there before."""
         row = self._open().row
-        return self._entering_since is not None and (
+        return self._entering is not None and (
             row is None or row.user_id is None or row.pk == self._made
         )
 
@@ -618,17 +615,25 @@ class SessionStore(SessionBase):
 
     # Leaving
 
-    def _leave(self, opened: Opened) -> None:
+    @property
+    def _leaving(self) -> Leaving:
+        if self._left is None:
+            self._left = Leaving(self.using)
+        return self._left
+
+    def _leave(self, opened: Opened) -> Leaving:
         """Have nobody's empty session from here on."""
-        row = opened.row
-        left_account = row is not None and row.user_id is not None
-        self._left = opened if row is not None else self._left
-        self._kept = CARRIED_OVER if left_account else self._kept
+        left = self._leaving
+        if opened.row is not None:
+            left.opened = opened
+            if opened.row.user_id is not None:
+                left.kept = CARRIED_OVER
         self._opened = opened._replace(row=None, user=None)
-        self._announced, self._actor, self._cycled = False, None, False
+        self._announced, self._cycled = None, False
         self.clear()
         self._session_key = None
         self.flushed = True
+        return left
 
     def _departure_of(self, row: Session, status: Status | None, by: Any) -> Departure:
         sessions: Any = self.get_model_class().objects.using(self.using)
@@ -651,8 +656,8 @@ class SessionStore(SessionBase):
                     token.client = client
             row.close(status, **departure.cause)
 
-        self.insist(departure)
-        self._attempt(step, row)
+        self._leaving.insist(departure)
+        attempt(self.using, step, row)
 
     def end_other(self, row: Session, *, by: Any) -> None:
         """Sign out of an account of this browser that is not the active one."""
@@ -664,49 +669,14 @@ class SessionStore(SessionBase):
         if token is None:
             return []
         departure = Departure(sessions, token.client_id, None, {"by": by, "origin": self.origin})
-        self.insist(departure)
+        self._leaving.insist(departure)
         ended = departure.carry_out(self.using)
         self.renews_cookie |= any(row.expire_at_browser_close for row in ended)
         return ended
 
-    def _note(self, row: Session, by: Any) -> None:
-        self._noted = self._departure_of(row, row.Status.REMOVED, by)
-        if self.request is None:
-            # No request will end: without anything else, it is carried out with the store.
-            carry_out = partial(self._noted.carry_out, self.using)
-            self._finalizer = weakref.finalize(self, coroutines.ask, carry_out)
-
-    def _drop_note(self) -> None:
-        self._noted = None
-        if self._finalizer is not None:
-            self._finalizer.detach()
-            self._finalizer = None
-
     def _carry_out_noted(self) -> None:
-        """It was no ``login()`` that made room: what has left, ends."""
-        noted = self._noted
-        if noted is not None:
-            self.insist(noted)
-            noted.carry_out(self.using)
-            self._drop_note()
-
-    def _attempt(self, step: Any, *touched: object) -> Any:
-        return attempt(self.using, step, *touched)
-
-    def insist(self, departure: Departure) -> None:
-        """What the person signs out of stays signed out, also if the transaction fails.
-
-        The departure is about to be carried out. At the end of the request it is once more, unless
-        it was committed.
-        """
-        if not transaction.get_connection(self.using).in_atomic_block:
-            return
-        self._uncommitted = (*self._uncommitted, departure)
-
-        def is_done() -> None:
-            self._uncommitted = tuple(d for d in self._uncommitted if d is not departure)
-
-        transaction.on_commit(is_done, using=self.using)
+        if self._left is not None:
+            self._left.carry_out_noted()
 
     def conclude(self) -> None:
         """The request is over, and its transactions: carry out what is still to be done.
@@ -717,35 +687,22 @@ class SessionStore(SessionBase):
         if opened is None:
             self.is_over = True
             return
-        self._carry_out_noted()
-        if not transaction.get_connection(self.using).in_atomic_block:
-            # (In a test, the transaction may go on around the request.)
-            self._carry_out_again()
-        if self._opened is not None and self._opened.row is None and not self.emptied:
-            self._step_down()
-        self._leave_outdated()
+        left = self._left
+        if left is not None:
+            left.carry_out_noted()
+            left.carry_out_again()
+            if self._opened is not None and self._opened.row is None and not self.emptied:
+                self._step_down()
+            self._leave_outdated(left)
         self._note_presentation()
         self.is_over = True
 
-    def _carry_out_again(self) -> None:
-        """Carry out what was rolled back. Raises Busy if that fails for one of them."""
-        busy: Busy | None = None
-        for departure in self._uncommitted:
-            try:
-                departure.carry_out(self.using)
-            except Busy as error:
-                busy = error
-            else:
-                self._uncommitted = tuple(d for d in self._uncommitted if d is not departure)
-        if busy is not None:
-            raise busy
-
-    def _leave_outdated(self) -> None:
+    def _leave_outdated(self, left: Leaving) -> None:
         """Let the cookie show nobody where ``get_user()`` has found an earlier password.
 
         The row stays as it is: the page that changed the password may be about to write it.
         """
-        outdated, self._outdated = self._outdated, None
+        outdated, left.outdated = left.outdated, None
         if outdated is None or outdated.token is None or outdated.row is None:
             return
         if outdated.row.is_current_for(users.fresh(outdated.row)):
@@ -764,16 +721,16 @@ class SessionStore(SessionBase):
             return
         if not token.is_living:
             with suppress(Busy):
-                self._attempt(partial(token.note_reuse, self.origin))
+                attempt(self.using, partial(token.note_reuse, self.origin))
         elif token.is_to_be_noted(self._began):
             with suppress(Busy):  # then the next request will
-                self._attempt(partial(token.note_presentation, self._began), token)
+                attempt(self.using, partial(token.note_presentation, self._began), token)
 
     # Signing in and out, told by Django's signals (see receivers.py), and by the verbs
 
     def announce_sign_out(self, by: AbstractBaseUser | None) -> None:
         """The flush() that follows is meant as a sign-out, by this user."""
-        self._announced, self._actor = True, self.acting(by)
+        self._announced = Announced(self.acting(by))
 
     def holds_login_of(self, user: Any) -> bool:
         """Return True if ``login()`` has written this user into the session, in this request."""
@@ -788,7 +745,7 @@ class SessionStore(SessionBase):
     @property
     def leaving(self) -> Session | None:
         """The session that ``login()`` has just flushed to make room for another user's."""
-        return self._left.row if self._noted is not None and self._left is not None else None
+        return self._left.session if self._left is not None and self._left.may_stay else None
 
     @property
     def _is_adding(self) -> bool:
@@ -803,7 +760,7 @@ class SessionStore(SessionBase):
         """
         from multisession.models import AccountLimitReached
 
-        self._entering_since = timezone.now()
+        entering = self._entering = self._steps.Entering(timezone.now())
         token = self.token
         if token is None or not self._open().had_accounts:
             return []
@@ -813,7 +770,7 @@ class SessionStore(SessionBase):
         if self.leaving in others:  # it was in use until now
             others = [self.leaving, *(row for row in others if row != self.leaving)]
         if not self._is_adding:
-            self._surplus = others
+            entering.surplus = others
             return others
         places = settings.MAX_ACCOUNTS - 1
         surplus = others[max(places, 0) :]
@@ -827,20 +784,24 @@ class SessionStore(SessionBase):
                 settings.MAX_ACCOUNTS,
             )
             raise AccountLimitReached(text % {"count": settings.MAX_ACCOUNTS})
-        self._surplus = surplus
+        entering.surplus = surplus
         return surplus
 
     def confirm_login(self, user: AbstractBaseUser) -> None:
         """The flush() before this was ``login()``'s: the account that it left stays signed in."""
-        self._entering = user
-        self._drop_note()
-        if self._made is not None and self._surplus:
+        if self._left is not None:
+            self._left.drop_note()
+        entering = self._entering
+        if entering is None:
+            return
+        entering.user = user
+        if self._made is not None and entering.surplus:
             # Another receiver was earlier, and had the session saved: they end now.
             model = self.get_model_class()
-            keys = [row.pk for row in self._surplus if row.pk != self._made]
+            keys = [row.pk for row in entering.surplus if row.pk != self._made]
             found = model.objects.using(self.using).filter(pk__in=keys)
             found.close(model.Status.REPLACED, by=self.acting(user), origin=self.origin)
-            self._surplus = []
+            entering.surplus = []
 
     def signed_in_again(self, user: Any) -> None:
         """``login()`` as the account that is in use: nothing changes, and it is on record."""
@@ -860,13 +821,13 @@ class SessionStore(SessionBase):
             opened.row.remove(origin=self.origin)
             self.is_issued = False
         self._cycled = False
-        if self._noted is not None and self._left is not None and self._left.row is not None:
-            self._drop_note()
-            self._opened = self._left
-            self._session_key = self._left.secret
-            self._session_cache = self._left.row.get_decoded()
+        left, before = self._left, self.leaving
+        if left is not None and left.opened is not None and before is not None:
+            left.drop_note()
+            self._opened, left.opened = left.opened, None
+            self._session_key = self._opened.secret
+            self._session_cache = before.get_decoded()
             self.flushed = self.modified = False
-            self._left = None
         else:
             for key in (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY):
                 self._session_cache.pop(key, None)
@@ -928,13 +889,13 @@ class SessionStore(SessionBase):
         active unless the person chooses.
         """
         opened = self._open()
-        self._leave(opened)
-        self._left = self._left or opened
+        left = self._leave(opened)
+        left.opened = left.opened or opened
         if forget:
-            self._kept = ()
+            left.kept = ()
         if stay and opened.token is not None:
             opened.token.point_to(None, unless_moved=True)
-            self._kept = None
+            left.kept = None
 
     def touch(self, row: Session) -> bool:
         """Note that the account is in use (see ``Session.touch``), and on which browser."""
@@ -949,8 +910,7 @@ class SessionStore(SessionBase):
 
     def acting(self, by: Any) -> Any:
         """Return whom to name for what the user ``by`` does here: who signed in as them, if so."""
-        left = self._left.row if self._left is not None else None
-        row = self.row or left
+        row = self.row or self._left_session
         if by is None or row is None or not row.actor_id or by.pk != row.user_id:
             return by
         return row.actor
@@ -964,12 +924,16 @@ class SessionStore(SessionBase):
         if account is None:
             return ""
         named = impersonation.named_in(data)
-        left = self._left.row if self._left is not None else None
+        left = self._left_session
         if left is not None and left.actor_id:
             came_from = impersonation.named_in(left.get_decoded())
             if named == str(left.user_id) or (not named and account == came_from):
                 named = left.actor_id
         return "" if named == account else named
+
+    @property
+    def _left_session(self) -> Session | None:
+        return self._left.session if self._left is not None else None
 
     def _user_of(self, opened: Opened) -> AbstractBaseUser | None:
         """None if the user has been deleted meanwhile."""
