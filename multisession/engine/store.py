@@ -718,7 +718,7 @@ class SessionStore(SessionBase):
             self.is_over = True
             return
         self._carry_out_noted()
-        if not transaction.get_connection(self.using).in_atomic_block:
+        if self._uncommitted and not transaction.get_connection(self.using).in_atomic_block:
             # (In a test, the transaction may go on around the request.)
             self._carry_out_again()
         if self._opened is not None and self._opened.row is None and not self.emptied:
