@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib.auth import get_user_model
@@ -194,8 +194,7 @@ class Part:
         self._key = own[0] + self._attnames.index(model._meta.pk.attname)
         from multisession.ground import django_private  # it imports models
 
-        is_plain = django_private.has_plain_constructor(model)
-        self._make = partial(django_private.instance_of_row, model) if is_plain else model.from_db
+        self._make = django_private.maker(model)
 
     def instance(self, row: list[Any], using: str) -> Any:
         """None if nothing was there to be joined."""

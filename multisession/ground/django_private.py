@@ -178,18 +178,19 @@ def set_auser_read(request: HttpRequest, user: Any) -> None:
     request._acached_user = user  # type: ignore[attr-defined]
 
 
-def has_plain_constructor(model: Any) -> bool:
-    """Return whether ``instance_of_row`` makes of a row what the model's own way makes of it.
+def maker(model: Any) -> Callable[[str, Any, Any], Any]:
+    """Return ``model.from_db``, or what does the same without the model's constructor.
 
-    Not if the model has a constructor of its own, or a field that heeds what it is set to.
+    Not for a model with a constructor of its own, or a field that heeds what it is set to.
     """
     own_way = (model.from_db.__func__, model.__init__, model.__setattr__)
     djangos = (vars(Model)["from_db"].__func__, Model.__init__, object.__setattr__)
     plain = (DeferredAttribute, ForeignKeyDeferredAttribute)
-    return own_way == djangos and all(
+    is_plain = own_way == djangos and all(
         type(inspect.getattr_static(model, field.attname)) in plain
         for field in model._meta.concrete_fields
     )
+    return partial(instance_of_row, model) if is_plain else model.from_db
 
 
 def instance_of_row(model: Any, using: str, attnames: list[str], values: Any) -> Any:
