@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.conf import settings as django_settings
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 
 from multisession.backends.db import SessionStore
+from multisession.conf import django_settings
 from multisession.ground import cookies, django_private
 from multisession.ground.django_private import CsrfSecret, unmask
 from multisession.models import Session
