@@ -13,6 +13,10 @@ from django.conf import settings as lazy_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
+__all__ = [
+    "settings",
+]
+
 DAY = 24 * 60 * 60
 
 
@@ -188,21 +192,12 @@ class Settings:
         return None if value is None else str(value)
 
     @cached_property
-    def QUICK(self) -> bool:
-        """Whether a page finds its session and its user by one prepared statement (default True).
-
-        False: by Django's ORM, and the user by the auth backend. The answers are the same; test
-        suites that count queries exactly may want the number that they know.
-        """
-        return bool(self._get("QUICK", True))
-
-    @cached_property
     def PREPARE(self) -> bool:
         """Whether PostgreSQL keeps the plan of a page's one statement (default False).
 
         For psycopg 3 and connections that are kept or pooled by Django; not behind a pooler outside
         that shares out its connections by transaction (docs/performance.md). Elsewhere, inside a
-        transaction and without ``QUICK`` it changes nothing.
+        transaction it changes nothing.
         """
         return bool(self._get("PREPARE", False))
 
@@ -232,10 +227,18 @@ class Settings:
         value = self._get("MENU_ITEMS", ())
         return value if isinstance(value, str) else list(value)
 
+    @cached_property
+    def _QUICK(self) -> bool:
+        """Whether a page finds its session and its user by one prepared statement.
+
+        For tests that show that Django's ORM gives the same answers; no project needs it.
+        """
+        return bool(self._get("_QUICK", True))
+
     @classmethod
     def valid_keys(cls) -> list[str]:
-        """The valid keys, sorted."""
-        return sorted(name for name in vars(cls) if name.isupper())
+        """The keys that a project may set, sorted."""
+        return sorted(name for name in vars(cls) if name.isupper() and name[0] != "_")
 
     def _get(self, key: str, default: Any) -> Any:
         given = getattr(lazy_settings, "MULTISESSION", {})
@@ -278,7 +281,7 @@ class Settings:
         return value
 
 
-_VALID_KEYS = frozenset(Settings.valid_keys())
+_VALID_KEYS = frozenset({*Settings.valid_keys(), "_QUICK"})
 settings = Settings()
 django_settings = DjangoSettings()
 

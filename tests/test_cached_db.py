@@ -39,7 +39,7 @@ def redis_answers():
 @pytest.fixture(params=["memory", "redis", "memory, and no quick path"])
 def cache(request, settings):
     name, _, slowly = request.param.partition(", ")
-    settings.MULTISESSION = {**settings.MULTISESSION, "QUICK": not slowly}
+    settings.MULTISESSION = {**settings.MULTISESSION, "_QUICK": not slowly}
     backends = {
         "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
         "redis": {
@@ -85,7 +85,7 @@ def test_a_page_reads_the_session_from_the_cache(cache, ada, django_assert_num_q
 def test_the_user_of_the_page_is_found_by_a_statement_that_is_compiled_once(
     cache, ada, settings, monkeypatch
 ):
-    if not settings.MULTISESSION["QUICK"]:
+    if not settings.MULTISESSION["_QUICK"]:
         pytest.skip("It is off.")
     browser = cached(sign_in(ada))
     compiled = mock.Mock(side_effect=AssertionError("compiled again"))

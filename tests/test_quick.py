@@ -236,7 +236,7 @@ def undone() -> Iterator[None]:
 
 def told(quickly: bool, steps: Callable[..., Browser], *users: User, **how: Any) -> dict[str, Any]:
     """What the next pages show and leave behind, and how many statements read a user."""
-    ours = {**django_settings.MULTISESSION, **how, "QUICK": quickly}
+    ours = {**django_settings.MULTISESSION, **how, "_QUICK": quickly}
     engine = ADOPTING if "ADOPT_FROM" in how else django_settings.SESSION_ENGINE
     with undone(), override_settings(MULTISESSION=ours, SESSION_ENGINE=engine):
         browser = steps(*users)

@@ -45,7 +45,7 @@ class Found(NamedTuple):
 
 def is_sure(using: str) -> bool:
     """Whether the statements may be used at all: by the settings, and on this database."""
-    return settings.QUICK and _is_known(using)
+    return settings._QUICK and _is_known(using)
 
 
 def find(using: str, digest: str) -> Found:
