@@ -14,6 +14,7 @@ from multisession.models import Session
 from .stories import Browser, session_of, signed_in, with_engine_urls
 
 pytestmark = [
+    pytest.mark.once,
     *with_engine_urls,
     pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite counts its own steps"),
 ]
