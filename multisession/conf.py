@@ -117,7 +117,7 @@ class Settings:
 
     @cached_property
     def AUDIT(self) -> bool:
-        """Whether the audit trail is kept (default True)."""
+        """Return True if the audit trail is kept (default True)."""
         return bool(self._get("AUDIT", True))
 
     @cached_property
@@ -193,7 +193,7 @@ class Settings:
 
     @cached_property
     def PREPARE(self) -> bool:
-        """Whether PostgreSQL keeps the plan of a page's one statement (default False).
+        """Return True if PostgreSQL keeps the plan of a page's one statement (default False).
 
         For psycopg 3 and connections that are kept or pooled by Django; not behind a pooler outside
         that shares out its connections by transaction (docs/performance.md). Elsewhere, inside a
@@ -229,7 +229,7 @@ class Settings:
 
     @cached_property
     def _QUICK(self) -> bool:
-        """Whether a page finds its session and its user by one prepared statement.
+        """Return True if a page finds its session and its user by one prepared statement.
 
         For tests that show that Django's ORM gives the same answers; no project needs it.
         """
@@ -237,7 +237,7 @@ class Settings:
 
     @classmethod
     def valid_keys(cls) -> list[str]:
-        """The keys that a project may set, sorted."""
+        """Return the keys that a project may set, sorted."""
         return sorted(name for name in vars(cls) if name.isupper() and name[0] != "_")
 
     def _get(self, key: str, default: Any) -> Any:

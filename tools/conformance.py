@@ -106,13 +106,13 @@ class Findings:
 
 
 def log_of(django: str, suite: str) -> str:
-    """What the tests of a suite printed when they last ran on our engine."""
+    """Return what the tests of a suite printed when they last ran on our engine."""
     results = Path(load_harness().CACHE) / "results" / "multisession.backends.db"
     return (results / django / f"{suite}.log").read_text(encoding="utf-8", errors="replace")
 
 
 def saw_fewer(test: str, log: str) -> bool:
-    """Whether all that is wrong with a test is that fewer statements ran than it counts on.
+    """Return True if all that is wrong with a test is that fewer statements ran than it counts on.
 
     That is for the run with the quick path; without it nothing may differ.
     """
@@ -207,7 +207,7 @@ def cell(result: dict[str, int] | None, quick: dict[str, int] | None) -> str:
 
 
 def version(django: str) -> str:
-    """The exact release, and the Python that it runs on, as the harness has them."""
+    """Return the exact release and its Python, as the harness has them."""
     harness = load_harness()
     release = harness.DJANGO[django][0]
     python, _why = harness.find_python(django)

@@ -234,7 +234,7 @@ def take(browser: Browser, address: str, picture: Picture, into: Path) -> None:
 
 
 def cookie_of(people: list[str]) -> str:
-    """The cookie of a browser in which these people signed in, the last of them active."""
+    """Return the cookie of a browser in which these signed in, the last of them active."""
     from django.test import Client
 
     from accounts.models import User
@@ -247,7 +247,7 @@ def cookie_of(people: list[str]) -> str:
 
 @contextmanager
 def demo() -> Iterator[str]:
-    """The demo with its people, as ``make run`` starts it. Its address."""
+    """Start the demo with its people, as ``make run`` does. Return its address."""
     with tempfile.TemporaryDirectory(prefix="multisession-pictures-") as folder:
         os.environ |= {
             "DJANGO_SETTINGS_MODULE": "config.settings",

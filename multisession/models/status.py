@@ -36,7 +36,7 @@ BY_CLOCK = (Status.ACTIVE, Status.EXPIRED, Status.ABANDONED)
 
 
 def is_live_at(now: datetime.datetime, status: str, expire_at: datetime.datetime) -> bool:
-    """Whether a row with these values is signed in at this moment. Asked for every page."""
+    """Return True if a row with these values is signed in at this moment. Asked for every page."""
     return status == _ACTIVE and expire_at > now
 
 
