@@ -21,7 +21,7 @@ export PYTHONUNBUFFERED := 1
 .PHONY: help run test test-ecosystem test-strangers test-strangers-suites test-sdk test-sdk-here \
 	test-postgresql test-mariadb test-mariadb-repeatable-read test-replica test-all stories load matrix \
 	test-prerelease conformance conformance-quick screenshots messages bench bench-check always \
-	lint types format check clean
+	lint types docs format check clean
 
 help:
 	@echo "make run [PORT=8000]  the demo on http://$(HOST):$(PORT)/"
@@ -36,15 +36,16 @@ help:
 	@echo "make stories STEPS=n  so many steps of random stories, told to the engine and to a model"
 	@echo "make matrix           the tests on every Django, each with the Python that it is meant for"
 	@echo "make test-prerelease  the tests on Django's next version, if the index has a pre-release"
-	@echo "make conformance      Django's own tests, run on our engine; writes docs/conformance.md"
-	@echo "make screenshots      the pictures of docs/user-button.md, from the running demo"
-	@echo "make load [OPERATIONS=n]  browsers with several tabs against real servers: docs/load.md"
+	@echo "make conformance      Django's own tests, run on our engine; writes docs/explanation/conformance.md"
+	@echo "make screenshots      the pictures of docs/howto/user-button.md, from the running demo"
+	@echo "make load [OPERATIONS=n]  browsers with several tabs against real servers: docs/explanation/load.md"
 	@echo "make bench [QUICK=1]  what sessions cost: ours, Django's own, other packages'; the targets"
 	@echo "make bench-page       one comparison; others: accounts, postgresql, rows, load"
 	@echo "make bench-check      has anything become dearer that does not depend on the machine?"
 	@echo "make messages         the words of every language; LANGUAGES=it begins another one"
 	@echo "make lint             ruff, rules and format"
 	@echo "make types            mypy, strict"
+	@echo "make docs             the documentation: build/docs/index.html"
 	@echo "make check            all of these"
 	@echo "make format           let ruff rewrite the code"
 	@echo "make clean            remove what these commands made; the database stays"
@@ -101,7 +102,7 @@ stories: STEPS ?= 10000
 stories: $(VENV)/test.stamp
 	STEPS=$(STEPS) $(BIN)/python -m pytest tests/test_state_machine.py $(ARGS)
 
-# OPERATIONS, SERVER, DATABASE, BROWSERS, TABS, LATENCY, KILL, ONLY, SEED, …: docs/load.md.
+# OPERATIONS, SERVER, DATABASE, BROWSERS, TABS, LATENCY, KILL, ONLY, SEED, …: docs/explanation/load.md.
 load: $(VENV)/load.stamp
 	@$(BIN)/python -m tools.load
 
@@ -150,14 +151,18 @@ lint: $(VENV)/lint.stamp
 types: $(VENV)/lint.stamp
 	$(BIN)/mypy $(SOURCES)
 
+# Every warning is an error, and every internal link is followed.
+docs: $(VENV)/docs.stamp docs/node_modules/made
+	@$(BIN)/python -m tools.site
+
 format: $(VENV)/lint.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-check: test lint types
+check: test lint types docs
 
 clean:
-	rm -rf $(VENV) $(VENV)-sdk .bench .nox .strangers .hypothesis staticfiles tests/sdk/node_modules \
+	rm -rf build/docs docs/node_modules $(VENV) $(VENV)-sdk .bench .nox .strangers .hypothesis staticfiles tests/sdk/node_modules \
 		tests/strangers/pages/node_modules \
 		.mypy_cache .pytest_cache .ruff_cache
 
@@ -171,6 +176,7 @@ $(VENV)/databases.stamp: requirements/postgres.txt requirements/mysql.txt
 $(VENV)/load.stamp: requirements/load.txt requirements/demo.txt
 $(VENV)/load.stamp: requirements/postgres.txt requirements/mysql.txt
 $(VENV)/matrix.stamp: requirements/matrix.txt
+$(VENV)/docs.stamp: requirements/docs.txt
 $(VENV)/lint.stamp: requirements/lint.txt requirements/test.txt requirements/demo.txt
 $(VENV)/lint.stamp: requirements/matrix.txt
 $(foreach name,$(PEERS),$(VENV)/bench-$(name).stamp): requirements/bench-django.txt
@@ -181,7 +187,8 @@ $(VENV)/%.stamp: $(VENV)/made
 	@touch $@
 
 # Without Node its tests are left out, and say so.
-tests/sdk/node_modules/made tests/strangers/pages/node_modules/made: %/node_modules/made: %/package.json
+docs/node_modules/made tests/sdk/node_modules/made tests/strangers/pages/node_modules/made: \
+		%/node_modules/made: %/package.json
 	@if command -v npm >/dev/null; then \
 	echo "Installing $< …" && cd $* && \
 	npm install --loglevel=error </dev/null && touch node_modules/made; fi

@@ -109,7 +109,7 @@ def _check_preparing(alias: str) -> list[CheckMessage]:
         text = "MULTISESSION['PREPARE'] does nothing: MULTISESSION['QUICK'] is off."
     else:
         return []
-    hint = "Remove it, or see docs/performance.md for what it needs."
+    hint = "Remove it, or see docs/explanation/performance.md for what it needs."
     return [Warning(text, hint=hint, id="multisession.W011")]
 
 
