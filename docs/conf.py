@@ -28,6 +28,7 @@ suppress_warnings = ["misc.highlighting_failure"]  # JavaScript with tags of Dja
 html_theme = "furo"
 html_title = f"{project} {version}"
 html_static_path = ["_static", *([str(MERMAID)] if MERMAID.exists() else [])]
+html_css_files = ["site.css"]
 html_show_copyright = html_show_sphinx = False
 
 

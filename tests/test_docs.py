@@ -14,13 +14,19 @@ import subprocess
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from django.core.checks import run_checks
 from django.core.management import get_commands, load_command_class
+from django.db import router
+from django.shortcuts import redirect
 from django.template import Engine, TemplateSyntaxError
+from django.urls import include, path
+from django.views.decorators.http import require_POST
 
 from multisession.conf import Settings
+from multisession.models import Session
 from tools import site
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -133,8 +139,8 @@ class TestNames:
                     missing = [name.name for name in line.names if not hasattr(module, name.name)]
                     assert not missing, block
 
-    def test_settings(self):
-        """The keys of a ``MULTISESSION = {…}``, and those in the text."""
+    def test_settings(self, settings):
+        """Each ``MULTISESSION = {…}`` has keys that exist, with values that they take."""
         for block in blocks("python"):
             for line in ast.walk(compile(block.code, "", "exec", flags=AWAIT)):
                 if (
@@ -142,9 +148,10 @@ class TestNames:
                     and ast.unparse(line.targets[0]) == "MULTISESSION"
                     and isinstance(line.value, ast.Dict)
                 ):
-                    for key in line.value.keys:
-                        assert isinstance(key, ast.Constant)
-                        assert hasattr(Settings, key.value), block
+                    value = eval(ast.unparse(line.value), {"_": str})  # noqa: S307
+                    settings.MULTISESSION = value
+                    for key in value:
+                        getattr(Settings(), key)
         for page in PAGES:
             if page.name != "CHANGELOG.md":  # which tells of those that went
                 for name in re.findall(r"MULTISESSION\[[\"'](\w+)[\"']\]", prose(page)):
@@ -219,6 +226,51 @@ def anchors(page: Path) -> set[str]:
     """Return the names of the headings, as GitHub and MyST make them."""
     titles = re.findall(r"^#+ (.*)", prose(page), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def code_of(page: str, *, having: str) -> dict[str, Any]:
+    """Run the block of this how-to guide that has these words, and return what it defines."""
+    (block,) = (
+        block
+        for block in blocks("python")
+        if block.page == ROOT / "docs" / "howto" / page and having in block.code
+    )
+    names: dict[str, Any] = {"redirect": redirect, "require_POST": require_POST}
+    names["__name__"] = __name__
+    exec(block.code, names)  # noqa: S102
+    return names
+
+
+class TestWhatNoOtherTestRuns:
+    def test_redis(self, settings):
+        names = code_of("redis.md", having="cached_db")
+        settings.SESSION_ENGINE, settings.CACHES = names["SESSION_ENGINE"], names["CACHES"]
+        ids = {message.id for message in run_checks() if (message.id or "").startswith("multi")}
+        assert not ids & {"multisession.E010", "multisession.E012", "multisession.E014"}
+        settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+        assert "multisession.E014" in {message.id for message in run_checks()}
+
+    def test_replicas(self, settings):
+        settings.DATABASE_ROUTERS = [
+            code_of("replicas.md", having="Router")["PrimaryReplicaRouter"]()
+        ]
+        assert router.db_for_read(Session) == "replica"
+        assert Session.objects.all().db == "default"
+
+    @pytest.mark.django_db
+    @pytest.mark.urls(__name__)
+    def test_a_view_that_signs_out_of_everything(self, client, ada, grace):
+        client.force_login(ada)
+        client.force_login(grace)
+        assert Session.objects.live().count() == 2
+        assert client.post("/leave/").status_code == 302
+        assert Session.objects.live().count() == 0
+
+
+urlpatterns = [
+    path("leave/", code_of("shared-computers.md", having="sign_out_all")["leave"]),
+    path("multisession/", include("multisession.urls")),
+]
 
 
 class TestTheSiteItself:
