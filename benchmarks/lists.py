@@ -33,23 +33,24 @@ NO_PASSWORD = "!"  # noqa: S105
 
 #: Sessions from the oldest to the newest, spread over 90 days. ``n`` counts from 1 to ``size``.
 FILL = """
-INSERT INTO multisession_client (public_id, user_agent, created_at, updated_at)
-SELECT 'client_' || lpad(n::text, 27, '0'),
+INSERT INTO multisession_client (
+    public_id, accounts, user_agent, visitor_csrf_digest, created_at, updated_at)
+SELECT 'client_' || lpad(n::text, 27, '0'), 1,
        (ARRAY['Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36',
               'Mozilla/5.0 (Windows NT 10.0; rv:131.0) Gecko/20100101 Firefox/131.0',
               'Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/130.0 Safari/537.36 Edg/130',
               'Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Safari/604.1'
         ])[1 + n %% 4],
-       now(), now()
+       '', now(), now()
 FROM generate_series(1, %(size)s) n;
 
 INSERT INTO multisession_session (
-    public_id, client_id, user_id, status, forgotten, session_data, ip_address, created_at,
-    updated_at, last_active_at, expire_at, abandon_at, expire_at_browser_close)
+    public_id, client_id, user_id, number, status, forgotten, session_data, actor_id, ip_address,
+    created_at, updated_at, last_active_at, expire_at, abandon_at, expire_at_browser_close)
 SELECT 'sess_' || lpad(n::text, 27, '0'), n,
        1 + (n * 7919::bigint) %% (%(size)s / %(per_user)s) * (%(users)s * %(per_user)s / %(size)s),
-       CASE WHEN dice < 3 THEN 'revoked' WHEN dice < 20 THEN 'ended' ELSE 'active' END,
-       false, %(data)s, '10.0.0.0'::inet + n / %(per_user)s,
+       1, CASE WHEN dice < 3 THEN 'revoked' WHEN dice < 20 THEN 'ended' ELSE 'active' END,
+       false, %(data)s, '', '10.0.0.0'::inet + n / %(per_user)s,
        at, at, at + interval '1 day', at + interval '7 days', at + interval '30 days', false
 FROM (
     SELECT n, abs(hashint8(n)::bigint) %% 100 AS dice,

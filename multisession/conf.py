@@ -1,22 +1,38 @@
 """The one settings dictionary, ``MULTISESSION``: every key, its default and its meaning.
 
-Values are read when they are used, so ``override_settings`` works. A key that does not exist is
-refused with the list of those that do: a misspelt security setting must not pass unnoticed.
+A value is looked up and judged once, and again after ``override_settings``. A key that does not
+exist is refused with the list of those that do: a misspelt security setting must not pass
+unnoticed.
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal, cast
 
-from django.conf import settings as django_settings
+from django.conf import settings as lazy_settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 
 DAY = 24 * 60 * 60
+
+
+class DjangoSettings:
+    """Django's settings, for what every request asks: each is looked up once.
+
+    A look-up in ``django.conf.settings`` costs thirty times what an attribute does, and a page
+    asked for some twenty.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(lazy_settings, name)
+        setattr(self, name, value)
+        return value
 
 
 class Settings:
     """``MULTISESSION``, one property for each key."""
 
-    @property
+    @cached_property
     def AFTER_SIGN_OUT(self) -> Literal["choose", "next"]:
         """Who is active after the active account signed out.
 
@@ -25,12 +41,12 @@ class Settings:
         """
         return cast(Literal["choose", "next"], self._one_of("AFTER_SIGN_OUT", "choose", "next"))
 
-    @property
+    @cached_property
     def ACTIVITY_INTERVAL(self) -> int:
         """Seconds. ``last_active_at`` is written at most once in this time (default 60)."""
         return self._seconds("ACTIVITY_INTERVAL", 60)
 
-    @property
+    @cached_property
     def LIFETIME(self) -> int | None:
         """Seconds from sign-in after which a session expires, however it is used (default None).
 
@@ -38,7 +54,7 @@ class Settings:
         """
         return self._seconds_or_none("LIFETIME")
 
-    @property
+    @cached_property
     def INACTIVITY(self) -> int | None:
         """Seconds without any activity after which a session expires (default None).
 
@@ -46,7 +62,7 @@ class Settings:
         """
         return self._seconds_or_none("INACTIVITY")
 
-    @property
+    @cached_property
     def VISITOR_AGE(self) -> int | None:
         """Seconds after which the data of a visitor who has not signed in is over (default None).
 
@@ -55,7 +71,7 @@ class Settings:
         """
         return self._seconds_or_none("VISITOR_AGE")
 
-    @property
+    @cached_property
     def MAX_ACCOUNTS(self) -> int:
         """How many accounts one browser may be signed in to at once (default 10).
 
@@ -69,7 +85,7 @@ class Settings:
             )
         return value
 
-    @property
+    @cached_property
     def AT_LIMIT(self) -> Literal["replace", "refuse"]:
         """What a sign-in beyond ``MAX_ACCOUNTS`` does.
 
@@ -79,7 +95,7 @@ class Settings:
         """
         return cast(Literal["replace", "refuse"], self._one_of("AT_LIMIT", "replace", "refuse"))
 
-    @property
+    @cached_property
     def RETENTION(self) -> int:
         """Seconds that an ended session, or an event of the audit trail, is kept (default 90 days).
 
@@ -87,7 +103,7 @@ class Settings:
         """
         return self._seconds("RETENTION", 90 * DAY)
 
-    @property
+    @cached_property
     def DETAILS_RETENTION(self) -> int:
         """Seconds that an ended session's address and user agent are kept (default 30 days).
 
@@ -95,12 +111,12 @@ class Settings:
         """
         return self._seconds("DETAILS_RETENTION", 30 * DAY)
 
-    @property
+    @cached_property
     def AUDIT(self) -> bool:
         """Whether the audit trail is kept (default True)."""
         return bool(self._get("AUDIT", True))
 
-    @property
+    @cached_property
     def COOKIE_AGE(self) -> int:
         """Seconds that a browser keeps the cookie (default 400 days, the most browsers allow).
 
@@ -110,7 +126,7 @@ class Settings:
         """
         return self._seconds("COOKIE_AGE", 400 * DAY)
 
-    @property
+    @cached_property
     def ADOPT_FROM(self) -> str | None:
         """Dotted path of the session engine that the project used before, while it moves.
 
@@ -121,7 +137,7 @@ class Settings:
         value = self._get("ADOPT_FROM", None)
         return None if value is None else str(value)
 
-    @property
+    @cached_property
     def CLIENT_ADDRESS(self) -> int | str | None:
         """How to find the client's IP address, which people are shown (docs/howto/proxies.md).
 
@@ -138,7 +154,7 @@ class Settings:
             "dotted path of a function, or None."
         )
 
-    @property
+    @cached_property
     def ANY_ACCOUNT(self) -> list[str]:
         """Views that take the form of any page, and run as whoever is active (default: none).
 
@@ -147,7 +163,7 @@ class Settings:
         """
         return self._texts("ANY_ACCOUNT")
 
-    @property
+    @cached_property
     def NEVER_KEPT(self) -> list[str]:
         """Words in the names of fields that are never kept to be sent later (default: none).
 
@@ -156,48 +172,39 @@ class Settings:
         """
         return self._texts("NEVER_KEPT")
 
-    @property
+    @cached_property
     def CHOOSE_URL(self) -> str:
         """URL or URL name of the page on which one chooses an account."""
         return self._text("CHOOSE_URL", "multisession:choose")
 
-    @property
+    @cached_property
     def SESSIONS_URL(self) -> str:
         """URL or URL name of the page on which one sees where one is signed in."""
         return self._text("SESSIONS_URL", "multisession:sessions")
 
-    @property
+    @cached_property
     def PROFILE_URL(self) -> str | None:
         """URL or URL name behind *Manage account*; None (default) leaves the link out."""
         value = self._get("PROFILE_URL", None)
         return None if value is None else str(value)
 
-    @property
-    def QUICK(self) -> bool:
-        """Whether a page finds its session and its user by one prepared statement (default True).
-
-        False: by Django's ORM, and the user by the auth backend. The answers are the same; test
-        suites that count queries exactly may want the number that they know.
-        """
-        return bool(self._get("QUICK", True))
-
-    @property
+    @cached_property
     def PREPARE(self) -> bool:
         """Whether PostgreSQL keeps the plan of a page's one statement (default False).
 
         For psycopg 3 and connections that are kept or pooled by Django; not behind a pooler outside
         that shares out its connections by transaction (docs/explanation/performance.md). Elsewhere,
-        inside a transaction and without ``QUICK`` it changes nothing.
+        inside a transaction it changes nothing.
         """
         return bool(self._get("PREPARE", False))
 
-    @property
+    @cached_property
     def USER_LABEL(self) -> str | None:
         """Dotted path of ``f(user) -> (name, identifier)``; None (default): name and e-mail."""
         value = self._get("USER_LABEL", None)
         return None if value is None else str(value)
 
-    @property
+    @cached_property
     def USER_PICTURE(self) -> str | None:
         """Where a user's picture is; None (default): initials stand in for it.
 
@@ -207,7 +214,7 @@ class Settings:
         value = self._get("USER_PICTURE", None)
         return None if value is None else str(value)
 
-    @property
+    @cached_property
     def MENU_ITEMS(self) -> str | list[Any]:
         """The project's own lines in every menu (default: none).
 
@@ -217,13 +224,21 @@ class Settings:
         value = self._get("MENU_ITEMS", ())
         return value if isinstance(value, str) else list(value)
 
+    @cached_property
+    def _QUICK(self) -> bool:
+        """Whether a page finds its session and its user by one prepared statement.
+
+        For tests that show that Django's ORM gives the same answers; no project needs it.
+        """
+        return bool(self._get("_QUICK", True))
+
     @classmethod
     def valid_keys(cls) -> list[str]:
-        """The valid keys, sorted."""
-        return sorted(name for name in vars(cls) if name.isupper())
+        """The keys that a project may set, sorted."""
+        return sorted(name for name in vars(cls) if name.isupper() and name[0] != "_")
 
     def _get(self, key: str, default: Any) -> Any:
-        given = getattr(django_settings, "MULTISESSION", {})
+        given = getattr(lazy_settings, "MULTISESSION", {})
         if not isinstance(given, Mapping):
             raise ImproperlyConfigured("MULTISESSION must be a dictionary.")
         if not _VALID_KEYS.issuperset(given):
@@ -263,5 +278,14 @@ class Settings:
         return value
 
 
-_VALID_KEYS = frozenset(Settings.valid_keys())
+_VALID_KEYS = frozenset({*Settings.valid_keys(), "_QUICK"})
 settings = Settings()
+django_settings = DjangoSettings()
+
+
+def _look_up_again(**kwargs: Any) -> None:
+    vars(settings).clear()
+    vars(django_settings).clear()
+
+
+setting_changed.connect(_look_up_again, dispatch_uid="multisession.conf")

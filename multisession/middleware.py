@@ -25,7 +25,6 @@ from http.cookies import Morsel
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
-from django.conf import settings as django_settings
 from django.contrib.sessions import middleware as stock
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
@@ -35,6 +34,7 @@ from django.utils.translation import gettext as _
 
 from . import offers, request_user
 from .backends.db import SessionStore
+from .conf import django_settings
 from .engine import doubled
 from .engine.attempts import Busy
 from .ground import cookies, tokens

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.conf import settings as django_settings
 from django.contrib.auth import (
     BACKEND_SESSION_KEY,
     HASH_SESSION_KEY,
@@ -28,6 +27,7 @@ from django.utils.crypto import constant_time_compare
 from django.utils.functional import SimpleLazyObject
 
 from .backends.db import SessionStore
+from .conf import django_settings
 from .engine import users
 from .ground import django_private
 from .request import MultiSession
@@ -65,7 +65,7 @@ def read_ahead(request: HttpRequest) -> None:
     if not isinstance(store, SessionStore):
         return
     accounts: MultiSession = request.multisession  # type: ignore[attr-defined]
-    accounts.serves_coroutine = True
+    accounts._serves_coroutine = True
     if store.session_key is None:
         return
     accessed = store.accessed
@@ -98,7 +98,7 @@ def _found(request: HttpRequest) -> Any:
     store = request.session
     if not isinstance(store, SessionStore):
         return None
-    path = store.get(BACKEND_SESSION_KEY)
+    path: Any = store.get(BACKEND_SESSION_KEY)
     if path not in django_settings.AUTHENTICATION_BACKENDS:
         return None
     backend = load_backend(path)

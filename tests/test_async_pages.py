@@ -120,7 +120,7 @@ def token_of(page):
 
 @pytest.fixture(autouse=True)
 def path_of_queries(settings, quick):
-    settings.MULTISESSION = {"QUICK": quick}
+    settings.MULTISESSION = {"_QUICK": quick}
 
 
 @pytest.fixture

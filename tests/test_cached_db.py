@@ -7,12 +7,15 @@ from unittest import mock
 
 import pytest
 from django.core.cache import caches
+from django.db import connection
+from django.db.models import Model
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from multisession.backends import cached_db
 from multisession.ground import tokens
-from multisession.models import Event, Session
+from multisession.models import Event, Session, Token
 
 from .conftest import PASSWORD
 from .stories import Browser, later, session_of, signed_in, silent
@@ -36,7 +39,7 @@ def redis_answers():
 @pytest.fixture(params=["memory", "redis", "memory, and no quick path"])
 def cache(request, settings):
     name, _, slowly = request.param.partition(", ")
-    settings.MULTISESSION = {**settings.MULTISESSION, "QUICK": not slowly}
+    settings.MULTISESSION = {**settings.MULTISESSION, "_QUICK": not slowly}
     backends = {
         "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
         "redis": {
@@ -82,13 +85,31 @@ def test_a_page_reads_the_session_from_the_cache(cache, ada, django_assert_num_q
 def test_the_user_of_the_page_is_found_by_a_statement_that_is_compiled_once(
     cache, ada, settings, monkeypatch
 ):
-    if not settings.MULTISESSION["QUICK"]:
+    if not settings.MULTISESSION["_QUICK"]:
         pytest.skip("It is off.")
     browser = cached(sign_in(ada))
     compiled = mock.Mock(side_effect=AssertionError("compiled again"))
     whoami(browser)
     monkeypatch.setattr("django.db.models.sql.compiler.SQLCompiler.as_sql", compiled)
     assert whoami(browser) == ada.email
+
+
+def test_an_entry_of_another_release_is_not_taken_for_ours(cache, ada, django_assert_num_queries):
+    """Its columns may be others, or in another order."""
+    browser = cached(sign_in(ada))
+    key = f"multisession:{tokens.digest(browser.cookies['sessionid'].value.partition('.')[0])}"
+    (of_token, of_session), token, session = cache.get(key)
+    assert not any(isinstance(value, Model) for value in (*token, *session))
+    swapped = (of_token[1], of_token[0], *of_token[2:])
+    for entry in (((swapped, of_session), token, session), (), ("columns",), [1], Token()):
+        cache.set(key, entry)
+        with CaptureQueriesContext(connection) as captured:
+            assert whoami(browser) == ada.email
+        assert any("FROM" in q["sql"] and "multisession_token" in q["sql"] for q in captured)
+    cache.delete(key)
+    whoami(browser)
+    with django_assert_num_queries(1):
+        assert whoami(browser) == ada.email
 
 
 @pytest.mark.urls("tests.engine_urls")

@@ -275,7 +275,7 @@ def preparing(settings) -> Iterator[dict[str, Any]]:
     """The settings of a database whose statements can be prepared, where that is asked for."""
     if connection.vendor != "postgresql":
         pytest.skip("about PostgreSQL")
-    settings.MULTISESSION = {**settings.MULTISESSION, "PREPARE": True, "QUICK": True}
+    settings.MULTISESSION = {**settings.MULTISESSION, "PREPARE": True, "_QUICK": True}
     given = connection.settings_dict
     before = dict(given)
     given |= {"CONN_MAX_AGE": 60, "DISABLE_SERVER_SIDE_CURSORS": False}
@@ -297,12 +297,6 @@ def test_w011_a_database_that_prepares_nothing(found, told, preparing, changed, 
     preparing |= changed
     assert found() == ["W011"]
     assert why in told[0].msg
-
-
-def test_w011_without_the_quick_path(found, told, settings, preparing):
-    settings.MULTISESSION = {**settings.MULTISESSION, "QUICK": False}
-    assert found() == ["W011"]
-    assert "QUICK" in told[0].msg
 
 
 @pytest.mark.skipif(connection.vendor == "postgresql", reason="about all others")

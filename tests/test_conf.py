@@ -2,8 +2,9 @@
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
 
-from multisession.conf import Settings
+from multisession.conf import Settings, django_settings
 from multisession.conf import settings as multisession_settings
 
 SECONDS = ["ACTIVITY_INTERVAL", "COOKIE_AGE", "RETENTION"]
@@ -28,6 +29,20 @@ def test_a_value_is_read_when_it_is_used(settings, key):
     for value in (0, 7, 8):
         settings.MULTISESSION = {key: value}
         assert getattr(multisession_settings, key) == value
+
+
+def test_a_setting_of_django_is_read_again_when_it_has_changed(settings):
+    before = django_settings.SESSION_COOKIE_NAME
+    with override_settings(SESSION_COOKIE_NAME="another"):
+        assert django_settings.SESSION_COOKIE_NAME == "another"
+    assert before == django_settings.SESSION_COOKIE_NAME
+    settings.SESSION_COOKIE_NAME = "a third"
+    assert django_settings.SESSION_COOKIE_NAME == "a third"
+
+
+def test_a_setting_that_does_not_exist_is_missed_as_ever():
+    with pytest.raises(AttributeError, match="SESSION_COOKIE_NAMES"):
+        django_settings.SESSION_COOKIE_NAMES  # noqa: B018
 
 
 @pytest.mark.parametrize("key", Settings.valid_keys())

@@ -16,6 +16,7 @@ from django.utils.functional import SimpleLazyObject, empty
 
 from multisession.ground import django_private
 from multisession.ground.django_private import CsrfSecret
+from multisession.models import Token
 
 SECRET, OTHER = "a" * csrf.CSRF_SECRET_LENGTH, "b" * csrf.CSRF_SECRET_LENGTH
 
@@ -158,3 +159,30 @@ class TestTheUser:
         assert async_to_sync(auth_middleware.auser)(request_) is user, (
             "Django's auser() no longer looks at request._acached_user: see set_auser_read()."
         )
+
+
+class TestInstances:
+    def test_the_constructor_makes_a_state_and_sets_the_attributes(self):
+        """So that nothing is missing of an instance that was made without it."""
+        names = [field.attname for field in Token._meta.concrete_fields]
+        values = list(range(len(names)))
+        made, djangos = (
+            make("default", names, values) for make in (django_private.maker(Token), Token.from_db)
+        )
+        assert {**vars(made), "_state": 0} == {**vars(djangos), "_state": 0}, (
+            "Model.__init__ does more than it did: see instance_of_row()."
+        )
+        assert vars(made._state) | {"fields_cache": {}} == vars(djangos._state) | {
+            "fields_cache": {}
+        }, "Model.from_db or Model.__init__ sets more of the ModelState: see instance_of_row()."
+
+    def test_a_field_that_heeds_what_it_is_set_to_is_not_plain(self, monkeypatch):
+        assert django_private.maker(Token) != Token.from_db
+        monkeypatch.setattr(Token, "digest", property(lambda token: "", lambda token, value: None))
+        assert django_private.maker(Token) == Token.from_db
+
+    @pytest.mark.parametrize("name", ["__init__", "__setattr__", "from_db"])
+    def test_nor_is_a_model_with_a_way_of_its_own(self, name, monkeypatch):
+        own = classmethod(lambda cls, *row: None) if name == "from_db" else lambda *args: None
+        monkeypatch.setattr(Token, name, own)
+        assert django_private.maker(Token) == Token.from_db

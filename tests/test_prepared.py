@@ -29,7 +29,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def on(settings) -> None:
-    settings.MULTISESSION = {**settings.MULTISESSION, "PREPARE": True, "QUICK": True}
+    settings.MULTISESSION = {**settings.MULTISESSION, "PREPARE": True, "_QUICK": True}
     connection.close()  # What has been prepared before is gone.
 
 

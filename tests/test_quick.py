@@ -4,11 +4,13 @@
 on the path. What may differ is the number of statements, so that is said for each story too.
 """
 
+import datetime
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, NamedTuple
 from unittest import mock
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings as django_settings
@@ -16,6 +18,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.db import connection, transaction
 from django.db.models import Model
+from django.db.models.signals import post_init
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -26,7 +29,7 @@ from accounts.models import User
 from multisession import request_user
 from multisession.backends.db import SessionStore
 from multisession.engine import quick
-from multisession.ground import serialization
+from multisession.ground import serialization, tokens
 from multisession.models import Session, Token
 from tests.engine_urls import BACKEND, own_data
 from tests.stories import COOKIE, Browser, session_of, signed_in, with_engine_urls
@@ -233,7 +236,7 @@ def undone() -> Iterator[None]:
 
 def told(quickly: bool, steps: Callable[..., Browser], *users: User, **how: Any) -> dict[str, Any]:
     """What the next pages show and leave behind, and how many statements read a user."""
-    ours = {**django_settings.MULTISESSION, **how, "QUICK": quickly}
+    ours = {**django_settings.MULTISESSION, **how, "_QUICK": quickly}
     engine = ADOPTING if "ADOPT_FROM" in how else django_settings.SESSION_ENGINE
     with undone(), override_settings(MULTISESSION=ours, SESSION_ENGINE=engine):
         browser = steps(*users)
@@ -322,6 +325,12 @@ def backends(settings):
     settings.AUTHENTICATION_BACKENDS = [BACKEND, *names]
 
 
+def judge_anew(monkeypatch):
+    """Let the quick path look at the user model as it is now."""
+    for name in ("_is_plain", "_plain_user_model"):
+        monkeypatch.setattr(quick, name, getattr(quick, name).__wrapped__)
+
+
 class TestWhereItStepsAside:
     """Its session is found all the same; the user is Django's to find."""
 
@@ -347,7 +356,7 @@ class TestWhereItStepsAside:
         manager = Kept()
         manager.contribute_to_class(User, "kept")
         monkeypatch.setitem(User._meta.__dict__, "default_manager", manager)
-        monkeypatch.setattr(quick, "_is_plain", quick._is_plain.__wrapped__)
+        judge_anew(monkeypatch)
         assert b"ada" in compare(one_account, APART, ada, grace)["page"][1]
         assert b"ada" not in compare(blocked, APART, ada, grace)["page"][1]
 
@@ -356,7 +365,7 @@ class TestWhereItStepsAside:
             lambda cls, *args, **kwargs: Model.from_db.__func__(cls, *args, **kwargs)
         )
         monkeypatch.setattr(User, "from_db", made)
-        monkeypatch.setattr(quick, "_is_plain", quick._is_plain.__wrapped__)
+        judge_anew(monkeypatch)
         assert b"ada" in compare(one_account, APART, ada, grace)["page"][1]
 
     def test_users_in_another_database(self, monkeypatch, ada, grace):
@@ -434,6 +443,82 @@ class TestTakenOverFromAnotherEngine:
         # (The audit trail asks for the name of whom it tells of.)
         page = compare(then_signed_out, APART, ada, grace, ADOPT_FROM=STOCK)["page"]
         assert b"ada" not in page[1]
+
+
+class TestTheInstancesAreDjangosOwn:
+    """What the quick path makes of a row is what the ORM makes of it."""
+
+    def both(self, ada):
+        browser = signed_in(ada)
+        digest = tokens.digest(browser.cookie)
+        found = quick.find("default", digest)
+        related = Token.objects.select_related("session__user").get(digest=digest)
+        return (
+            (found.token, related),
+            (found.token.session, related.session),
+            (found.user, related.session.user),
+        )
+
+    def test_by_value_and_by_type(self, ada):
+        for mine, djangos in self.both(ada):
+            assert type(mine) is type(djangos)
+            for field in djangos._meta.concrete_fields:
+                mine_is, djangos_is = (getattr(row, field.attname) for row in (mine, djangos))
+                assert (mine_is, type(mine_is)) == (djangos_is, type(djangos_is)), field
+            assert not mine.get_deferred_fields()
+            assert vars(mine).keys() == vars(djangos).keys()
+            assert (mine._state.adding, mine._state.db) == (False, "default")
+
+    def test_one_can_be_saved_and_read_again(self, ada):
+        _token, (session, _), (user, _) = self.both(ada)
+        user.name = "Ada, Countess of Lovelace"
+        user.save()
+        session.refresh_from_db()
+        assert User.objects.get(pk=ada.pk).name == user.name
+
+    def test_whoever_listens_hears_of_each(self, ada):
+        signed_in(ada)
+        heard = []
+
+        def listen(sender, **kwargs):
+            heard.append(sender)
+
+        post_init.connect(listen, sender=User)
+        try:
+            _token, _session, (user, _) = self.both(ada)
+        finally:
+            post_init.disconnect(listen, sender=User)
+        assert User in heard
+        assert user == ada
+
+    @pytest.mark.parametrize("name", ["__init__", "__setattr__"])
+    def test_a_model_with_a_constructor_of_its_own_is_made_by_it(self, name, monkeypatch, ada):
+        made, djangos = [], getattr(User, name)
+
+        def own(self, *args, **kwargs):
+            made.append(args)
+            djangos(self, *args, **kwargs)
+
+        browser = signed_in(ada)
+        monkeypatch.setattr(User, name, own)
+        quick._finding.cache_clear()
+        try:
+            assert browser.who() == "ada"
+        finally:
+            quick._finding.cache_clear()
+        assert made
+
+    @pytest.mark.parametrize("zone", [datetime.UTC, ZoneInfo("Europe/Berlin"), None])
+    @pytest.mark.parametrize("fold", [0, 1])
+    def test_a_time_of_sqlite(self, zone, fold):
+        naive = datetime.datetime(2026, 10, 25, 2, 30, 15, 123456, fold=fold)
+        known = naive.replace(tzinfo=datetime.UTC)
+        there = mock.Mock(timezone=zone)
+        there.ops.convert_datetimefield_value = lambda value, column, connection: ("asked", value)
+        found = quick._time_of_sqlite(naive, None, there)
+        assert (found, found.tzinfo, found.fold) == (naive.replace(tzinfo=zone), zone, fold)
+        for other in (None, known, "2026-10-25 02:30:15"):
+            assert quick._time_of_sqlite(other, None, there) == ("asked", other)
 
 
 class TestInACoroutine:

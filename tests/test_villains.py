@@ -332,7 +332,7 @@ class TestNeverABare500:
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.parametrize("quick", [True, False])
     def test_for_a_write_that_meets_another_one(self, ada, settings, quick):
-        settings.MULTISESSION = {"QUICK": quick}
+        settings.MULTISESSION = {"_QUICK": quick}
         firefox = signed_in(ada)
         target = "multisession.engine.quick.write" if quick else "django.db.models.QuerySet.update"
         with mock.patch(target, side_effect=conflict()):

@@ -45,7 +45,7 @@ SUITES = {
 DJANGO = ("5.2", "6.1")
 # The probes tell what happens under this setting; the stories of the default are in tests/.
 SETTING = {"AFTER_SIGN_OUT": "next"}
-BY_THE_ORM = {**SETTING, "QUICK": False}
+BY_THE_ORM = {**SETTING, "_QUICK": False}
 
 #: Failures that may stay, besides those that the harness knows.
 ACCEPTED_HERE = Path(__file__).with_name("conformance_accepted.txt")
@@ -174,7 +174,7 @@ def report(findings: Findings, quick: Findings) -> str:
         lines.append(f"| **{suite}**: {description} | {' | '.join(cells)} |")
     lines += [
         "",
-        "Each cell: tests that passed with our engine by the ORM alone (`QUICK = False`), with the",
+        "Each cell: tests that passed with our engine by the ORM alone (`_QUICK` off), with the",
         "quick path, and with stock Django. Stock Django is no measure for the probes, which are",
         "about what it does not do: there, none may fail.",
         f"The setting was `MULTISESSION = {json.dumps(SETTING)}`; the same stories for the",

@@ -39,7 +39,7 @@ AGAIN = Contender("stock db again", "stock")
 STOCK_CACHED = Contender("stock cached_db", "stock_cached")
 OURS = Contender("ours", "ours")
 #: By Django's ORM alone.
-OURS_ORM = Contender("ours, QUICK off", "ours", variables=_ours(QUICK=0))
+OURS_ORM = Contender("ours, QUICK off", "ours", variables=_ours(_QUICK=0))
 #: On PostgreSQL, with the statement of a page prepared, and no other.
 OURS_PREPARE = Contender("ours, PREPARE on", "ours", variables=_ours(PREPARE=1))
 #: While nothing is noted: after a note the database is asked for some seconds.

@@ -1,6 +1,6 @@
 """System checks: the engine, the middleware, the settings and the cookie.
 
-Those of the databases and the cache are in checks_storage.py.
+Those of the databases and the cache are in storage.py.
 """
 
 from __future__ import annotations

@@ -98,17 +98,13 @@ def _check_preparing(alias: str) -> list[CheckMessage]:
     try:
         if not settings.PREPARE:
             return []
-        quick = settings.QUICK
         connection = connections[alias]
     except ImproperlyConfigured:
         return []  # multisession.E004; or its driver is missing.
     reason = prepared.reason_against(connection)
-    if reason is not None:
-        text = f"MULTISESSION['PREPARE'] does nothing: the database {alias!r} {reason}."
-    elif not quick:
-        text = "MULTISESSION['PREPARE'] does nothing: MULTISESSION['QUICK'] is off."
-    else:
+    if reason is None:
         return []
+    text = f"MULTISESSION['PREPARE'] does nothing: the database {alias!r} {reason}."
     hint = "Remove it, or see docs/explanation/performance.md for what it needs."
     return [Warning(text, hint=hint, id="multisession.W011")]
 

@@ -16,10 +16,11 @@ import time
 from http.cookies import Morsel
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import http_date
+
+from multisession.conf import django_settings as settings
 
 logger = logging.getLogger("multisession")
 

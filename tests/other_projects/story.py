@@ -158,7 +158,7 @@ def statements(ask: Callable[[], Any]) -> dict[str, int]:
 def tell(path: str, layout: str) -> dict[str, Any]:
     with override_settings(
         SESSION_ENGINE=f"multisession.backends.{'cached_db' if path == 'cached' else 'db'}",
-        MULTISESSION={"QUICK": path != "ordinary"},
+        MULTISESSION={"_QUICK": path != "ordinary"},
     ):
         names = ("root", "ada", "grace", "alan", "joan")
         people = {name: person(name) for name in names}

@@ -58,7 +58,7 @@ def tell(
         model._base_manager.using("default").all().delete()
     names = ("ada", "grace", "alan", "joan", "mary")
     people = {name: User.objects.create_user(f"{name}@example.com", "secret") for name in names}
-    ours = {**settings.MULTISESSION, "QUICK": quick}
+    ours = {**settings.MULTISESSION, "_QUICK": quick}
     changed = override_settings(SESSION_ENGINE=engine, MULTISESSION=ours)
     replica = Replica()
     replica.follow()
