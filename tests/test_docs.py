@@ -33,6 +33,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
     *sorted(file for file in (ROOT / "docs").rglob("*.md") if "node_modules" not in file.parts),
 ]
 FENCE = re.compile(
