@@ -44,6 +44,10 @@ from .guard import guard, page_tokens
 from .pages import fragments, limit, sending
 from .request import MultiSession
 
+__all__ = [
+    "SessionMiddleware",
+]
+
 logger = logging.getLogger("multisession")
 
 

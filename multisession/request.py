@@ -16,6 +16,11 @@ from .models import Session
 if TYPE_CHECKING:
     from .models import Client
 
+__all__ = [
+    "MultiSession",
+    "MultiSessionRequest",
+]
+
 
 class MultiSessionRequest(HttpRequest):
     """What the middleware makes of a request, for type checkers."""
