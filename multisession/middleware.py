@@ -183,8 +183,8 @@ class SessionMiddleware(stock.SessionMiddleware):
                 ) from None
         elif (
             store.accessed
-            and store.row is not None
-            and store.row.is_touch_due
+            and (row := store.row) is not None
+            and row.is_touch_due
             and not is_prefetch(request)
         ):
             active = request.multisession.session  # type: ignore[attr-defined]
