@@ -59,7 +59,8 @@ def database(name: str, *, default: str, base_dir: Path) -> dict[str, Any]:
     """Return the entry of DATABASES for a URL like ``postgres://user:secret@host/name``.
 
     What stands after the question mark goes to the driver as OPTIONS; there, 3 is a number and
-    ``true`` is true. CONN_MAX_AGE says how many seconds a connection is kept (docs/performance.md).
+    ``true`` is true. CONN_MAX_AGE says how many seconds a connection is kept
+    (docs/explanation/performance.md).
     """
     url = urlsplit(os.environ.get(name) or default)
     try:

@@ -1,4 +1,4 @@
-"""Make the pictures of docs/user-button.md from the running demo: ``make screenshots``.
+"""Make the pictures of docs/howto/user-button.md from the running demo: ``make screenshots``.
 
 ``--into FOLDER`` writes them elsewhere; ``--only NAME`` makes one. The demo runs on a port and a
 database of its own, with accounts whose names are as people's are.
@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 from tests.browser import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURES = ROOT / "docs" / "user-button"
+PICTURES = ROOT / "docs" / "howto" / "user-button"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--font-render-hinting=none"]
 
 PEOPLE = {

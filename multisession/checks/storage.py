@@ -105,7 +105,7 @@ def _check_preparing(alias: str) -> list[CheckMessage]:
     if reason is None:
         return []
     text = f"MULTISESSION['PREPARE'] does nothing: the database {alias!r} {reason}."
-    hint = "Remove it, or see docs/performance.md for what it needs."
+    hint = "Remove it, or see docs/explanation/performance.md for what it needs."
     return [Warning(text, hint=hint, id="multisession.W011")]
 
 

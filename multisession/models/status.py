@@ -15,7 +15,7 @@ from django.utils.translation import pgettext_lazy
 
 
 class Status(models.TextChoices):
-    """What a session can be, in the words of Clerk's API; what reaches each: docs/concepts.md."""
+    """The states of a session, in Clerk's words (docs/explanation/concepts.md)."""
 
     ACTIVE = "active", pgettext_lazy("session status", "active")
     ENDED = "ended", pgettext_lazy("session status", "signed out")
