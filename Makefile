@@ -141,7 +141,7 @@ screenshots: $(VENV)/test.stamp
 	CHROMIUM="$$chromium" $(BIN)/python -m tools.screenshots $(ARGS)
 
 # What can't be installed beside Django alone has an environment of its own.
-BENCH := bench-page bench-accounts bench-postgresql bench-rows bench-load
+BENCH := bench-page bench-accounts bench-postgresql bench-rows
 .PHONY: $(BENCH)
 PEERS := django user-sessions qsessions allauth demo
 
