@@ -344,4 +344,4 @@ class TestDeployment:
     def test_requirements_do_not_say_where_packages_come_from(self):
         for requirements in ROOT.joinpath("requirements").glob("*.txt"):
             for line in requirements.read_text().splitlines():
-                assert re.match(r"#|-r |[\w\[\]-]+==[\d.]+(post\d+)?(; .+)?$", line), line
+                assert re.match(r"#|-r |[\w\[\]-]+==[\d.]+(post\d+|b\d+)?(; .+)?$", line), line
