@@ -490,8 +490,9 @@ def arrive(new_browser, complaints, accounts, settings) -> Iterator[Callable[[St
                 "**/htmx-2.min*.js", lambda route: route.continue_(url=as_htmx_4(route))
             )
         if state.accounts:
-            sign_in(page, *accounts[-state.accounts :])
-        page.goto(state.url)
+            sign_in(page, *accounts[-state.accounts :], at=state.url)
+        else:
+            page.goto(state.url)
         state.steps(page)
         return page
 
