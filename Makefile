@@ -18,36 +18,43 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test test-ecosystem test-strangers test-strangers-suites test-sdk test-sdk-here \
+.PHONY: help run quick test test-ecosystem test-strangers test-strangers-suites test-sdk test-sdk-here \
 	test-postgresql test-mariadb test-mariadb-repeatable-read test-replica test-all stories load matrix \
 	test-prerelease conformance conformance-quick screenshots messages bench bench-check always \
 	lint types format check clean
 
 help:
-	@echo "make run [PORT=8000]  the demo on http://$(HOST):$(PORT)/"
-	@echo "make test [ARGS=…]    the tests, those in a browser included"
-	@echo "make test-ecosystem   the stories told with other packages: allauth, DRF, Channels, …"
-	@echo "make test-strangers   the wheel, in projects that know nothing of us"
-	@echo "make test-strangers-suites  the packages' own tests, on our engine"
-	@echo "make test-sdk         Clerk's own SDKs for Python and Node, against a running server"
-	@echo "make test-postgresql  the tests on a PostgreSQL server here; test-mariadb: on MariaDB"
-	@echo "make test-replica     a PostgreSQL with a streaming replica, started for the purpose"
-	@echo "make test-all         the tests on SQLite, and on every server that answers here"
-	@echo "make stories STEPS=n  so many steps of random stories, told to the engine and to a model"
-	@echo "make matrix           the tests on every Django, each with the Python that it is meant for"
-	@echo "make test-prerelease  the tests on Django's next version, if the index has a pre-release"
-	@echo "make conformance      Django's own tests, run on our engine; writes docs/conformance.md"
-	@echo "make screenshots      the pictures of docs/user-button.md, from the running demo"
-	@echo "make load [OPERATIONS=n]  browsers with several tabs against real servers: docs/load.md"
-	@echo "make bench [QUICK=1]  what sessions cost: ours, Django's own, other packages'; the targets"
-	@echo "make bench-page       one comparison; others: accounts, postgresql, rows, load"
-	@echo "make bench-check      has anything become dearer that does not depend on the machine?"
-	@echo "make messages         the words of every language; LANGUAGES=it begins another one"
-	@echo "make lint             ruff, rules and format"
-	@echo "make types            mypy, strict"
-	@echo "make check            all of these"
-	@echo "make format           let ruff rewrite the code"
-	@echo "make clean            remove what these commands made; the database stays"
+	@echo "To begin"
+	@echo "  make run [PORT=8000]   start the demo on http://$(HOST):$(PORT)/"
+	@echo "  make quick [ARGS=…]    run the quick tests while you edit, without a browser"
+	@echo "  make format            let ruff rewrite the code"
+	@echo "  make check             run what a change has to pass: test, lint and types"
+	@echo "  make clean             remove what these commands made, except for the database"
+	@echo
+	@echo "Tests"
+	@echo "  make test [ARGS=…]     run all tests on SQLite, those in a real browser included"
+	@echo "  make test-postgresql   run the tests on a PostgreSQL server on this machine"
+	@echo "  make test-mariadb      run the tests on a MariaDB server on this machine"
+	@echo "  make test-replica      start a PostgreSQL with a streaming replica and test on it"
+	@echo "  make test-all          run the tests on SQLite and on every server that answers here"
+	@echo "  make matrix            run the tests on every Django, each with its own Python"
+	@echo "  make test-prerelease   run the tests on Django's next version, if there is a pre-release"
+	@echo "  make test-ecosystem    test together with allauth, REST framework, Channels, …"
+	@echo "  make test-strangers    build the package, install it in other projects, test there"
+	@echo "  make test-strangers-suites  run other packages' own tests on our engine"
+	@echo "  make test-sdk          test the Backend API with Clerk's SDKs for Python and Node"
+	@echo "  make conformance       run Django's own tests on our engine; writes docs/conformance.md"
+	@echo "  make stories STEPS=n   compare the engine with a model, n steps of random stories"
+	@echo "  make load [OPERATIONS=n]  let browsers with several tabs use real servers: docs/load.md"
+	@echo "  make lint              check rules and format with ruff"
+	@echo "  make types             check types with mypy"
+	@echo
+	@echo "Measure and write"
+	@echo "  make bench [QUICK=1]   measure sessions: ours, Django's and other packages'"
+	@echo "  make bench-page        one measurement; the others: accounts, postgresql, rows, load"
+	@echo "  make bench-check       fail if something costs more statements or instructions than before"
+	@echo "  make screenshots       take the pictures of docs/user-button.md from the demo"
+	@echo "  make messages          update the translations; LANGUAGES=it begins another language"
 
 run: $(VENV)/demo.stamp
 	@$(BIN)/python manage.py migrate --verbosity 0
@@ -57,6 +64,13 @@ run: $(VENV)/demo.stamp
 test: $(VENV)/test.stamp
 	@chromium=$$($(BIN)/python -m tests.browser.chromium --install </dev/null) && \
 	CHROMIUM="$$chromium" $(PYTEST) $(ARGS)
+
+# While editing. Left out: the browser, and the files that take longest, which `make test` runs.
+SLOW := test_accounts test_asgi_server test_chooser test_concurrency test_load_check test_notice \
+	test_offers test_other_projects test_replicas test_session_commands test_signing_in_again \
+	test_state_machine test_test test_token_search test_upgrade test_wrong_account_table
+quick: $(VENV)/test.stamp
+	@$(PYTEST) -q -m "not browser and not once" $(SLOW:%=--ignore=tests/%.py) $(ARGS)
 
 # With other settings, in a run of their own.
 test-ecosystem: $(VENV)/ecosystem.stamp

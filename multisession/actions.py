@@ -74,7 +74,7 @@ def set_active(request: HttpRequest, session: Session | str | None) -> Session |
     _put_away_messages(request)
     store.set_active(found, by=user if active is None else store.acting(active.user))
     request_user.become(request, user)
-    accounts.forget()
+    accounts.read_again()
     page_tokens.account_changed(request)
     return found
 
@@ -116,7 +116,7 @@ def sign_out(request: HttpRequest, session: Session | str) -> Session:
         found.status = Session.Status.ENDED
     else:
         store.end_other(found, by=_actor(request))
-    accounts.forget()
+    accounts.read_again()
     return found
 
 
@@ -153,7 +153,7 @@ def forget(request: HttpRequest, session: Session | str) -> Session:
     else:
         _remove(request, found)
         _nothing_remembered(request)
-    accounts.forget()
+    accounts.read_again()
     found.refresh_from_db(fields=["status", "updated_at", "forgotten"])
     return found
 
@@ -253,7 +253,7 @@ def _leave_active(request: HttpRequest, *, forget: bool = False, stay: bool = Fa
 
 
 def _nobody_is_active(request: HttpRequest) -> None:
-    _accounts(request).forget()
+    _accounts(request).read_again()
     request_user.become(request, AnonymousUser())
     page_tokens.account_changed(request)
 

@@ -13,6 +13,10 @@ from django.conf import settings as lazy_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
+__all__ = [
+    "settings",
+]
+
 DAY = 24 * 60 * 60
 
 

@@ -12,6 +12,11 @@ from django.http import HttpRequest
 
 from .offers import ForbiddenForThisAccount, Predicate, accounts_to_offer
 
+__all__ = [
+    "permission_required",
+    "user_passes_test",
+]
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 

@@ -16,6 +16,15 @@ from django.core.exceptions import ValidationError
 
 from .models import Client, Session, SessionQuerySet
 
+__all__ = [
+    "InvalidParameter",
+    "MissingParameter",
+    "SessionList",
+    "aget_session_list",
+    "find_session",
+    "get_session_list",
+]
+
 MAX_LIMIT = 500
 #: As far as a database counts.
 MAX_OFFSET = 2**63 - 1

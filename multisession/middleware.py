@@ -44,6 +44,10 @@ from .guard import guard, page_tokens
 from .pages import fragments, limit, sending
 from .request import MultiSession
 
+__all__ = [
+    "SessionMiddleware",
+]
+
 logger = logging.getLogger("multisession")
 
 
@@ -102,8 +106,12 @@ class SessionMiddleware(stock.SessionMiddleware):
         return sending.answer(request, view, guard.check(request, view))
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer 503 for Busy, and 403 or 404 with more to say (pages/limit.py, offers.py)."""
-        if isinstance(exception, Busy):
+        """Answer 403 or 404 with more to say (pages/limit.py, offers.py); 503 where changes met.
+
+        UpdateError: a verb's cookie or session has ended meanwhile. Sent again, it meets what is
+        true by then.
+        """
+        if isinstance(exception, (Busy, UpdateError)):
             return _busy(request)
         return limit.answer(request, exception) or offers.answer(request, exception)
 
@@ -175,8 +183,8 @@ class SessionMiddleware(stock.SessionMiddleware):
                 ) from None
         elif (
             store.accessed
-            and store.row is not None
-            and store.row.is_touch_due
+            and (row := store.row) is not None
+            and row.is_touch_due
             and not is_prefetch(request)
         ):
             active = request.multisession.session  # type: ignore[attr-defined]

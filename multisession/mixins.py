@@ -7,6 +7,10 @@ from django.http import HttpRequest, HttpResponseRedirect
 
 from .offers import ForbiddenForThisAccount, accounts_to_offer
 
+__all__ = [
+    "PermissionRequiredMixin",
+]
+
 
 class PermissionRequiredMixin(mixins.PermissionRequiredMixin):
     """Django's, and a 403 that offers the other accounts of this browser with the permission.

@@ -28,6 +28,16 @@ from .pages.links import current_page, link_to, url_of
 if TYPE_CHECKING:
     from .request import MultiSession, MultiSessionRequest
 
+__all__ = [
+    "ForbiddenForThisAccount",
+    "NeedsAnotherAccount",
+    "NotFoundForThisAccount",
+    "aaccounts_that_can",
+    "accounts_that_can",
+    "aget_object_or_offer",
+    "get_object_or_offer",
+]
+
 M = TypeVar("M", bound=Model)
 Predicate = Callable[[Any], bool]
 

@@ -16,6 +16,13 @@ from django.views.decorators.debug import sensitive_variables
 from .engine.placing import PROVEN
 from .request import MultiSessionRequest
 
+__all__ = [
+    "FRESH",
+    "confirm",
+    "is_needed",
+    "note",
+]
+
 #: Seconds for which a password that was typed need not be typed again.
 FRESH = 10 * 60
 KEY = PROVEN

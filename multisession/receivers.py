@@ -56,7 +56,7 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
     if request is not None:
         doubled.note_sign_in(request, store)
     if request is not None and hasattr(request, "multisession"):
-        request.multisession.forget()
+        request.multisession.read_again()
         _leave_messages_behind(request)
         for session in replaced if settings.MAX_ACCOUNTS > 1 else ():
             text = ngettext(
@@ -68,7 +68,7 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
             values = {"account": profile.label, "count": settings.MAX_ACCOUNTS}
             messages.info(request, text % values, fail_silently=True)
         page_tokens.account_changed(request)
-        if request.multisession.serves_coroutine:
+        if request.multisession._serves_coroutine:
             store.save()  # What the coroutine draws next needs the session's id.
 
 
@@ -85,7 +85,7 @@ def on_signed_out(sender: Any, request: HttpRequest | None, user: Any, **kwargs:
         )
     store.announce_sign_out(user)
     if request is not None and hasattr(request, "multisession"):
-        request.multisession.forget()
+        request.multisession.read_again()
         if is_account:
             page_tokens.account_changed(request)
 

@@ -16,6 +16,11 @@ from .models import Session
 if TYPE_CHECKING:
     from .models import Client
 
+__all__ = [
+    "MultiSession",
+    "MultiSessionRequest",
+]
+
 
 class MultiSessionRequest(HttpRequest):
     """What the middleware makes of a request, for type checkers."""
@@ -28,9 +33,9 @@ class MultiSession:
     """Lazy: each answer costs nothing until it is asked for, and one query once."""
 
     #: The active account, while the view sees nobody in its place: see guard/guard.py.
-    beneath: Session | None = None
+    _beneath: Session | None = None
     #: The view is a coroutine, which can't ask the database.
-    serves_coroutine = False
+    _serves_coroutine = False
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
@@ -101,8 +106,8 @@ class MultiSession:
                 found.append(row)
         return found
 
-    def forget(self) -> None:
-        """Ask the database again: a verb has changed something."""
+    def read_again(self) -> None:
+        """Ask the database again at the next look: something has changed."""
         for name in ("_known", "sessions", "signed_out_sessions"):
             self.__dict__.pop(name, None)
 

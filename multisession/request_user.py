@@ -65,7 +65,7 @@ def read_ahead(request: HttpRequest) -> None:
     if not isinstance(store, SessionStore):
         return
     accounts: MultiSession = request.multisession  # type: ignore[attr-defined]
-    accounts.serves_coroutine = True
+    accounts._serves_coroutine = True
     if store.session_key is None:
         return
     accessed = store.accessed

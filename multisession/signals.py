@@ -8,6 +8,15 @@ receiver of these raises is logged and changes nothing.
 
 from django.dispatch import Signal
 
+__all__ = [
+    "active_session_changing",
+    "event_recorded",
+    "session_activated",
+    "session_created",
+    "session_ended",
+    "token_reused",
+]
+
 #: Arguments: ``request`` (HttpRequest, or None outside a request), ``leaving`` (Session or None),
 #: ``entering`` (Session or None; not yet saved when a sign-in is about to add it).
 active_session_changing = Signal()

@@ -16,6 +16,7 @@ from django.test import Client
 
 from accounts.models import Note
 from config import env
+from multisession.test import sign_in
 
 ROOT = Path(__file__).resolve().parent.parent
 HTMX = {"HX-Request": "true"}
@@ -29,9 +30,7 @@ class TestOwnThings:
     def browser(self, ada, grace):
         """Ada and Grace are signed in; Grace is active."""
         browser = Client()
-        browser.force_login(ada)
-        browser.get("/whoami")
-        browser.force_login(grace)
+        sign_in(browser, ada, grace)
         return browser
 
     def switch(self, browser, user):

@@ -22,10 +22,15 @@ LAYERS = (
     {"pages"},
     {"offers", "decorators", "mixins", "middleware", "receivers"},
     {"admin", "api", "checks", "contrib", "management", "templatetags", "urls", "apps"},
+    {"test", "pytest_plugin"},
 )
 
 #: What a module makes use of where it is installed, and does without where it is not.
-OPTIONAL = {"pages.browsers": {"ua_parser"}, "engine.prepared": {"psycopg"}}
+OPTIONAL = {
+    "pages.browsers": {"ua_parser"},
+    "engine.prepared": {"psycopg"},
+    "pytest_plugin": {"pytest"},
+}
 
 
 def module_name(path: Path) -> str:

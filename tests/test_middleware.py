@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
+from multisession.engine import steps
 from multisession.ground import tokens
 from multisession.middleware import SessionMiddleware
 from multisession.models import Session, Token
@@ -338,6 +339,18 @@ class TestQueries:
         for path in ("/who/", "/list/", "/form/", "/messages/"):
             firefox.get(path)
         assert (list(Session.objects.values()), list(Token.objects.values())) == before
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_a_switch_that_came_too_late_is_to_be_tried_again(ada, grace, asynchronous):
+    """Where the project's view does not catch what the verb raises."""
+    browser = signed_in(ada, grace, asynchronous=asynchronous)
+    too_late = mock.patch("multisession.engine.steps.switch", side_effect=steps.Refused)
+    with mock.patch("tests.engine_urls.REFUSALS", ()), too_late:
+        answer = browser.switch(ada)
+    assert (answer.status_code, answer["Retry-After"]) == (503, "1")
+    assert (browser.who(), browser.accounts()) == ("grace", ["ada", "grace"])
+    assert browser.switch(ada).status_code == 200
 
 
 class TestOtherEngines:

@@ -21,6 +21,7 @@ from multisession import offers
 from multisession.decorators import permission_required, user_passes_test
 from multisession.mixins import PermissionRequiredMixin
 from multisession.models import Session
+from multisession.test import asign_in
 from tests.conftest import PASSWORD
 from tests.stories import settled
 
@@ -279,9 +280,7 @@ class TestAsync:
     def ask(self, url, *users):
         async def talk():
             browser = AsyncClient()
-            for user in users:
-                await browser.aforce_login(user)
-                await browser.get("/whoami")
+            await asign_in(browser, *users)
             return await browser.get(url)
 
         return async_to_sync(talk)()

@@ -517,7 +517,8 @@ class TestTheInstancesAreDjangosOwn:
         there.ops.convert_datetimefield_value = lambda value, column, connection: ("asked", value)
         found = quick._time_of_sqlite(naive, None, there)
         assert (found, found.tzinfo, found.fold) == (naive.replace(tzinfo=zone), zone, fold)
-        for other in (None, known, "2026-10-25 02:30:15"):
+        assert quick._time_of_sqlite(None, None, there) is None
+        for other in (known, "2026-10-25 02:30:15"):
             assert quick._time_of_sqlite(other, None, there) == ("asked", other)
 
 

@@ -17,6 +17,8 @@ from multisession.conf import settings
 from multisession.engine import adoption, store
 from multisession.engine.opening import Opened
 
+__all__ = ["SessionStore"]
+
 
 class SessionStore(store.SessionStore):
     """Sessions of ours, and those of the other engine that are presented."""

@@ -35,6 +35,8 @@ from multisession.ground.asking import SAFE_METHODS
 if TYPE_CHECKING:
     from multisession.models import Token
 
+__all__ = ["SessionStore"]
+
 #: Seconds that an entry lives, and so the longest that a lost invalidation can matter.
 ENTRY_AGE = 60
 #: Seconds that a tombstone keeps older reads out. Longer than a read takes.

@@ -181,6 +181,8 @@ def _time_of_sqlite(value: Any, column: Any, connection: Any) -> Any:
     """Convert as Django does, in a fifth of the time: ``replace`` is slow, and so are settings."""
     if type(value) is datetime.datetime and value.tzinfo is None:
         return datetime.datetime.combine(value, value.time(), connection.timezone)
+    if value is None:
+        return None
     return connection.ops.convert_datetimefield_value(value, column, connection)
 
 

@@ -94,7 +94,7 @@ def token_of_nobody(request: HttpRequest) -> str | None:
 def run_as_nobody(request: HttpRequest) -> None:
     """Let the view see nobody. The active account stays what it is; ``login()`` adds to it."""
     accounts = accounts_of(request)
-    accounts.beneath = accounts.session
+    accounts._beneath = accounts.session
     become(request, AnonymousUser())
 
 
@@ -146,7 +146,7 @@ def _speaks_for_nobody(request: HttpRequest) -> bool:
 
 def _beneath(request: HttpRequest) -> Session | None:
     """Return the active account, if the view saw nobody in its place and has not changed it."""
-    store, active = request.session, accounts_of(request).beneath
+    store, active = request.session, accounts_of(request)._beneath
     if active is None or not isinstance(store, SessionStore) or store.row is None:
         return None
     return active if store.row.pk == active.pk else None

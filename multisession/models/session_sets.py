@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Unpack
 
 from django.db import connections, models, router, transaction
-from django.db.models import F, Q, prefetch_related_objects
+from django.db.models import F, Max, Q, prefetch_related_objects
 from django.utils import timezone
 
 from multisession.conf import settings
@@ -49,8 +49,9 @@ class SessionQuerySet(models.QuerySet["Session"]):
     def listed(self) -> SessionQuerySet:
         """What the list of a client shows of these: all that nobody ended, and the newest others.
 
-        However many there are: both are found by an index, and not in one condition with OR, for
-        which databases read them all.
+        Of the others one for each user, however often somebody signed in and out there. All are
+        found by an index, however many there are, and not in one condition with OR, for which
+        databases read them all.
         """
         # (Django writes ``forgotten=False`` as NOT forgotten, for which SQLite has no index.)
         others = self.filter(clock.remembered(), forgotten__in=[False])
@@ -60,8 +61,9 @@ class SessionQuerySet(models.QuerySet["Session"]):
             # (MySQL has no LIMIT in a subquery. A sign-in leaves no more on the list than LISTED.)
             keys = others.order_by("-pk")[:LISTED].values("pk")
             newest = self._everything().filter(pk__in=keys)
+        of_each_user = newest.values("user_id").annotate(newest=Max("pk")).values("newest")
         active = self.filter(clock.remembered(), status=Status.ACTIVE)
-        found = active.values("pk").union(newest.values("pk"), all=True)
+        found = active.values("pk").union(of_each_user, all=True)
         return self._everything().filter(pk__in=found)
 
     def visible_to(self, token: Token) -> SessionQuerySet:

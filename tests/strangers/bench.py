@@ -46,6 +46,11 @@ def run(python: Path | str, *arguments: str | Path, cwd: Path, **env: str) -> st
     return _run(python, *arguments, cwd=cwd, **env)
 
 
+def run_here(python: Path, *arguments: str) -> str:
+    """Run a tool of the build in the checkout. Return stdout."""
+    return _run(python, *arguments, cwd=ROOT)
+
+
 def requirements(name: str) -> list[str]:
     """Return the lines of ``requirements/NAME.txt``, without comments."""
     lines = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
@@ -55,7 +60,7 @@ def requirements(name: str) -> list[str]:
 @functools.cache
 def wheel() -> Path:
     """Build the wheel of this checkout. Once in a process: several may run side by side."""
-    builder = _installed("builder", PAIRS[REQUIRED[-1]], requirements("wheel"))
+    builder = installed("builder", PAIRS[REQUIRED[-1]], requirements("wheel"))
     place = Path(tempfile.mkdtemp(prefix="wheel-"))
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     with _locked("wheel"):
@@ -73,7 +78,7 @@ def environment(django: str, *packages: str) -> Path:
     name = f"django-{django}"
     if packages:
         name += "-" + hashlib.sha256("\n".join(packages).encode()).hexdigest()[:8]
-    python = _installed(name, PAIRS[release], wanted)
+    python = installed(name, PAIRS[release], wanted)
     built = wheel()
     digest = hashlib.sha256(built.read_bytes()).hexdigest()
     stamp = KEPT / name / "wheel.txt"
@@ -103,7 +108,7 @@ def _new_project(python: Path, name: str) -> dict[Path, str]:
         return {file.relative_to(place): file.read_text(encoding="utf-8") for file in files}
 
 
-def _installed(name: str, version: str, requirements: Sequence[str]) -> Path:
+def installed(name: str, version: str, requirements: Sequence[str]) -> Path:
     """Return the Python of an environment of this name, made anew if the requirements changed."""
     place, wanted = KEPT / name, "\n".join([version, *requirements])
     python, stamp = place / "bin" / "python", place / "installed.txt"

@@ -1,9 +1,10 @@
 """The lines of README.md that install the package, applied to a project as a reader would.
 
-They are read from the README itself, so that what it says is what is tested. The paragraph before a
-block of code names its file. In its Python lines ``[..., x]`` means "add x at the end",
-``[..., x, ...]  # instead of Django's`` "put x in the place of Django's own", and anything else is
-new. The route of the Backend API comes along.
+They are read from the README itself, so that what it says is what is tested, and from two pages
+that it leads to: for a project that startproject has just made, and for the Backend API. The
+paragraph before a block of code names its file. In its Python lines ``[..., x]`` means "add x at
+the end", ``[..., x, ...]  # instead of Django's`` "put x in the place of Django's own", and
+anything else is new.
 """
 
 import ast
@@ -11,10 +12,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-README = Path(__file__).resolve().parents[2] / "README.md"
-INSTALL = "## Add it to a project"
-NEW_PROJECT = "### In a new project"
-API = "## Lists"
+ROOT = Path(__file__).resolve().parents[2]
+#: A file, and the heading in it.
+INSTALL = ("README.md", "## Add it to a project")
+NEW_PROJECT = ("docs/getting-started-new-project.md", "# In a new project")
+API = ("docs/backend-api.md", "## HTTP")
 #: The paragraph before a block, and the block.
 BLOCK = re.compile(
     r"(?P<paragraph>(?:^(?!```)[^\n]+\n)+)\n```(?P<language>python|html)\n(?P<code>[\s\S]*?)^```",
@@ -22,19 +24,21 @@ BLOCK = re.compile(
 )
 
 
-def blocks(heading: str) -> Iterator[tuple[str, str]]:
-    """Return the blocks of code under the heading: the place that is named before each, and it."""
-    section = README.read_text(encoding="utf-8").partition(f"\n{heading}\n")[2]
+def blocks(page: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    """Return the blocks of code under a heading: the place that is named before each, and it."""
+    file, heading = page
+    text = "\n" + (ROOT / file).read_text(encoding="utf-8")
+    section = text.partition(f"\n{heading}\n")[2]
     section = re.split(r"^#{2,3} ", section, maxsplit=1, flags=re.MULTILINE)[0]
     for block in BLOCK.finditer(section):
         places = re.findall(r"`([^`\n]+\.(?:py|html)|<\w+>)`", block["paragraph"])
         yield (places[-1] if places else ""), block["code"]
 
 
-def block(place: str, heading: str = INSTALL) -> str:
-    """Return the block for this place under the heading."""
-    found = dict(blocks(heading))
-    assert place in found, f"README.md has no lines for {place!r} under {heading!r}"
+def block(place: str, page: tuple[str, str] = INSTALL) -> str:
+    """Return the block for this place under a heading."""
+    found = dict(blocks(page))
+    assert place in found, f"{page[0]} has no lines for {place!r} under {page[1]!r}"
     return found[place]
 
 
@@ -42,10 +46,9 @@ def apply(settings: Path, urls: Path, template: Path | None = None) -> None:
     """Do what the README says to these files of a project."""
     _apply_python(settings, block("settings.py"))
     _apply_python(urls, block("urls.py"))
-    route = block("", API).strip()
-    urls.write_text(
-        f"{urls.read_text(encoding='utf-8')}\nurlpatterns += [{route}]\n", encoding="utf-8"
-    )
+    _place, route = next(blocks(API))
+    code = urls.read_text(encoding="utf-8")
+    urls.write_text(f"{code}\nurlpatterns += [{route.strip()}]\n", encoding="utf-8")
     if template is not None:
         html = template.read_text(encoding="utf-8")
         assert "<body>" in html, template
