@@ -90,10 +90,10 @@ def panel(page: Page):
 
 def open_menu(page: Page) -> None:
     trigger = page.locator("[data-multisession-button] > summary").first
-    trigger.hover()
-    page.wait_for_load_state("networkidle")
     trigger.click()
     expect(panel(page)).to_be_visible()
+    # It stands there until the accounts have come.
+    expect(panel(page).locator("[data-multisession-loader]")).to_have_count(0)
 
 
 def answered(
