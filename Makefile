@@ -21,14 +21,14 @@ export PYTHONUNBUFFERED := 1
 .PHONY: help run quick test test-ecosystem test-strangers test-strangers-suites test-sdk test-sdk-here \
 	test-postgresql test-mariadb test-mariadb-repeatable-read test-replica test-all stories load matrix \
 	test-prerelease conformance conformance-quick screenshots messages bench bench-check always \
-	lint types format check clean
+	lint types docs format check clean
 
 help:
 	@echo "To begin"
 	@echo "  make run [PORT=8000]   start the demo on http://$(HOST):$(PORT)/"
 	@echo "  make quick [ARGS=…]    run the quick tests while you edit, without a browser"
 	@echo "  make format            let ruff rewrite the code"
-	@echo "  make check             run what a change has to pass: test, lint and types"
+	@echo "  make check             run what a change has to pass: test, lint, types and docs"
 	@echo "  make clean             remove what these commands made, except for the database"
 	@echo
 	@echo "Tests"
@@ -43,9 +43,9 @@ help:
 	@echo "  make test-strangers    build the package, install it in other projects, test there"
 	@echo "  make test-strangers-suites  run other packages' own tests on our engine"
 	@echo "  make test-sdk          test the Backend API with Clerk's SDKs for Python and Node"
-	@echo "  make conformance       run Django's own tests on our engine; writes docs/conformance.md"
+	@echo "  make conformance       run Django's own tests on our engine; writes docs/explanation/conformance.md"
 	@echo "  make stories STEPS=n   compare the engine with a model, n steps of random stories"
-	@echo "  make load [OPERATIONS=n]  let browsers with several tabs use real servers: docs/load.md"
+	@echo "  make load [OPERATIONS=n]  let browsers with several tabs use real servers: docs/explanation/load.md"
 	@echo "  make lint              check rules and format with ruff"
 	@echo "  make types             check types with mypy"
 	@echo
@@ -53,7 +53,8 @@ help:
 	@echo "  make bench [QUICK=1]   measure sessions: ours, Django's and other packages'"
 	@echo "  make bench-page        one measurement; the others: accounts, postgresql, rows, load"
 	@echo "  make bench-check       fail if something costs more statements or instructions than before"
-	@echo "  make screenshots       take the pictures of docs/user-button.md from the demo"
+	@echo "  make screenshots       take the pictures of docs/howto/user-button.md from the demo"
+	@echo "  make docs              build the documentation and follow its links: build/docs/index.html"
 	@echo "  make messages          update the translations; LANGUAGES=it begins another language"
 
 run: $(VENV)/demo.stamp
@@ -115,7 +116,7 @@ stories: STEPS ?= 10000
 stories: $(VENV)/test.stamp
 	STEPS=$(STEPS) $(BIN)/python -m pytest tests/test_state_machine.py $(ARGS)
 
-# OPERATIONS, SERVER, DATABASE, BROWSERS, TABS, LATENCY, KILL, ONLY, SEED, …: docs/load.md.
+# OPERATIONS, SERVER, DATABASE, BROWSERS, TABS, LATENCY, KILL, ONLY, SEED, …: docs/explanation/load.md.
 load: $(VENV)/load.stamp
 	@$(BIN)/python -m tools.load
 
@@ -140,7 +141,7 @@ screenshots: $(VENV)/test.stamp
 	CHROMIUM="$$chromium" $(BIN)/python -m tools.screenshots $(ARGS)
 
 # What can't be installed beside Django alone has an environment of its own.
-BENCH := bench-page bench-accounts bench-postgresql bench-rows bench-load
+BENCH := bench-page bench-accounts bench-postgresql bench-rows
 .PHONY: $(BENCH)
 PEERS := django user-sessions qsessions allauth demo
 
@@ -164,14 +165,18 @@ lint: $(VENV)/lint.stamp
 types: $(VENV)/lint.stamp
 	$(BIN)/mypy $(SOURCES)
 
+# Every warning is an error, and every internal link is followed.
+docs: $(VENV)/docs.stamp docs/node_modules/made
+	@$(BIN)/python -m tools.site
+
 format: $(VENV)/lint.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-check: test lint types
+check: test lint types docs
 
 clean:
-	rm -rf $(VENV) $(VENV)-sdk .bench .nox .strangers .hypothesis staticfiles tests/sdk/node_modules \
+	rm -rf build/docs docs/node_modules $(VENV) $(VENV)-sdk .bench .nox .strangers .hypothesis staticfiles tests/sdk/node_modules \
 		tests/strangers/pages/node_modules \
 		.mypy_cache .pytest_cache .ruff_cache
 
@@ -185,6 +190,7 @@ $(VENV)/databases.stamp: requirements/postgres.txt requirements/mysql.txt
 $(VENV)/load.stamp: requirements/load.txt requirements/demo.txt
 $(VENV)/load.stamp: requirements/postgres.txt requirements/mysql.txt
 $(VENV)/matrix.stamp: requirements/matrix.txt
+$(VENV)/docs.stamp: requirements/docs.txt
 $(VENV)/lint.stamp: requirements/lint.txt requirements/test.txt requirements/demo.txt
 $(VENV)/lint.stamp: requirements/matrix.txt
 $(foreach name,$(PEERS),$(VENV)/bench-$(name).stamp): requirements/bench-django.txt
@@ -195,7 +201,8 @@ $(VENV)/%.stamp: $(VENV)/made
 	@touch $@
 
 # Without Node its tests are left out, and say so.
-tests/sdk/node_modules/made tests/strangers/pages/node_modules/made: %/node_modules/made: %/package.json
+docs/node_modules/made tests/sdk/node_modules/made tests/strangers/pages/node_modules/made: \
+		%/node_modules/made: %/package.json
 	@if command -v npm >/dev/null; then \
 	echo "Installing $< …" && cd $* && \
 	npm install --loglevel=error </dev/null && touch node_modules/made; fi

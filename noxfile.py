@@ -41,7 +41,7 @@ def tests(session: nox.Session, django: str) -> None:
 
 @nox.session(python=False, default=False)
 def prerelease(session: nox.Session) -> None:
-    """The same on Django's newest pre-release, with the newest Python of the matrix."""
+    """Run them on Django's newest pre-release, with the newest Python of the matrix."""
     version = PAIRS[REQUIRED[-1]]
     python = interpreter(version)
     if python is None:
@@ -69,7 +69,7 @@ def run_pytest(session: nox.Session, python: str, django: str) -> None:
 
 
 def environment(session: nox.Session, python: str, django: str) -> str:
-    """A virtual environment with this Django, made anew when the requirements change."""
+    """Make a virtual environment with this Django, anew when the requirements change."""
     place = Path(".nox", f"django-{django}")
     own = str(place / "bin" / "python")
     wanted = "".join(

@@ -15,7 +15,7 @@ UNPROCESSABLE = 422
 
 @require_safe
 def home(request: DemoRequest) -> HttpResponse:
-    """The first page: the account in use and its things, or a welcome."""
+    """Show the first page: the account in use and its things, or a welcome."""
     if not request.user.is_authenticated:
         return render(request, "welcome.html")
     return _own_things(request)
@@ -23,7 +23,7 @@ def home(request: DemoRequest) -> HttpResponse:
 
 @require_safe
 def whoami(request: DemoRequest) -> JsonResponse:
-    """Who this request acts as, for anyone who watches from a terminal."""
+    """Say as whom this request acts, for anyone who watches from a terminal."""
     session = request.multisession.session
     return JsonResponse(
         {
@@ -84,7 +84,7 @@ def _own_things(
     scratchpad: ScratchpadForm | None = None,
     note_form: NoteForm | None = None,
 ) -> HttpResponse:
-    """The signed-in home page; with a form that was refused, it says so with its status."""
+    """Show the signed-in home page; a form that was refused gives it its status."""
     refused = scratchpad is not None or note_form is not None
     kept = {"note": request.session.get(SCRATCHPAD, "")}
     context = {

@@ -66,11 +66,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         return str(self.email)
 
     def get_full_name(self) -> str:
-        """The name, where one was given; the admin and the menu ask for it."""
+        """Return the name, where one was given; the admin and the menu ask for it."""
         return str(self.name)
 
     def get_short_name(self) -> str:
-        """What to call this person in a greeting."""
+        """Return what to call this person in a greeting."""
         return str(self.name or self.email)
 
 

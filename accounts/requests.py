@@ -19,7 +19,7 @@ class SignedInRequest(DemoRequest):
 
 
 def wants_partial(request: DemoRequest) -> bool:
-    """Whether the answer goes into a page that is already there.
+    """Return True if the answer goes into a page that is already there.
 
     When htmx 2 restores a page from history it wants all of it, although it is htmx that asks.
     """

@@ -15,7 +15,7 @@ TOO_MANY_REQUESTS = 429
 
 
 def account_tried(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str | None:
-    """The account that somebody tries to enter, written as it is stored.
+    """Return the account that somebody tries to enter, written as it is stored.
 
     Otherwise every way to capitalise an e-mail address would have attempts of its own.
     """

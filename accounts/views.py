@@ -45,7 +45,7 @@ PASSWORD_CHANGED = "password-changed"  # noqa: S105
 
 
 def announce(request: HttpRequest, user: User) -> None:
-    """A sign-in says which account is in use now, the more so where there are several."""
+    """Say after a sign-in which account is in use now."""
     messages.success(request, _("You are now using %(email)s.") % {"email": user.email})
 
 
@@ -75,7 +75,7 @@ class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
         return [self.template_name]
 
     def get_initial(self) -> dict[str, Any]:
-        """The e-mail address of an account that this browser knows already."""
+        """Return the e-mail address of an account that this browser knows already."""
         initial = super().get_initial()
         known = self.account_asked_for() or self.account_that_was_signed_out()
         if known is not None and known.user is not None:
@@ -83,13 +83,13 @@ class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
         return initial
 
     def account_asked_for(self) -> Session | None:
-        """The account of this browser whose *Sign in again* led here."""
+        """Return the account of this browser whose *Sign in again* led here."""
         wanted, here = self.request.GET.get("session"), self.request.multisession
         known = [*here.signed_out_sessions, *here.sessions] if wanted else []
         return next((session for session in known if session.public_id == wanted), None)
 
     def account_that_was_signed_out(self) -> Session | None:
-        """The account that somebody was using here until it expired, or was signed out for them.
+        """Return the account that was in use here until it expired, or was ended elsewhere.
 
         None while another one is active, or if they signed out themselves.
         """

@@ -12,7 +12,7 @@ from importlib import import_module
 from . import targets
 from .report import Report
 
-COMPARISONS = ["page", "accounts", "postgresql", "rows", "load"]
+COMPARISONS = ["page", "accounts", "postgresql", "rows"]
 
 
 def main() -> int:

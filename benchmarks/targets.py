@@ -110,13 +110,6 @@ TARGETS: list[tuple[str, list[Check]]] = [
             Check("revoked at once (1: yes)", "cached.revoked.at.once", 1, at_least=True),
         ],
     ),
-    (
-        "10. Under load",
-        [
-            Check("gunicorn: requests a second, to stock db", "load.speed", 1.5, at_least=True),
-            Check("ASGI, as shipped, 50 connections: errors", "load.asgi.errors", 0),
-        ],
-    ),
 ]
 
 

@@ -24,7 +24,7 @@ ENGINES = {
 
 
 def flag(name: str, *, default: bool = False) -> bool:
-    """A yes or a no."""
+    """Return a yes or a no."""
     value = os.environ.get(name)
     if value is None:
         return default
@@ -38,12 +38,12 @@ def flag(name: str, *, default: bool = False) -> bool:
 
 
 def text(name: str, *, default: str = "") -> str:
-    """The value as it stands."""
+    """Return the value as it stands."""
     return os.environ.get(name, default)
 
 
 def number(name: str, *, default: int) -> int:
-    """A whole number, zero or greater."""
+    """Return a whole number, zero or greater."""
     value = os.environ.get(name, str(default)).strip()
     if not (value.isascii() and value.isdigit()):
         raise ImproperlyConfigured(f"{name}={value!r} is not a whole number.")
@@ -51,15 +51,16 @@ def number(name: str, *, default: int) -> int:
 
 
 def items(name: str, *, default: str = "") -> list[str]:
-    """A list, separated by commas."""
+    """Return a list, separated by commas."""
     return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
 
 
 def database(name: str, *, default: str, base_dir: Path) -> dict[str, Any]:
-    """The entry of DATABASES that a URL like ``postgres://user:secret@host/name`` asks for.
+    """Return the entry of DATABASES for a URL like ``postgres://user:secret@host/name``.
 
     What stands after the question mark goes to the driver as OPTIONS; there, 3 is a number and
-    ``true`` is true. CONN_MAX_AGE says how many seconds a connection is kept (docs/performance.md).
+    ``true`` is true. CONN_MAX_AGE says how many seconds a connection is kept
+    (docs/explanation/performance.md).
     """
     url = urlsplit(os.environ.get(name) or default)
     try:
@@ -105,7 +106,7 @@ def _sqlite(url: SplitResult, engine: str, base_dir: Path) -> dict[str, Any]:
 
 
 def _typed(value: str) -> Any:
-    """An option as drivers expect it."""
+    """Return an option as drivers expect it."""
     if value.lower() in ("true", "false"):
         return value.lower() == "true"
     return int(value) if value.isascii() and value.isdigit() else value

@@ -8,7 +8,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """A form without a valid token: nothing was done, and the person learns what to do.
+    """Answer a form without a valid token: nothing was done; say what to do.
 
     The usual reason is harmless. Signing in makes a new token, so a form that was opened before,
     in another tab, no longer fits.
@@ -23,5 +23,5 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 @cache_control(public=True, max_age=24 * 60 * 60)
 def favicon(request: HttpRequest) -> HttpResponse:
-    """Where browsers look for an icon on pages that name none, such as the admin's."""
+    """Redirect to the icon: browsers look here on pages that name none, as the admin's."""
     return redirect(static("mark.svg"))

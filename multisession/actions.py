@@ -206,7 +206,7 @@ def _accounts(request: HttpRequest) -> MultiSession:
 
 
 def _find(accounts: MultiSession, session: Session | str) -> Session:
-    """The account of this browser with that id, live or remembered."""
+    """Return the account of this browser with that id, live or remembered."""
     wanted = session.public_id if isinstance(session, Session) else session
     for row in [*accounts.sessions, *accounts.signed_out_sessions]:
         if row.public_id == wanted:
@@ -244,7 +244,7 @@ def _nothing_remembered(request: HttpRequest) -> None:
 
 
 def _leave_active(request: HttpRequest, *, forget: bool = False, stay: bool = False) -> None:
-    """Nobody is signed in for the rest of this request.
+    """Let nobody be signed in for the rest of this request.
 
     ``forget``: nothing is carried over. ``stay``: nor does anybody follow by himself.
     """

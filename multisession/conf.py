@@ -117,7 +117,7 @@ class Settings:
 
     @cached_property
     def AUDIT(self) -> bool:
-        """Whether the audit trail is kept (default True)."""
+        """Return True if the audit trail is kept (default True)."""
         return bool(self._get("AUDIT", True))
 
     @cached_property
@@ -134,7 +134,8 @@ class Settings:
     def ADOPT_FROM(self) -> str | None:
         """Dotted path of the session engine that the project used before, while it moves.
 
-        Its sessions are taken over one by one, so that nobody is signed out (docs/upgrade.md).
+        Its sessions are taken over one by one, so that nobody is signed out
+        (docs/howto/upgrade.md).
         None (default): a session of another engine is as unknown as any other value.
         """
         value = self._get("ADOPT_FROM", None)
@@ -142,7 +143,7 @@ class Settings:
 
     @cached_property
     def CLIENT_ADDRESS(self) -> int | str | None:
-        """How the client's IP address is found (docs/proxies.md). It is kept for people to see.
+        """How to find the client's IP address, which people are shown (docs/howto/proxies.md).
 
         0 (default): ``REMOTE_ADDR``. A number: how many proxies of yours append to
         X-Forwarded-For. The dotted path of ``f(request) -> str | None``: any other way. None: no
@@ -162,7 +163,7 @@ class Settings:
         """Views that take the form of any page, and run as whoever is active (default: none).
 
         Beginnings of paths (``"/newsletter/"``) and Python modules or packages
-        (``"wagtail.contrib.forms"``). For public forms: see docs/wrong-account.md.
+        (``"wagtail.contrib.forms"``). For public forms: see docs/explanation/wrong-account.md.
         """
         return self._texts("ANY_ACCOUNT")
 
@@ -193,11 +194,11 @@ class Settings:
 
     @cached_property
     def PREPARE(self) -> bool:
-        """Whether PostgreSQL keeps the plan of a page's one statement (default False).
+        """Return True if PostgreSQL keeps the plan of a page's one statement (default False).
 
         For psycopg 3 and connections that are kept or pooled by Django; not behind a pooler outside
-        that shares out its connections by transaction (docs/performance.md). Elsewhere, inside a
-        transaction it changes nothing.
+        that shares out its connections by transaction (docs/explanation/performance.md). Elsewhere,
+        inside a transaction it changes nothing.
         """
         return bool(self._get("PREPARE", False))
 
@@ -229,7 +230,7 @@ class Settings:
 
     @cached_property
     def _QUICK(self) -> bool:
-        """Whether a page finds its session and its user by one prepared statement.
+        """Return True if a page finds its session and its user by one prepared statement.
 
         For tests that show that Django's ORM gives the same answers; no project needs it.
         """
@@ -237,7 +238,7 @@ class Settings:
 
     @classmethod
     def valid_keys(cls) -> list[str]:
-        """The keys that a project may set, sorted."""
+        """Return the keys that a project may set, sorted."""
         return sorted(name for name in vars(cls) if name.isupper() and name[0] != "_")
 
     def _get(self, key: str, default: Any) -> Any:

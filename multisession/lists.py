@@ -71,7 +71,7 @@ def get_session_list(
     limit: int = 10,
     offset: int = 0,
 ) -> SessionList:
-    """The sessions of a client, of a user, or of a user on a client; the newest first.
+    """List the sessions of a client, of a user, or of a user on a client; the newest first.
 
     ``client_id`` is a Client or its public id; ``user_id`` a user, its primary key, or
     ``"user_<primary key>"``. ``status`` is one of the seven, as it is at this moment. ``limit``
@@ -99,7 +99,7 @@ def matching(
     user_id: object = None,
     status: str | None = None,
 ) -> SessionQuerySet:
-    """The sessions of accounts that all of these are true of; None says nothing."""
+    """Return the sessions that match all that is given; None matches everything."""
     found = Session.objects.accounts()
     if client_id is not None:
         found = found.filter(**_client(client_id))
@@ -111,7 +111,7 @@ def matching(
 
 
 def find_session(public_id: str) -> Session | None:
-    """The account's session with this id, on whatever client."""
+    """Return the account's session with this id, on whatever client."""
     if not is_session_id(public_id):
         return None
     known = Session.objects.accounts().with_users().select_related("client")
@@ -119,22 +119,22 @@ def find_session(public_id: str) -> Session | None:
 
 
 def is_session_id(value: object) -> bool:
-    """Whether this could be the id of a session."""
+    """Return True if this could be the id of a session."""
     return isinstance(value, str) and _SESSION_ID.fullmatch(value) is not None
 
 
 def is_client_id(value: object) -> bool:
-    """Whether this could be the id of a client."""
+    """Return True if this could be the id of a client."""
     return isinstance(value, str) and _CLIENT_ID.fullmatch(value) is not None
 
 
 def user_id_of(session: Session) -> str:
-    """How the lists name the user: ``user_<primary key>``, also if the user is gone."""
+    """Return the user's id in the lists, ``user_<primary key>``, also if the user is gone."""
     return f"{USER_PREFIX}{session.user_id}"
 
 
 def user_key(value: object) -> Any:
-    """The primary key that ``value`` names: a user, a primary key, or ``"user_<primary key>"``.
+    """Return the primary key that ``value`` names: a user, a key, or ``"user_<primary key>"``.
 
     (A key that itself begins with ``user_`` has to be given with the prefix.) Raises
     InvalidParameter.
@@ -148,7 +148,7 @@ def user_key(value: object) -> Any:
 
 
 def primary_key(given: object, value: object = None) -> Any:
-    """The primary key of a user that is written like this.
+    """Return the primary key of a user that is written like this.
 
     Only as ``str()`` writes it: other spellings of a number are other values. The key fits its
     column, so a database accepts it. Raises InvalidParameter, which shows ``value``.
@@ -173,7 +173,7 @@ def primary_key(given: object, value: object = None) -> Any:
 
 
 def user_model() -> Any:
-    """The model of the sessions' users.
+    """Return the model of the sessions' users.
 
     Not always ``get_user_model()``: a test may swap that one while it runs.
     """
@@ -203,7 +203,7 @@ def _status(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    """The value as in a program, cut off where it gets long."""
+    """Return the value as in a program, cut off where it gets long."""
     try:
         text = repr(value)
     except ValueError:  # Python refuses to write out a number of thousands of digits.

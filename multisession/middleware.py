@@ -156,7 +156,7 @@ class SessionMiddleware(stock.SessionMiddleware):
     def _is_untouched(
         self, request: HttpRequest, store: SessionStore, response: HttpResponse
     ) -> bool:
-        """Whether the request has nothing to do with sessions: then nothing follows."""
+        """Return True if the request has nothing to do with sessions: then nothing follows."""
         return not (
             store.accessed
             or store.modified
@@ -208,7 +208,7 @@ class SessionMiddleware(stock.SessionMiddleware):
             store.is_issued = False
 
     def _heed(self, store: SessionStore, theirs: Morsel[str]) -> None:
-        """A view that deletes the cookie wants this browser signed out of the active account."""
+        """Sign out of the active account if a view has deleted the cookie."""
         if not cookies.is_deletion(theirs) or not cookies.has_our_scope(theirs):
             return
         if not store.flushed and not store.is_issued and not store.has_unsaved_sign_in:
@@ -217,7 +217,7 @@ class SessionMiddleware(stock.SessionMiddleware):
     def _answer_theirs(
         self, store: SessionStore, response: HttpResponse, theirs: Morsel[str]
     ) -> None:
-        """What a view has made of the cookie never costs the browser its accounts.
+        """Answer what a view has made of the cookie: it never costs the browser its accounts.
 
         On a browser that has nothing here to lose, it stays as it is.
         """
@@ -252,13 +252,13 @@ def _is_to_be_concluded(request: HttpRequest) -> bool:
 
 
 def _is_key(request: HttpRequest, store: SessionStore) -> bool:
-    """Whether a test client sent a key, and another account is active by now."""
+    """Return True if a test client sent a key, and another account is active by now."""
     sent = request.COOKIES.get(django_settings.SESSION_COOKIE_NAME, "")
     return "." in sent and sent != store.session_key and not store.emptied
 
 
 def _busy(request: HttpRequest) -> HttpResponse:
-    """The answer where two changes were in each other's way, twice. Nothing was changed."""
+    """Answer 503: two changes were in each other's way. Nothing was changed."""
     headers = {"Retry-After": "1"}
     if wants_json(request):
         return JsonResponse({"error": "busy"}, status=503, headers=headers)

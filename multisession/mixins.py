@@ -22,7 +22,7 @@ class PermissionRequiredMixin(mixins.PermissionRequiredMixin):
     request: HttpRequest
 
     def has_permission_as(self, user: Any) -> bool:
-        """Whether this user may open the page."""
+        """Return True if this user may open the page."""
         return bool(user.has_perms(self.get_permission_required()))
 
     def has_permission(self) -> bool:

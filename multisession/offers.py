@@ -1,4 +1,4 @@
-"""*This page needs another account*: a 403 or 404 that another account of this browser may open.
+"""Offer another account of this browser that may open a page: *This page needs another account*.
 
 A view, or a permission check, says who could open the page, as a predicate of a user. Only once
 the active account has been refused are the other accounts of this browser asked; one that could
@@ -64,7 +64,7 @@ class ForbiddenForThisAccount(NeedsAnotherAccount, PermissionDenied):
 
 
 def accounts_that_can(request: HttpRequest, predicate: Predicate) -> list[Session]:
-    """The other accounts signed in on this browser whose user satisfies ``predicate``.
+    """List the other accounts signed in on this browser whose user satisfies ``predicate``.
 
     One query for the list, and what the predicate asks. Expired, revoked and deactivated accounts
     are not among them, nor those whose password has changed.
@@ -76,7 +76,7 @@ def accounts_that_can(request: HttpRequest, predicate: Predicate) -> list[Sessio
 
 
 def accounts_to_offer(request: HttpRequest, predicate: Predicate) -> list[Session]:
-    """The same, if there is a person to offer them to: nothing is ever *sent* as another account.
+    """List these accounts if there is a person to offer them to, who looks at a page.
 
     Scripts get the plain refusal, and so does what nobody caused: they would not show a page.
     """
@@ -108,7 +108,7 @@ def get_object_or_offer(
 
 
 def answer(request: HttpRequest, exception: Exception) -> HttpResponse | None:
-    """The page that offers an account; None if the refusal is to be the ordinary one."""
+    """Answer with the page that offers an account; None if the refusal is the ordinary one."""
     if not isinstance(exception, NeedsAnotherAccount):
         return None
     if not url_of("multisession:set_active"):

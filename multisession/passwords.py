@@ -29,7 +29,7 @@ KEY = PROVEN
 
 
 def is_needed(request: MultiSessionRequest) -> bool:
-    """Whether to ask: not again within ten minutes, nor somebody who has no password."""
+    """Return True if to ask: not again within ten minutes, nor somebody who has no password."""
     user: Any = request.user
     if not user.has_usable_password():
         return False
@@ -41,7 +41,7 @@ def is_needed(request: MultiSessionRequest) -> bool:
 
 @sensitive_variables("password")
 def confirm(request: MultiSessionRequest, password: str) -> bool:
-    """Whether this is the active account's password; if so, it is fresh from now on.
+    """Return True if this is the active account's password; if so, it is fresh from now on.
 
     Through ``authenticate()``: what limits the guesses at the sign-in page limits them here.
     """
@@ -53,7 +53,7 @@ def confirm(request: MultiSessionRequest, password: str) -> bool:
 
 
 def note(request: MultiSessionRequest) -> None:
-    """The active account's password has just been typed, perhaps into another form."""
+    """Note that the active account's password was typed, perhaps into another form."""
     request.session[KEY] = _now()
 
 

@@ -64,7 +64,7 @@ class MultiSession:
 
     @cached_property
     def sessions(self) -> list[Session]:
-        """The accounts signed in on this browser, the most recently used first. One query.
+        """List the accounts signed in here, the most recently used first. One query.
 
         An account that could not act, because its password has changed or it was deactivated,
         is not among them; it is one of ``signed_out_sessions``.
@@ -94,7 +94,7 @@ class MultiSession:
 
     @cached_property
     def signed_out_sessions(self) -> list[Session]:
-        """The accounts that this browser remembers though they are signed out, newest first.
+        """List the accounts that this browser remembers though signed out, newest first.
 
         One for each user, none for a user who is signed in here.
         """

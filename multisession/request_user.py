@@ -94,7 +94,7 @@ async def _auser(request: HttpRequest) -> Any:
 
 
 def _found(request: HttpRequest) -> Any:
-    """The user that came with the session, if Django would find the same one; None: ask Django."""
+    """Return the user that came with the session; None if Django might find another."""
     store = request.session
     if not isinstance(store, SessionStore):
         return None
@@ -123,7 +123,7 @@ def _found(request: HttpRequest) -> Any:
 
 
 def _refused(store: SessionStore, user: Any, is_current: bool) -> Any:
-    """What Django makes of a user who may not act, or may no more with this password.
+    """Do what Django does with a user who may not act, or not with this password any more.
 
     Asked of the database that users are written to. Django would look at a replica, which may not
     have heard of it yet. None if that makes no difference.

@@ -31,6 +31,6 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": f"{scratch.name}/test.sqlite3"}
 
 # QUICK=0: everything once more without the quick path. Tests that count statements exactly see more
-# of them then (docs/decisions.md says which); all else is the same.
+# of them then (docs/explanation/decisions.md says which); all else is the same.
 if os.environ.get("QUICK") == "0":
     MULTISESSION = {**MULTISESSION, "_QUICK": False}  # type: ignore[dict-item]

@@ -1,4 +1,4 @@
-"""A sign-in that another site's page posts (SAML, ``form_post``): the recipe of docs/ecosystem.md.
+"""A sign-in that another site's page posts (SAML, ``form_post``), as docs/howto/ has it.
 
 ``SameSite=Lax`` keeps the cookie from such a request, so it cannot say which browser it is from.
 """
@@ -22,7 +22,7 @@ from tests.stories import Browser, signed_in, silent
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
-DOCS = Path(__file__).resolve().parent.parent / "docs" / "ecosystem.md"
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "howto" / "cross-site-sign-in.md"
 
 
 def sent_from_here(view):
@@ -55,7 +55,7 @@ urlpatterns = [
 
 def template() -> str:
     found = re.search(r"```html\n(<!doctype html>.*?)```", DOCS.read_text(), re.DOTALL)
-    assert found, "the recipe's template is not in docs/ecosystem.md"
+    assert found, "the recipe's template is not in docs/howto/cross-site-sign-in.md"
     return found.group(1)
 
 

@@ -31,7 +31,7 @@ def broken(request):
 
 
 #: The recipes of the documentation, as they stand there.
-PAGE = Path(__file__).parent.parent.joinpath("docs", "proxies.md").read_text()
+PAGE = Path(__file__).parent.parent.joinpath("docs", "howto", "proxies.md").read_text()
 RECIPES = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
 
 
@@ -212,7 +212,7 @@ class TestAPageFetchedInAdvance:
 
 
 class TestTheRecipes:
-    """What docs/proxies.md says, run."""
+    """What docs/howto/proxies.md says, run."""
 
     @staticmethod
     def names_in(recipe):

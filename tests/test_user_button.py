@@ -499,7 +499,7 @@ def shout(user: User) -> tuple[str, str]:
 
 
 class TestDocs:
-    TEXT = (PACKAGE.parent / "docs" / "user-button.md").read_text()
+    TEXT = (PACKAGE.parent / "docs" / "howto" / "user-button.md").read_text()
 
     def test_name_every_option(self):
         [table] = re.findall(r"## Options\n.*?(?=\n## )", self.TEXT, flags=re.DOTALL)
@@ -517,7 +517,9 @@ class TestDocs:
     def test_show_every_picture_that_is_made_and_no_other(self):
         shown = set(re.findall(r"\(user-button/([\w-]+)\.png\)", self.TEXT))
         assert shown == {picture.name for picture in PICTURES_WANTED}
-        there = {path.stem for path in (PACKAGE.parent / "docs" / "user-button").glob("*.png")}
+        there = {
+            path.stem for path in (PACKAGE.parent / "docs" / "howto" / "user-button").glob("*.png")
+        }
         assert there == shown
 
     def test_name_templates_that_exist(self):

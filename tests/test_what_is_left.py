@@ -1,4 +1,4 @@
-"""What a browser goes on telling about somebody who has left: docs/concepts.md, run."""
+"""What a browser tells about somebody who has left, and the recipe of shared-computers.md."""
 
 import re
 from collections.abc import Iterator
@@ -12,8 +12,12 @@ from multisession.models import Session
 from multisession.signals import session_ended
 from tests.conftest import PASSWORD
 
-PAGE = Path(__file__).parent.parent.joinpath("docs", "concepts.md").read_text()
-[RECIPE] = re.findall(r"^```python\n(.*?leave_nothing.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+PAGE = Path(__file__).parent.parent.joinpath("docs", "howto", "shared-computers.md").read_text()
+[RECIPE] = [
+    block
+    for block in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    if "leave_nothing" in block
+]
 
 
 @pytest.fixture(params=[10, 1], ids=["several", "one"])

@@ -1,4 +1,4 @@
-"""The table of docs/wrong-account.md: every kind of request in every situation, walked."""
+"""Walk the table of docs/explanation/wrong-account.md: every request in every situation."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from tests.test_guard import Tab, switch_to
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.guarded_urls")]
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "wrong-account.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "explanation" / "wrong-account.md"
 HEAD = "| Who sends it |"
 
 AS_FORM = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html"}

@@ -7,8 +7,8 @@ in ../shared/peersuite; a copy of the project without it has its own tests, and 
 Everything is compared with the same tests on stock Django. A test that passes there and fails
 here is a failure, unless the harness lists it with a reason. All of them run twice, without the
 quick path and with it; there a test may fail that counts statements and saw fewer than it knows.
-What was found is kept in docs/conformance.md (``--quick``: a part of the suites, with the quick
-path alone, and nothing is written).
+What was found is kept in docs/explanation/conformance.md (``--quick``: a part of the suites,
+with the quick path alone, and nothing is written).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 HARNESS = ROOT.parent / "shared" / "peersuite"
-REPORT = ROOT / "docs" / "conformance.md"
+REPORT = ROOT / "docs" / "explanation" / "conformance.md"
 
 QUICK = ("mixin", "probe", "probe-admin", "dj-sessions", "dj-client")
 SUITES = {
@@ -106,13 +106,13 @@ class Findings:
 
 
 def log_of(django: str, suite: str) -> str:
-    """What the tests of a suite printed when they last ran on our engine."""
+    """Return what the tests of a suite printed when they last ran on our engine."""
     results = Path(load_harness().CACHE) / "results" / "multisession.backends.db"
     return (results / django / f"{suite}.log").read_text(encoding="utf-8", errors="replace")
 
 
 def saw_fewer(test: str, log: str) -> bool:
-    """Whether all that is wrong with a test is that fewer statements ran than it counts on.
+    """Return True if all that is wrong with a test is that fewer statements ran than it counts on.
 
     That is for the run with the quick path; without it nothing may differ.
     """
@@ -156,7 +156,7 @@ def run(suites: list[str], setting: dict[str, Any]) -> Findings:
 
 
 def report(findings: Findings, quick: Findings) -> str:
-    """docs/conformance.md: nothing in it depends on the machine."""
+    """docs/explanation/conformance.md: nothing in it depends on the machine."""
     lines = [
         "# Conformance",
         "",
@@ -207,7 +207,7 @@ def cell(result: dict[str, int] | None, quick: dict[str, int] | None) -> str:
 
 
 def version(django: str) -> str:
-    """The exact release, and the Python that it runs on, as the harness has them."""
+    """Return the exact release and its Python, as the harness has them."""
     harness = load_harness()
     release = harness.DJANGO[django][0]
     python, _why = harness.find_python(django)

@@ -1,4 +1,4 @@
-"""Make the pictures of docs/user-button.md from the running demo: ``make screenshots``.
+"""Make the pictures of docs/howto/user-button.md from the running demo: ``make screenshots``.
 
 ``--into FOLDER`` writes them elsewhere; ``--only NAME`` makes one. The demo runs on a port and a
 database of its own, with accounts whose names are as people's are.
@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 from tests.browser import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURES = ROOT / "docs" / "user-button"
+PICTURES = ROOT / "docs" / "howto" / "user-button"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--font-render-hinting=none"]
 
 PEOPLE = {
@@ -234,7 +234,7 @@ def take(browser: Browser, address: str, picture: Picture, into: Path) -> None:
 
 
 def cookie_of(people: list[str]) -> str:
-    """The cookie of a browser in which these people signed in, the last of them active."""
+    """Return the cookie of a browser in which these signed in, the last of them active."""
     from django.test import Client
 
     from accounts.models import User
@@ -247,7 +247,7 @@ def cookie_of(people: list[str]) -> str:
 
 @contextmanager
 def demo() -> Iterator[str]:
-    """The demo with its people, as ``make run`` starts it. Its address."""
+    """Start the demo with its people, as ``make run`` does. Return its address."""
     with tempfile.TemporaryDirectory(prefix="multisession-pictures-") as folder:
         os.environ |= {
             "DJANGO_SETTINGS_MODULE": "config.settings",

@@ -39,7 +39,7 @@ SERVERS = {
 
 
 def url_of(name: str) -> str | None:
-    """Where this server is: as the environment says, else where such servers usually are."""
+    """Return where this server is: as the environment says, or where such servers are."""
     look, variable = SERVERS[name]
     return os.environ.get(variable) or look()
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def link_to_events(user: Any) -> str:
-    """A link to what is on record of a user: for a read-only field on their own admin page."""
+    """Return a link to a user's events, for a read-only field on the user's admin page."""
     return link_of_user(user, "event", _("What happened to this user's sessions"))
 
 
@@ -109,7 +109,7 @@ class EventAdmin(PagedAdmin):
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """What this person may read: narrow it, for tenants, in a subclass."""
+        """Return what this person may read: narrow it, for tenants, in a subclass."""
         found = Event.objects.order_by("-pk")
         if self.shows_superusers or getattr(request.user, "is_superuser", True):
             return found
@@ -124,7 +124,7 @@ class EventAdmin(PagedAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[Any, bool]:
-        """What the term looks like says which index to ask."""
+        """Choose the index by what the term looks like."""
         term = search_term.strip()
         if not term:
             return queryset, False

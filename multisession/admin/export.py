@@ -34,7 +34,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH EQUALS SIGN}")
 
 
 def as_csv(found: SessionQuerySet) -> Iterator[str]:
-    """The file, line by line. No cell is a formula."""
+    """Yield the file, line by line. No cell is a formula."""
     writer = csv.writer(_Echo())
     yield writer.writerow(COLUMNS)
     for session in _in_chunks(found):
@@ -42,7 +42,7 @@ def as_csv(found: SessionQuerySet) -> Iterator[str]:
 
 
 def as_json(found: SessionQuerySet) -> Iterator[str]:
-    """The file: one array, an object in each line."""
+    """Yield the file: one array, an object in each line."""
     yield "["
     before = "\n"
     for session in _in_chunks(found):

@@ -89,7 +89,7 @@ class PagedList(ChangeList):
 
     @property
     def order(self) -> paging.Order:
-        """How the rows are sorted; there has to be an index that has them so."""
+        """Return how the rows are sorted; there has to be an index that has them so."""
         return paging.BY_KEY
 
     def number(self, count: int) -> str:
@@ -101,7 +101,7 @@ class PagedList(ChangeList):
         return bool(self.query or self.get_filters_params())
 
     def total(self) -> str:
-        """How many there are, as far as that is known for nothing."""
+        """Return how many there are, as far as that costs nothing."""
         if self.page.is_all:
             total = paging.Total(len(self.page.rows))
         elif self.is_narrowed:
@@ -123,7 +123,7 @@ class PagedList(ChangeList):
         return self._link(BEFORE, self.page.older)
 
     def query_string(self) -> str:
-        """The filters and the search, for a page that works on the same sessions."""
+        """Return the filters and the search, for a page that works on the same sessions."""
         return self.get_query_string()
 
     def _link(self, name: str, cursor: str) -> str:
@@ -186,7 +186,7 @@ class SinceFilter(admin.SimpleListFilter):
 
 
 def link_to(model: str, text: Any, **filters: Any) -> str:
-    """A link to the list of this model, filtered so; only the text where there is no such list."""
+    """Return a link to the list of this model, filtered; the text alone if there is no list."""
     try:
         url = reverse(f"admin:multisession_{model}_changelist")
     except NoReverseMatch:  # a site that has taken it out
@@ -195,7 +195,7 @@ def link_to(model: str, text: Any, **filters: Any) -> str:
 
 
 def link_of_user(user: Any, model: str, text: Any) -> str:
-    """The same, filtered by a user, for that user's own admin page, where it may be a new one."""
+    """Return such a link for a user's own admin page, where the user may be a new one."""
     if user is None or user.pk is None:
         return "–"
     return link_to(model, text, user=user.pk)

@@ -1,5 +1,4 @@
-"""The administrators' list in parts: pages that cost the same in the middle as at the end, and a
-total that is not counted.
+"""Pages of a list that cost the same in the middle as at the end, and a total not counted.
 
 A page is found by the last row of the page before it, never by skipping rows. Rows are sorted by
 primary key; those of a status that only the clock decides, by the moment that decided it, because
@@ -61,7 +60,7 @@ class Page:
 def page_of(
     found: QuerySet[Any], size: int, *, order: Order = BY_KEY, before: str = "", after: str = ""
 ) -> Page:
-    """The page of older rows that ends ``before`` a cursor, or of newer ones that begins after it.
+    """Return the page of older rows before a cursor, or of newer ones after it.
 
     Without a cursor, or with one that makes no sense, the first page.
     """
@@ -109,7 +108,7 @@ def _read(order: Order, given: str) -> Place | None:
 def _nearest(
     found: QuerySet[Any], order: Order, size: int, place: Place | None, *, newer: bool = False
 ) -> list[Any]:
-    """The ``size`` rows next to a place, the nearest first."""
+    """Return the ``size`` rows next to a place, the nearest first."""
     sign, side = ("", "gt") if newer else ("-", "lt")
     if place is not None:
         found = found.filter(_beyond(order, place, side))
@@ -148,7 +147,7 @@ class Total:
 
 
 def total_of(everything: QuerySet[Any]) -> Total:
-    """Of the whole list: what PostgreSQL believes, elsewhere counted as far as is quick.
+    """Count the whole list: what PostgreSQL believes, elsewhere as far as is quick.
 
     The belief includes visitors' sessions.
     """

@@ -65,7 +65,7 @@ BROWSER_SIGNS = dict(reversed([(name, sign) for sign, name in FAMILIES]))
 
 
 def link_to_sessions(user: Any) -> str:
-    """A link to the sessions of a user: for a read-only field on that user's own admin page."""
+    """Return a link to a user's sessions, for a read-only field on the user's admin page."""
     return link_of_user(user, "session", _("Where this user is signed in"))
 
 
@@ -177,7 +177,7 @@ class SessionAdmin(PagedAdmin):
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> SessionQuerySet:
-        """What this person may see and revoke: narrow it, for tenants, in a subclass."""
+        """Return what this person may see and revoke: narrow it, for tenants, in a subclass."""
         # Nothing here shows the data of a session, so nothing here reads it.
         found = Session.objects.accounts().defer("session_data").order_by("-pk")
         found = found.with_users().select_related("client")
@@ -217,7 +217,7 @@ class SessionAdmin(PagedAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[Any, bool]:
-        """What the term looks like says which index to ask."""
+        """Choose the index by what the term looks like."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -233,7 +233,7 @@ class SessionAdmin(PagedAdmin):
         return queryset.filter(user_id__in=users) if users else queryset.none(), False
 
     def _users_called(self, request: HttpRequest, term: str) -> list[Any]:
-        """The keys of the users whose name or address begins so."""
+        """Return the keys of the users whose name or address begins so."""
         wanted = Q()
         for name in self.get_user_search_fields():
             # An index is sorted by capitals too; addresses are mostly kept without.
@@ -278,7 +278,7 @@ class SessionAdmin(PagedAdmin):
 
     @admin.display(description=_("story"))
     def story(self, session: Session) -> str:
-        """What happened, in order."""
+        """Show what happened, in order."""
         events = sorted(self.events_of(session), key=lambda event: event[0])
         return format_html_join(
             "",
@@ -294,7 +294,7 @@ class SessionAdmin(PagedAdmin):
         )
 
     def events_of(self, session: Session) -> Iterator[tuple[datetime.datetime, str]]:
-        """The parts of the story: when, and what."""
+        """Yield the parts of the story: when, and what."""
         recorded = list(Event.objects.filter(session_id=session.public_id).order_by("-pk")[:100])
         kinds = {event.kind for event in recorded}
         if Event.Kind.SIGNED_IN not in kinds:
@@ -318,7 +318,7 @@ class SessionAdmin(PagedAdmin):
                 yield from self._noted(session)
 
     def _noted(self, session: Session) -> Iterator[tuple[datetime.datetime, str]]:
-        """What the admin's own log says."""
+        """Yield what the admin's own log says."""
         entries = LogEntry.objects.filter(
             content_type=ContentType.objects.get_for_model(Session), object_id=str(session.pk)
         )
@@ -500,7 +500,7 @@ class SessionAdmin(PagedAdmin):
 
 
 def _told(event: Event) -> str:
-    """An event in the story of its own session."""
+    """Return how the story of a session tells an event of that session."""
     what = capfirst(event.get_kind_display())
     if event.actor and event.actor_id != event.user_id:
         what = gettext("%(what)s (%(who)s)") % {"what": what, "who": event.actor}
@@ -510,7 +510,7 @@ def _told(event: Event) -> str:
 
 
 def _cause(request: HttpRequest) -> Cause:
-    """Who did it, and from where, for the audit trail."""
+    """Return who did it, and from where, for the audit trail."""
     person: Any = request.user
     store = request.session
     by = store.acting(person) if isinstance(store, SessionStore) else person
@@ -522,7 +522,7 @@ def _url(name: str, *args: Any) -> str:
 
 
 def _number(given: str | None) -> int:
-    """A primary key from a form; 0, which is none, for anything else."""
+    """Return a primary key from a form; 0, which is no row's, for anything else."""
     text = given or ""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 

@@ -31,7 +31,7 @@ def header_invalid() -> ApiError:
 
 
 def key_invalid() -> ApiError:
-    """An unknown key and a revoked one alike."""
+    """Return the error for an unknown key, and for a revoked one."""
     return ApiError(
         401,
         "clerk_key_invalid",
@@ -41,7 +41,7 @@ def key_invalid() -> ApiError:
 
 
 def not_found(what: str, public_id: str) -> ApiError:
-    """``what``: "Session" or "Client"."""
+    """Return the error for an unknown id. ``what``: "Session" or "Client"."""
     return ApiError(
         404,
         "resource_not_found",
@@ -79,7 +79,7 @@ def wrong_type(parameter: str, type_: str) -> ApiError:
 
 
 def wrong_parameter(error: InvalidParameter) -> ApiError:
-    """What ``get_session_list()`` says, said to the API's client."""
+    """Return what ``get_session_list()`` refused, as an error of the API."""
     if isinstance(error, MissingParameter):
         return ApiError(
             400,

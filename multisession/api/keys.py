@@ -26,13 +26,13 @@ TOO_LONG = 200
 
 
 def issue(name: str) -> tuple[ApiKey, str]:
-    """A new key, and the secret that nobody can ask for again."""
+    """Make a key. Return it and its secret, which is shown this once."""
     secret = PREFIX + "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
     return ApiKey.objects.create(name=name, digest=digest(secret)), secret
 
 
 def find(secret: str) -> ApiKey | None:
-    """The valid key with this secret."""
+    """Return the valid key with this secret."""
     if not secret.startswith(PREFIX) or len(secret) > TOO_LONG:
         return None
     wanted = digest(secret)
@@ -43,12 +43,12 @@ def find(secret: str) -> ApiKey | None:
 
 
 def digest(secret: str) -> str:
-    """What the database keeps: SHA-256."""
+    """Return what the database keeps: SHA-256."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 def authenticate(request: HttpRequest) -> ApiKey:
-    """The key that this request was sent with. Raises ApiError (401)."""
+    """Return the key that this request was sent with. Raises ApiError (401)."""
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     secret = secret.strip(" ")
     if scheme.lower() != "bearer" or not secret:

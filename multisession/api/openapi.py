@@ -139,7 +139,7 @@ def _object(properties: Schema) -> Schema:
 
 
 def _pattern_of_user_ids() -> str:
-    """What a user's id looks like depends on the project's user model."""
+    """Return the pattern of a user's id, which depends on the project's user model."""
     field: Any = lists.user_model()._meta.pk
     while field.remote_field is not None:
         field = field.target_field

@@ -15,7 +15,7 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 def session_resource(session: Session) -> dict[str, Any]:
-    """A session, with its status at this moment."""
+    """Return a session, with its status at this moment."""
     return {
         "object": "session",
         "id": session.public_id,
@@ -52,7 +52,7 @@ def activity_resource(session: Session) -> dict[str, Any]:
 
 
 def client_resource(client: Client, sessions: Sequence[Session]) -> dict[str, Any]:
-    """A client with the accounts that it remembers; ``sessions`` are these, newest first."""
+    """Return a client with the accounts that it remembers; ``sessions`` are these, newest first."""
     active = next((token.live_session() for token in client.shown_tokens), None)  # type: ignore[attr-defined]
     return {
         "object": "client",
@@ -69,7 +69,7 @@ def client_resource(client: Client, sessions: Sequence[Session]) -> dict[str, An
 
 
 def page_resource(data: list[dict[str, Any]], total_count: int) -> dict[str, Any]:
-    """A list together with the number of all there are."""
+    """Return a list together with the number of all there are."""
     return {"data": data, "total_count": total_count}
 
 

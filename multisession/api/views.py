@@ -32,7 +32,7 @@ _PATTERN_OF_USER_IDS = re.compile(rf"{lists.USER_PREFIX}.+", re.DOTALL)
 
 
 def endpoint(*methods: str) -> Callable[[View], View]:
-    """A view of the API: JSON for those who have a key, and for nobody else.
+    """Make a view of the API: JSON for requests with a valid key, an error for others.
 
     What a browser sends along by itself, its cookies, counts for nothing here; so there is nothing
     for a CSRF token to protect. The view is given the query and what the address says.
@@ -72,7 +72,7 @@ READ = ("GET", "HEAD")
 
 @endpoint(*READ)
 def session_list(query: QueryDict) -> Any:
-    """The sessions of a client, of a user, or of both."""
+    """List the sessions of a client, of a user, or of both."""
     found = lists.get_session_list(
         client_id=query.get("client_id"),
         user_id=_user_id(query),
@@ -125,7 +125,7 @@ def client(query: QueryDict, client_id: str) -> Any:
 @csrf_exempt
 @login_not_required
 def description(request: HttpRequest) -> JsonResponse:
-    """This API, for tools that read OpenAPI; for everybody."""
+    """Describe this API in OpenAPI. No key is needed."""
     if request.method not in READ:
         return _refusal(errors.method_not_allowed(", ".join(READ)), READ)
     return JsonResponse(openapi.document(request.path.rpartition("/")[0]))
@@ -177,7 +177,7 @@ def _clients() -> QuerySet[Any]:
 
 
 def _user_id(query: QueryDict) -> str | None:
-    """As it is on the wire, with its prefix."""
+    """Return it as it is on the wire, with its prefix."""
     value = query.get("user_id")
     if value is not None and not _PATTERN_OF_USER_IDS.fullmatch(value):
         raise lists.InvalidParameter("user_id", value, f"an id such as '{lists.USER_PREFIX}1'")

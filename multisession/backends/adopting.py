@@ -1,7 +1,7 @@
 """The engine while a project moves here from another one, which ``ADOPT_FROM`` names.
 
 A session of the other engine is taken over when its cookie is presented, so that nobody is signed
-out. See engine/adoption.py, and docs/upgrade.md. Afterwards: ``multisession.backends.db``.
+out. See engine/adoption.py, and docs/howto/upgrade.md. Afterwards: ``multisession.backends.db``.
 """
 
 from __future__ import annotations

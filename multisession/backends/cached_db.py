@@ -70,7 +70,7 @@ class SessionStore(store.SessionStore):
 
 
 def forget_clients(sender: Any, client_ids: list[int], using: str, **kwargs: Any) -> bool | None:
-    """What the tokens of these clients show has changed: now, and again when it is committed.
+    """Drop what the cache has of these clients: now, and again when the change is committed.
 
     Return False if the cache could not be told.
     """
@@ -135,7 +135,7 @@ def _key(digest: str) -> str:
 
 
 def _quietly(ask: Callable[[], Answer]) -> Answer | None:
-    """The cache's answer; None, and a warning without any key in it, if it has none to give."""
+    """Return the cache's answer; None, and a warning without any key, if it does not answer."""
     try:
         return ask()
     except Exception as error:

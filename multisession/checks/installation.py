@@ -43,7 +43,7 @@ FUNCTIONS = ("CLIENT_ADDRESS", "MENU_ITEMS", "USER_LABEL", "USER_PICTURE")
 def check_installation(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """The engine and the middleware, which only work together, and the settings."""
+    """Check the engine and the middleware, which only work together, and the settings."""
     found: list[CheckMessage] = []
     if not engine_is(SessionStore):
         found.append(
@@ -143,7 +143,7 @@ def check_messages(
 def check_impersonation(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Packages that sign an administrator in as somebody else leave the end to our app."""
+    """Check that our app ends what packages for "login as" leave."""
     installed = [name for name in IMPERSONATION if apps.is_installed(name)]
     if not installed or not engine_is(SessionStore) or apps.is_installed(IMPERSONATION_APP):
         return []
@@ -161,7 +161,7 @@ def check_impersonation(
 def check_cookie(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """The one cookie opens every account of the browser: it deserves every protection."""
+    """Check the protections of the cookie, which opens every account of the browser."""
     if not engine_is(SessionStore):
         return []
     name = django_settings.SESSION_COOKIE_NAME

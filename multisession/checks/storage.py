@@ -29,7 +29,7 @@ from .classes import class_at, engine_is, is_a
 def check_databases(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """The models are in one database, which exists; SQLite takes its lock early."""
+    """Check that the models are in one database that exists, and that SQLite locks early."""
     if not engine_is(db.SessionStore):
         return []
     writing: set[str] = set()
@@ -94,7 +94,7 @@ def _check_sqlite(alias: str) -> list[CheckMessage]:
 
 
 def _check_preparing(alias: str) -> list[CheckMessage]:
-    """Where ``PREPARE`` is on, a page's statement can be prepared."""
+    """Check that a page's statement can be prepared where ``PREPARE`` is on."""
     try:
         if not settings.PREPARE:
             return []
@@ -105,7 +105,7 @@ def _check_preparing(alias: str) -> list[CheckMessage]:
     if reason is None:
         return []
     text = f"MULTISESSION['PREPARE'] does nothing: the database {alias!r} {reason}."
-    hint = "Remove it, or see docs/performance.md for what it needs."
+    hint = "Remove it, or see docs/explanation/performance.md for what it needs."
     return [Warning(text, hint=hint, id="multisession.W011")]
 
 
@@ -146,7 +146,7 @@ def check_cache(
 def check_adoption(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """The sessions of the engine that ``ADOPT_FROM`` names can be read, and ended."""
+    """Check that the sessions of the engine in ``ADOPT_FROM`` can be read, and ended."""
     try:
         path = settings.ADOPT_FROM
     except ImproperlyConfigured:
@@ -176,5 +176,5 @@ def check_adoption(
 
 
 def _is_in_memory(name: str) -> bool:
-    """A database of one process. Threads of a test's live server share its one connection."""
+    """Return True for a database of one process, whose threads share one connection."""
     return ":memory:" in name or "mode=memory" in name

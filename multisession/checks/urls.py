@@ -36,7 +36,7 @@ PAGES = (
 
 @register(Tags.urls)
 def check_urls(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """The package's URLs are included, and the pages that the settings name exist."""
+    """Check that our URLs are included, and that the pages named in the settings exist."""
     if not engine_is(SessionStore) or not getattr(django_settings, "ROOT_URLCONF", None):
         return []
     try:
@@ -81,7 +81,7 @@ def _problem(value: Any) -> str:
 
 
 def _may_exist(url: str) -> bool:
-    """Whether the project has a page at this URL; True for what is not the project's to say."""
+    """Return True if the project has a page at this URL, or cannot say."""
     parts = urlsplit(url)
     prefix = get_script_prefix()
     if parts.scheme or parts.netloc or not parts.path.startswith(prefix):

@@ -59,7 +59,7 @@ def hand_over(engine: str, old_key: str, new_key: str, data: dict[str, Any]) -> 
 
 
 def is_signed_out(engine: str, session_key: str) -> bool:
-    """Whether an old worker has ended the session that it knew under this cookie."""
+    """Return True if an old worker has ended the session that it knew under this cookie."""
     return not _store(engine, session_key).exists(session_key)
 
 

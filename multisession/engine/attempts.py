@@ -40,7 +40,7 @@ def attempt(using: str, step: Callable[[], T], *touched: object, atomic: bool = 
 
 
 def is_conflict(error: OperationalError) -> bool:
-    """Whether this says that two transactions were in each other's way.
+    """Return True if this says that two transactions were in each other's way.
 
     PostgreSQL's 40001 and 40P01, MySQL's and MariaDB's 1205 and 1213, SQLite's SQLITE_BUSY.
     """

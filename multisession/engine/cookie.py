@@ -70,7 +70,7 @@ def cookie_of(
 
 
 def is_wearing_out(opened: Opened, age: int) -> bool:
-    """Whether the value was made so long ago that the browser may soon drop it.
+    """Return True if the value was made so long ago that the browser may soon drop it.
 
     ``age``: how many seconds a visitor's cookie lives.
     """

@@ -65,7 +65,7 @@ def choose(values: list[str]) -> Choice:
 
 
 def note_sign_in(request: HttpRequest, store: SessionStore) -> None:
-    """The person signed in here, whatever other cookies the browser sends besides."""
+    """Note that the person signed in here, whatever other cookies the browser sends."""
     if beside := _ours(request):
         store[BESIDE] = beside
 
@@ -81,7 +81,7 @@ def _ours(request: HttpRequest) -> list[int]:
 
 
 def _made_beside_the_others(valid: list[Token]) -> list[Token]:
-    """Those of the client on which somebody signed in beside all the others, if there is one."""
+    """Return the tokens of the client on which somebody signed in beside all the others."""
     accounts: Any = Session.objects.filter(client__in={token.client_id for token in valid})
     for row in accounts.live().accounts().order_by("-pk"):
         mine = [token for token in valid if token.client_id == row.client_id]

@@ -87,14 +87,14 @@ class Leaving:
             self._finalizer = weakref.finalize(store, coroutines.ask, carry_out)
 
     def drop_note(self) -> None:
-        """It was ``login()`` that made room: the account stays signed in."""
+        """Drop the note: ``login()`` made room, and the account stays signed in."""
         self._noted = None
         if self._finalizer is not None:
             self._finalizer.detach()
             self._finalizer = None
 
     def carry_out_noted(self) -> None:
-        """It was no ``login()`` that made room: what has left, ends. Raises Busy."""
+        """End what has left: it was no ``login()`` that made room. Raises Busy."""
         if self._noted is not None:
             self.insist(self._noted)
             self._noted.carry_out(self._using)
@@ -112,7 +112,7 @@ class Leaving:
         transaction.on_commit(is_done, using=self._using)
 
     def came_back(self, session: Session) -> None:
-        """What was rolled back, and has signed in again, has not left."""
+        """Drop the departure of a session that was rolled back and has signed in again."""
         self._uncommitted = tuple(d for d in self._uncommitted if d.session_id != session.pk)
 
     def carry_out_again(self) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def is_due(request: HttpRequest | None, opened: Opened) -> bool:
-    """Whether another account is to follow one that has gone."""
+    """Return True if another account is to follow one that has gone."""
     row, token = opened.row, opened.token
     if token is None or token.session_id is None or (row is not None and row.user_id is not None):
         return False
@@ -36,7 +36,7 @@ def is_due(request: HttpRequest | None, opened: Opened) -> bool:
 
 
 def may_follow(request: HttpRequest | None) -> bool:
-    """Whether this request may change the active account by itself."""
+    """Return True if this request may change the active account by itself."""
     return (
         request is not None
         and settings.AFTER_SIGN_OUT == "next"

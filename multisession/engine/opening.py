@@ -45,7 +45,7 @@ class Opened(NamedTuple):
 
     @property
     def had_accounts(self) -> bool:
-        """Whether somebody has ever signed in on this client."""
+        """Return True if somebody has ever signed in on this client."""
         if self.token is None:
             return False
         session = self.row or self.token.session

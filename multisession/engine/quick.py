@@ -44,12 +44,12 @@ class Found(NamedTuple):
 
 
 def is_sure(using: str) -> bool:
-    """Whether the statements may be used at all: by the settings, and on this database."""
+    """Return True if the statements may be used at all: by the settings, and on this database."""
     return settings._QUICK and _is_known(using)
 
 
 def find(using: str, digest: str) -> Found:
-    """The token with this digest, its session, and the session's user.
+    """Find the token with this digest, its session, and the session's user.
 
     One statement. The user is left out if Django's own look-up may give another answer than a
     join: if users are in another database, or their model is not ``_is_plain``.
@@ -74,7 +74,7 @@ def find(using: str, digest: str) -> Found:
 
 
 def find_user(pk: Any) -> AbstractBaseUser | None:
-    """The user of a session that was found without: in a cache. One statement.
+    """Find the user of a session that came without one, from a cache. One statement.
 
     None if there is none, and where Django's own look-up may give another answer.
     """
@@ -95,7 +95,7 @@ def find_user(pk: Any) -> AbstractBaseUser | None:
 
 
 def takes(names: Iterable[str]) -> bool:
-    """Whether a compiled statement can be given values for these fields of a session."""
+    """Return True if a compiled statement can be given values for these fields of a session."""
     from multisession.models import Session
 
     return all(_is_djangos_own(Session._meta.get_field(name)) for name in names)
@@ -145,7 +145,7 @@ class Statement:
             self._parts = list(_parts(compiler.klass_info, columns))
 
     def fill(self, given: dict[str, Any], connection: Any) -> dict[str, Any]:
-        """These values as the database takes them."""
+        """Return these values as the database takes them."""
         return {
             slot.name: slot.output_field.get_db_prep_save(given[slot.name], connection)
             for slot in self._slots
@@ -154,7 +154,7 @@ class Statement:
     def first(
         self, filled: dict[str, Any], connection: Any, prepare: bool = False
     ) -> list[Any] | None:
-        """The instance that is found with these values, and those that are joined to it.
+        """Return the instance that is found with these values, and those joined to it.
 
         None for one that there was nothing to be joined of; nothing at all if no row was found.
         ``prepare``: on PostgreSQL, as a prepared statement.
@@ -199,7 +199,7 @@ class Part:
         self._make = django_private.maker(model)
 
     def instance(self, row: list[Any], using: str) -> Any:
-        """None if nothing was there to be joined."""
+        """Make the instance; None if nothing was there to be joined."""
         if row[self._key] is None:
             return None
         return self._make(using, self._attnames, row[self._columns])
@@ -241,7 +241,7 @@ def _writing(using: str, names: tuple[str, ...]) -> Statement:
 
 @lru_cache
 def _plain_user_model(label: str) -> Any:
-    """The user model, if sessions have users of it and a join finds them as Django does.
+    """Return the user model, if a join finds its users as Django does.
 
     ``label``: the setting that names it, which a test may change.
     """
@@ -259,7 +259,7 @@ def _is_known(using: str) -> bool:
 
 @lru_cache
 def _is_djangos_own(field: Any) -> bool:
-    """Whether the values of this field, or of the key it refers to, go to the database as Django's.
+    """Return True if values of this field, or of the key it refers to, are stored as Django's.
 
     A field with its own way there may not take a ``Slot`` for a value. (The way back is asked of
     the field itself.)
@@ -272,7 +272,7 @@ def _is_djangos_own(field: Any) -> bool:
 
 @lru_cache
 def _is_plain(model: Any) -> bool:
-    """Whether ``model._default_manager.get(pk=…)`` finds what a join of its table finds.
+    """Return True if ``model._default_manager.get(pk=…)`` finds what a join of its table finds.
 
     Not with a default manager that filters or joins, not for a model of several tables or a
     proxy, not if the model has a way of its own to be made from a row.

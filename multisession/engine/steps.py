@@ -77,7 +77,7 @@ class Act:
 
     @property
     def user(self) -> Any:
-        """Who signs in, as ``login()`` has said: saves asking for the name."""
+        """Return who signs in, as ``login()`` has said: saves asking for the name."""
         return self.entering.user if self.entering is not None else None
 
 
@@ -376,12 +376,12 @@ def note_browser(act: Act, row: Session) -> None:
 
 
 def row_is_visible(row: Session, token: Token, using: str) -> bool:
-    """Whether the token may still see this row, read again."""
+    """Return True if the token may still see this row, read again."""
     return Session.objects.using(using).visible_to(token).filter(pk=row.pk).exists()
 
 
 def _number(client: Client, mine: Any, act: Act) -> int:
-    """The number of the account: the one that it had here before, or the next."""
+    """Return the number of the account: the one that it had here before, or the next."""
     before = mine.filter(number__gt=0).order_by("-pk").values_list("number", flat=True).first()
     if before is not None:
         # One entry for each account on the list: the newest. (None of these is live any more.)
@@ -447,7 +447,7 @@ def _expiry(
 
 
 def closes_with_browser(data: dict[str, Any]) -> bool:
-    """Whether the session is over when the browser closes: what Django asks of a store."""
+    """Return True if the session is over when the browser closes: what Django asks of a store."""
     from django.conf import settings as django_settings
 
     custom = data.get(serialization.EXPIRY)
@@ -455,13 +455,13 @@ def closes_with_browser(data: dict[str, Any]) -> bool:
 
 
 def as_loaded(row: Session) -> str:
-    """The data of this row as it was read, whatever was written since: that may be rolled back."""
+    """Return the row's data as it was read: what was written since may be rolled back."""
     text: str = vars(row).setdefault("_as_loaded", row.session_data)
     return text
 
 
 def _is_saved(row: Session, expiry: dict[str, Any], now: datetime.datetime) -> bool:
-    """Whether the row has these deadlines already, but for one that would hardly move.
+    """Return True if the row has these deadlines already, but for one that would hardly move.
 
     Hardly is less than ``ACTIVITY_INTERVAL``, and less than a tenth of the time that is left: a
     session of half a minute has to be prolonged too.

@@ -109,7 +109,7 @@ class SessionStore(SessionBase):
 
     @classmethod
     def get_model_class(cls) -> type[Session]:
-        """The model behind the store, as Django's database engine offers it."""
+        """Return the model behind the store, as Django's database engine offers it."""
         from multisession.models import Session
 
         return Session
@@ -118,12 +118,12 @@ class SessionStore(SessionBase):
 
     @cached_property
     def using(self) -> str:
-        """The alias of the database that holds the sessions."""
+        """Return the alias of the database that holds the sessions."""
         return router.db_for_write(self.get_model_class())
 
     @cached_property
     def origin(self) -> Origin:
-        """Where the request comes from."""
+        """Return where the request comes from."""
         return Origin.of(self.request)
 
     @property
@@ -140,17 +140,17 @@ class SessionStore(SessionBase):
 
     @property
     def is_opened(self) -> bool:
-        """Whether the key has been looked up."""
+        """Return True if the key has been looked up."""
         return self._opened is not None
 
     @property
     def is_ended(self) -> bool:
-        """Whether the key was a token that has ended."""
+        """Return True if the key was a token that has ended."""
         return self._open().ended is not None
 
     @property
     def had_accounts(self) -> bool:
-        """Whether somebody has ever signed in on this client."""
+        """Return True if somebody has ever signed in on this client."""
         return self._open().had_accounts
 
     @property
@@ -282,12 +282,12 @@ class SessionStore(SessionBase):
         return data
 
     def exists(self, session_key: str | None) -> bool:
-        """Whether something would be loaded under this key."""
+        """Return True if something would be loaded under this key."""
         parts = tokens.split(session_key)
         return parts is not None and self._look_up(*parts).row is not None
 
     def create(self) -> None:
-        """A session of its own under a new key: on this browser's client if there is one."""
+        """Make a session under a new key, on this browser's client if there is one."""
         self._open()
         self._cycled = True
         self._place(self._get_session())
@@ -373,7 +373,7 @@ class SessionStore(SessionBase):
             left.note(departure, self if self.request is None else None)
 
     def cycle_key(self) -> None:
-        """A new key for the same data, from the next save on; at once outside a request."""
+        """Let the data have a new key, from the next save on; at once outside a request."""
         opened, data = self._open(), self._get_session()
         self._carry_out_noted()
         if opened.row is not None and _account(opened.row) not in (None, users.account_of(data)):
@@ -444,7 +444,7 @@ class SessionStore(SessionBase):
             data[HASH_SESSION_KEY] = known
 
     def _row_has_ended(self, row: Session, data: dict[str, Any]) -> None:
-        """The account has ended while the request ran: keep what the view said to the person."""
+        """Keep what the view said to the person, whose account ended while the request ran."""
         if row.number is None:
             raise UpdateError  # As Django's: a visitor's data was deleted.
         said = placing.said_since(row.get_decoded(), data)
@@ -563,7 +563,7 @@ class SessionStore(SessionBase):
         self.modified = True
 
     def _step_down(self) -> None:
-        """Nobody is active any more. If nobody is remembered either, the cookie has no use."""
+        """Let the token end if nobody is active any more, and nobody remembered."""
         opened, left = self._open(), self._left
         if opened.token is None or left is None or left.opened is None:
             return
@@ -595,14 +595,14 @@ class SessionStore(SessionBase):
 
     @property
     def _may_name_actor(self) -> bool:
-        """Whether a sign-in is under way, and not into a session that was there before."""
+        """Return True if a sign-in is under way, and not into a session that was there before."""
         row = self._open().row
         return self._entering is not None and (
             row is None or row.user_id is None or row.pk == self._made
         )
 
     def _visitor_csrf_digest(self) -> str:
-        """The hash of the CSRF secret that the browser's pages have had; empty if there is none.
+        """Return the hash of the CSRF secret that the browser's pages have had, or "".
 
         On a browser that has accounts it is needed under ``CSRF_USE_SESSIONS`` alone: otherwise it
         can be found again (page_tokens.py).
@@ -679,7 +679,7 @@ class SessionStore(SessionBase):
             self._left.carry_out_noted()
 
     def conclude(self) -> None:
-        """The request is over, and its transactions: carry out what is still to be done.
+        """Carry out what is still to be done when the request and its transactions are over.
 
         To be called once or more, whatever the answer was.
         """
@@ -715,7 +715,7 @@ class SessionStore(SessionBase):
             outdated.token.point_to(None, unless_moved=True)
 
     def _note_presentation(self) -> None:
-        """The browser has shown this value: those before it end, in time (see models/tokens.py)."""
+        """Note that the browser has shown this value: those before it end (models/tokens.py)."""
         token, self._presented = self._presented, None
         if token is None:
             return
@@ -729,7 +729,7 @@ class SessionStore(SessionBase):
     # Signing in and out, told by Django's signals (see receivers.py), and by the verbs
 
     def announce_sign_out(self, by: AbstractBaseUser | None) -> None:
-        """The flush() that follows is meant as a sign-out, by this user."""
+        """Announce that the flush() that follows is a sign-out, by this user."""
         self._announced = Announced(self.acting(by))
 
     def holds_login_of(self, user: Any) -> bool:
@@ -749,7 +749,7 @@ class SessionStore(SessionBase):
 
     @property
     def _is_adding(self) -> bool:
-        """Whether a sign-in leaves the others signed in."""
+        """Return True if a sign-in leaves the others signed in."""
         only_one = settings.MAX_ACCOUNTS == 1 and settings.AT_LIMIT == "replace"
         return self.login_mode == "add" and not only_one
 
@@ -788,7 +788,7 @@ class SessionStore(SessionBase):
         return surplus
 
     def confirm_login(self, user: AbstractBaseUser) -> None:
-        """The flush() before this was ``login()``'s: the account that it left stays signed in."""
+        """Keep the account signed in that flush() left: it was ``login()`` that called it."""
         if self._left is not None:
             self._left.drop_note()
         entering = self._entering
@@ -883,7 +883,7 @@ class SessionStore(SessionBase):
         self.accessed, self.modified = True, False
 
     def leave_active(self, *, forget: bool = False, stay: bool = False) -> None:
-        """The active session has been closed by a verb: nobody is active any more.
+        """Let nobody be active, after a verb has closed the active session.
 
         ``forget``: nothing at all is carried over to the next page. ``stay``: nobody becomes
         active unless the person chooses.
@@ -936,7 +936,7 @@ class SessionStore(SessionBase):
         return self._left.session if self._left is not None else None
 
     def _user_of(self, opened: Opened) -> AbstractBaseUser | None:
-        """None if the user has been deleted meanwhile."""
+        """Return the user; None if the user has been deleted meanwhile."""
         if opened.row is None:
             return None
         return opened.user if opened.user is not None else users.of(opened.row)

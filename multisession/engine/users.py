@@ -45,7 +45,7 @@ def of(row: Session) -> AbstractBaseUser | None:
 
 
 def lag() -> bool:
-    """Whether the project reads users elsewhere than it writes them: from a replica."""
+    """Return True if the project reads users elsewhere than it writes them: from a replica."""
     user_model = get_user_model()
     return router.db_for_read(user_model) != router.db_for_write(user_model)
 

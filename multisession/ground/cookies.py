@@ -29,7 +29,7 @@ MOST_VALUES = 10
 
 
 def read_all(request: HttpRequest, name: str) -> list[str]:
-    """The different values of the cookie ``name``, in the browser's order."""
+    """Return the different values of the cookie ``name``, in the browser's order."""
     header = request.META.get("HTTP_COOKIE")
     if not header:
         # Made by hand, as by a RequestFactory: there are no octets to read.
@@ -100,12 +100,12 @@ def take(response: HttpResponse) -> Morsel[str] | None:
 
 
 def is_deletion(cookie: Morsel[str]) -> bool:
-    """A browser that receives this cookie drops the one that it has."""
+    """Return True if a browser that receives this cookie drops the one that it has."""
     return not cookie.value or str(cookie["max-age"]) == "0"
 
 
 def has_our_scope(cookie: Morsel[str]) -> bool:
-    """A browser that receives this cookie replaces the one that we set."""
+    """Return True if a browser that receives this cookie replaces the one that we set."""
     ours = (settings.SESSION_COOKIE_PATH, _bare(settings.SESSION_COOKIE_DOMAIN))
     return (cookie["path"], _bare(cookie["domain"])) == ours
 

@@ -22,7 +22,7 @@ logger = logging.getLogger("django.security.SuspiciousSession")
 
 
 def dumps(data: dict[str, Any]) -> str:
-    """``data`` as text. Raises TypeError for what the serializer cannot express."""
+    """Write ``data`` as text. Raises TypeError for what the serializer cannot express."""
     serializer = import_string(settings.SESSION_SERIALIZER)
     if serializer is JSONSerializer:
         return json.dumps(data, separators=(",", ":"))
@@ -30,7 +30,7 @@ def dumps(data: dict[str, Any]) -> str:
 
 
 def loads(text: str) -> dict[str, Any]:
-    """The data in ``text``; ``{}``, and a line in the security log, if it is not readable."""
+    """Read the data in ``text``; ``{}``, and a line in the security log, if that fails."""
     if not text:
         return {}
     try:

@@ -28,17 +28,17 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,6}", re.ASCII)
 
 
 def new_token() -> str:
-    """A fresh secret for a browser's cookie."""
+    """Make a secret for a browser's cookie."""
     return "".join(secrets.choice(TOKEN_ALPHABET) for _ in range(TOKEN_LENGTH))
 
 
 def is_token(value: object) -> bool:
-    """Whether ``value`` has the shape of a token. What has not is never looked up."""
+    """Return True if ``value`` has the shape of a token. What has not is never looked up."""
     return isinstance(value, str) and _TOKEN.fullmatch(value) is not None
 
 
 def may_be_key(key: str | None) -> bool:
-    """Whether ``key`` has the length of one."""
+    """Return True if ``key`` has the length of one."""
     return key is not None and TOKEN_LENGTH <= len(key) <= 40
 
 
@@ -54,12 +54,12 @@ def split(key: object) -> tuple[str, int | None] | None:
 
 
 def digest(token: str) -> str:
-    """What the database keeps of a token: SHA-256, 64 hexadecimal characters."""
+    """Return what the database keeps of a token: SHA-256, 64 hexadecimal characters."""
     return hashlib.sha256(token.encode("ascii")).hexdigest()
 
 
 def new_public_id(prefix: str) -> str:
-    """A public id such as ``sess_2NxV…``: a name, never a credential."""
+    """Make a public id such as ``sess_2NxV…``: a name, never a credential."""
     name = "".join(secrets.choice(PUBLIC_ID_ALPHABET) for _ in range(PUBLIC_ID_LENGTH))
     return f"{prefix}_{name}"
 

@@ -16,7 +16,7 @@ from .managers import PrimaryManager
 
 
 def now() -> datetime.datetime:
-    """The default of every time here: asked anew each time, so that a test can set the clock."""
+    """Return the time, the default of every time here. A test can set the clock."""
     return timezone.now()
 
 

@@ -45,7 +45,7 @@ class ApiKey(models.Model):
             self.last_used_at = now
 
     def revoke(self) -> bool:
-        """It opens nothing from now on. Returns whether this call did it."""
+        """Let the key open nothing from now on. Returns True if this call did it."""
         now = timezone.now()
         revoked = type(self).objects.filter(pk=self.pk, revoked_at__isnull=True)
         return bool(revoked.update(revoked_at=now))

@@ -51,5 +51,5 @@ def users_to_read(user_model: Any) -> Any:
 
 
 def prefetched_users(user_model: Any) -> Prefetch[Any]:
-    """The users of a list of rows, in a statement of their own."""
+    """Prefetch the users of a list of rows, in a statement of their own."""
     return Prefetch("user", queryset=users_to_read(user_model))

@@ -35,7 +35,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return self.filter(user__isnull=False)
 
     def visitors(self) -> SessionQuerySet:
-        """The others: data of visitors who have not signed in."""
+        """Keep the data of visitors who have not signed in."""
         return self.filter(user__isnull=True)
 
     def live(self) -> SessionQuerySet:
@@ -47,7 +47,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return self.filter(clock.remembered())
 
     def listed(self) -> SessionQuerySet:
-        """What the list of a client shows of these: all that nobody ended, and the newest others.
+        """Keep what the list of a client shows: all that nobody ended, and the newest others.
 
         Of the others one for each user, however often somebody signed in and out there. All are
         found by an index, however many there are, and not in one condition with OR, for which
@@ -67,12 +67,12 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return self._everything().filter(pk__in=found)
 
     def visible_to(self, token: Token) -> SessionQuerySet:
-        """What ``token`` may see of its client: what it and its ancestors have added."""
+        """Keep what ``token`` may see of its client: what it and its ancestors have added."""
         mine = Q(added_by=None) | Q(added_by_id__in=token.family)
         return self.filter(mine, client_id=token.client_id)
 
     def with_current_status(self, status: str) -> SessionQuerySet:
-        """Those whose ``current_status`` is this one. No job has to run for it to be true."""
+        """Keep those whose ``current_status`` is this one. No job has to run for that."""
         return self.filter(clock.is_status(timezone.now(), status))
 
     def most_recently_used(self) -> SessionQuerySet:
@@ -189,7 +189,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return (row.event(status, at=at) for row, status, at in marked)
 
     def _locked(self, wanted: Q) -> list[Session]:
-        """Those of these that are so, locked until the transaction ends, named for the trail."""
+        """Lock those that are so until the transaction ends, with their names for the trail."""
         # These (self) may be joined to other tables, which must not be locked: hence pk__in.
         found = self._everything().filter(pk__in=self._keys()).filter(wanted)
         rows = list(found.order_by("pk").select_for_update())
@@ -225,7 +225,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return list(keys) if vendor == "mysql" else keys
 
     def _writing_alias(self) -> str:
-        """The database that ``using()`` chose, or else the one that sessions are written to."""
+        """Return the database that ``using()`` chose, or the one that sessions are written to."""
         chosen: str | None = getattr(self, "_db", None)
         return chosen or router.db_for_write(self.model)
 
@@ -238,5 +238,5 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return self.model._meta.get_field("user").related_model
 
     def _has_users_beside(self) -> bool:
-        """Whether users are in this database, too, so that one statement can ask for both."""
+        """Return True if users are in this database, too: one statement can ask for both."""
         return router.db_for_write(self._user_model) == self._writing_alias()

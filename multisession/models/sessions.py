@@ -164,7 +164,7 @@ class Session(models.Model):
         return {"expire_at": expire_at, "abandon_at": max(abandon_at, expire_at)}
 
     def get_decoded(self) -> dict[str, Any]:
-        """The session's data, as ``request.session`` shows it."""
+        """Return the session's data, as ``request.session`` shows it."""
         return serialization.loads(self.session_data)
 
     def is_of(self, user: Any) -> bool:
@@ -176,7 +176,7 @@ class Session(models.Model):
         return isinstance(user, users._meta.concrete_model) and user.pk == self.user_id
 
     def is_current_for(self, user: Any) -> bool:
-        """Whether ``user`` may still act through this session.
+        """Return True if ``user`` may still act through this session.
 
         The same questions that ``django.contrib.auth.get_user`` asks: does the backend let the
         user in (a deactivated one is not), and is the password the one of the sign-in? The keys
@@ -193,12 +193,12 @@ class Session(models.Model):
         return any(constant_time_compare(found, valid) for valid in hashes)
 
     def admits(self, user: Any) -> bool:
-        """Whether the backend through which ``user`` signed in here still lets the user in."""
+        """Return True if the backend through which ``user`` signed in still lets the user in."""
         return _admits(self.get_decoded(), user)
 
     @cached_property
     def actor(self) -> AbstractBaseUser | str | None:
-        """The administrator who signed in as the user, if one did: for ``by``.
+        """Return the administrator who signed in as the user, if one did: for ``by``.
 
         The key alone if that account is gone.
         """
@@ -213,7 +213,7 @@ class Session(models.Model):
 
     @property
     def is_touch_due(self) -> bool:
-        """Whether the last note of activity is older than ``ACTIVITY_INTERVAL``."""
+        """Return True if the last note of activity is older than ``ACTIVITY_INTERVAL``."""
         interval = datetime.timedelta(seconds=settings.ACTIVITY_INTERVAL)
         return self.last_active_at <= timezone.now() - interval
 
@@ -249,7 +249,7 @@ class Session(models.Model):
     def event(
         self, kind: str, *, at: datetime.datetime | None = None, **cause: Unpack[Cause]
     ) -> Event:
-        """What happened to this session, for ``Event.record``."""
+        """Return what happened to this session, for ``Event.record``."""
         return Event.of(
             kind,
             at=at or timezone.now(),
@@ -264,11 +264,11 @@ class Session(models.Model):
         )
 
     def _name(self, annotation: str, ask: Callable[[], Any]) -> Any:
-        """What ``named()`` has found, or else what the row that is meant says."""
+        """Return what ``named()`` has found, or else what the row itself says."""
         return vars(self)[annotation] if annotation in vars(self) else ask()
 
     def _of_user(self, name: str) -> Any:
-        """Of what the user is; None if there is none, or none any more."""
+        """Return what the user has; None if there is no user, or none any more."""
         try:
             value = getattr(self.user, name, None)
         except ObjectDoesNotExist:

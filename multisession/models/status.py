@@ -15,7 +15,7 @@ from django.utils.translation import pgettext_lazy
 
 
 class Status(models.TextChoices):
-    """What a session can be, in the words of Clerk's API; what reaches each: docs/concepts.md."""
+    """The states of a session, in Clerk's words (docs/explanation/concepts.md)."""
 
     ACTIVE = "active", pgettext_lazy("session status", "active")
     ENDED = "ended", pgettext_lazy("session status", "signed out")
@@ -36,7 +36,7 @@ BY_CLOCK = (Status.ACTIVE, Status.EXPIRED, Status.ABANDONED)
 
 
 def is_live_at(now: datetime.datetime, status: str, expire_at: datetime.datetime) -> bool:
-    """Whether a row with these values is signed in at this moment. Asked for every page."""
+    """Return True if a row with these values is signed in at this moment. Asked for every page."""
     return status == _ACTIVE and expire_at > now
 
 

@@ -49,7 +49,7 @@ class TokenQuerySet(models.QuerySet["Token"]):
     """Questions to ask of tokens."""
 
     def living(self) -> TokenQuerySet:
-        """Those that have not ended."""
+        """Keep those that have not ended."""
         return self.filter(Q(ends_at=None) | Q(ends_at__gt=timezone.now()))
 
 
@@ -98,11 +98,11 @@ class Token(models.Model):
 
     @property
     def is_living(self) -> bool:
-        """Whether it has not ended."""
+        """Return True if it has not ended."""
         return self.ends_at is None or self.ends_at > timezone.now()
 
     def is_to_be_noted(self, at: datetime.datetime) -> bool:
-        """Whether its presentation at that moment changes anything: see ``note_presentation``."""
+        """Return True if ``note_presentation`` at that moment would change anything."""
         if self._is_to_go_on(at):
             return True
         if self.parent_id is None:
@@ -118,13 +118,13 @@ class Token(models.Model):
         return self.ends_at is not None and at + SKEW < self.ends_at < at + GRACE - RENEWAL
 
     def live_session(self) -> Session | None:
-        """The session that it points to, if that one is live."""
+        """Return the session that it points to, if that one is live."""
         session = self.session
         return session if session is not None and session.is_live else None
 
     @cached_property
     def family(self) -> list[int]:
-        """The primary keys of this token and of its ancestors. One statement, if it has any."""
+        """Return the keys of this token and of its ancestors. One statement, if it has any."""
         if self.parent_id is None:
             return [self.pk]
         return list(_line(self.pk, self._parents()))
@@ -176,7 +176,7 @@ class Token(models.Model):
         )
 
     def note_presentation(self, at: datetime.datetime) -> None:
-        """The browser has shown this token at that moment: end its ancestors, at once or in a day.
+        """Note that the browser showed this token: its ancestors end, at once or in a day.
 
         One that is to end goes on for a day: its browser has lost the newer value in a crash. It
         settles like any other. If no other token of the client is left but those that follow this
@@ -217,7 +217,7 @@ class Token(models.Model):
         clients_changed([self.client_id], using)
 
     def note_reuse(self, origin: Origin) -> None:
-        """An ended token was presented, as after a theft: tell the owners of the accounts, once.
+        """Tell the accounts' owners, once, that an ended token was presented, as after a theft.
 
         It ends nothing: otherwise anybody with an old value could sign people out.
         """
@@ -236,7 +236,7 @@ class Token(models.Model):
                 announce(signals.token_reused, using, client=self.client, sessions=live)
 
     def _is_alone(self) -> bool:
-        """Whether all living tokens of the client but its ancestors follow this one."""
+        """Return True if all living tokens of the client but its ancestors follow this one."""
         using = self._using
         living = Token.objects.using(using).living().filter(client_id=self.client_id)
         others = living.exclude(pk__in=self.family).values_list("pk", flat=True)
@@ -246,7 +246,7 @@ class Token(models.Model):
         return all(self.pk in _line(pk, parents) for pk in others)
 
     def _parents(self) -> dict[int, int | None]:
-        """The parent of each token of this client, by primary key."""
+        """Return the parent of each token of this client, by primary key."""
         using = self._using
         tokens = Token.objects.using(using).filter(client_id=self.client_id)
         return dict(tokens.values_list("pk", "parent_id"))

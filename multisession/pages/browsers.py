@@ -47,7 +47,7 @@ PLAIN_SYSTEMS = {"Mac OS X": "macOS", "Chrome OS": "ChromeOS", "Other": ""}
 
 
 def browser_name(user_agent: str) -> str:
-    """A name that people recognise; never empty."""
+    """Return a name that people recognise; never empty."""
     family, system = family_and_system(user_agent)
     if family and system:
         return _("%(browser)s on %(system)s") % {"browser": family, "system": system}
@@ -57,7 +57,7 @@ def browser_name(user_agent: str) -> str:
 
 
 def family_and_system(user_agent: str) -> tuple[str, str]:
-    """The two halves of the name; empty where nothing can be told."""
+    """Return the two halves of the name; empty where nothing can be told."""
     return _read(user_agent[:LONGEST_USER_AGENT])
 
 
@@ -69,7 +69,7 @@ def _read(user_agent: str) -> tuple[str, str]:
 
 
 def _parsed(user_agent: str) -> tuple[str, str]:
-    """What ua-parser makes of it, if it is installed."""
+    """Ask ua-parser, if it is installed."""
     parse = _parser()
     if parse is None:
         return "", ""
@@ -95,7 +95,7 @@ def _first_of(known: tuple[tuple[str, str], ...], user_agent: str) -> str:
 
 
 def _product(user_agent: str) -> str:
-    """The program, as in "curl/8.5.0"."""
+    """Return the program, as in "curl/8.5.0"."""
     product = user_agent.partition("/")[0].strip()
     return product if product.isascii() and product.replace("-", "").isalnum() else ""
 

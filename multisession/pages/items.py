@@ -56,6 +56,6 @@ def as_items(given: Iterable[MenuItem | Mapping[str, Any]]) -> tuple[MenuItem, .
 
 
 def items_of_setting(request: MultiSessionRequest) -> tuple[MenuItem, ...]:
-    """What the setting ``MENU_ITEMS`` puts into every menu."""
+    """Return what the setting ``MENU_ITEMS`` puts into every menu."""
     given = settings.MENU_ITEMS
     return as_items(import_string(given)(request) if isinstance(given, str) else given)

@@ -22,7 +22,7 @@ STATUS = 403
 
 
 def answer(request: HttpRequest, exception: Exception) -> HttpResponse | None:
-    """A page with the accounts of this browser; None for any other exception."""
+    """Answer with the accounts of this browser; None for any other exception."""
     if not isinstance(exception, AccountLimitReached):
         return None
     response = _answer(request, str(exception))
@@ -45,6 +45,6 @@ def _answer(request: HttpRequest, sentence: str) -> HttpResponse:
 
 @requires_csrf_token
 def page(request: MultiSessionRequest, sentence: str) -> HttpResponse:
-    """The accounts of this browser, to sign out of one and come back here."""
+    """Show the accounts of this browser, to sign out of one and come back here."""
     context = account_list_context(request, "") | {"sentence": sentence}
     return render(request, "multisession/limit_reached.html", context, status=STATUS)

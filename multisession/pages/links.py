@@ -36,7 +36,7 @@ def on_site(request: MultiSessionRequest, url: str | None) -> str:
 
 
 def current_page(request: MultiSessionRequest) -> str:
-    """The page the person is looking at, to come back to; empty where that makes no sense.
+    """Return the page the person is looking at, to come back to, or "".
 
     The sign-in page and the chooser are not places to come back to: there it is the page that
     they themselves were asked to lead to.
@@ -53,7 +53,7 @@ def _page(request: MultiSessionRequest) -> SplitResult:
 
 
 def asks_to_sign_in(request: MultiSessionRequest) -> bool:
-    """Whether that page is the sign-in page or the chooser."""
+    """Return True if that page is the sign-in page or the chooser."""
     return _page(request).path in (
         _path(str(django_settings.LOGIN_URL)),
         _path(settings.CHOOSE_URL),
@@ -61,7 +61,7 @@ def asks_to_sign_in(request: MultiSessionRequest) -> bool:
 
 
 def url_of(to: str | None) -> str:
-    """This URL, or that of this URL name; empty for a name that the project does not have.
+    """Return this URL, or that of this URL name; empty for a name that does not exist.
 
     What has no URL is left out of a page; ``manage.py check`` says what is missing.
     """
@@ -84,7 +84,7 @@ def sign_in_link(url: str | None, **parameters: str) -> str:
 
 
 def link_to(url: str, **parameters: str) -> str:
-    """This URL, or that of this name, with those parameters that are not empty; as ``url_of``."""
+    """Return the URL as ``url_of`` does, with those parameters that are not empty."""
     page = urlsplit(url_of(url))
     if page == urlsplit(""):
         return ""

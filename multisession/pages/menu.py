@@ -59,7 +59,7 @@ class Options:
             )
 
     def query(self, **more: str) -> str:
-        """These options for a URL: signed, so that no link can make up its own menu.
+        """Return these options for a URL: signed, so that no link can make up its own menu.
 
         Without a time stamp, so that the same page has the same URL whenever it is drawn.
         ``more``: what else stands in that query.
@@ -72,7 +72,7 @@ class Options:
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Options:
-        """The options that ``query()`` wrote; the defaults for anything else."""
+        """Return the options that ``query()`` wrote; the defaults for anything else."""
         try:
             given = signing.Signer(salt=SALT).unsign_object(query.get("options", ""))
         except signing.BadSignature:
@@ -87,7 +87,7 @@ class Options:
 
 
 def menu_context(request: MultiSessionRequest, options: Options) -> dict[str, Any]:
-    """What every part of the menu needs.
+    """Return what every part of the menu needs.
 
     Touches the active session only: no query. While nobody is active, the list of accounts: one
     query, and none for a browser that we have not met.
@@ -114,7 +114,7 @@ def menu_context(request: MultiSessionRequest, options: Options) -> dict[str, An
 
 
 def button_context(request: MultiSessionRequest, options: Options) -> dict[str, Any]:
-    """What the button itself needs, with the part of its menu that stands in the page."""
+    """Return what the button needs, with the part of its menu that stands in the page."""
     return menu_context(request, options) | {
         "show_name": options.show_name,
         "default_open": options.default_open,
@@ -125,7 +125,7 @@ def button_context(request: MultiSessionRequest, options: Options) -> dict[str, 
 
 
 def account_list_context(request: MultiSessionRequest, next_url: str) -> dict[str, Any]:
-    """The accounts of this browser, signed in and signed out, to choose from. One query.
+    """Return what the list of accounts needs, signed in and signed out. One query.
 
     The one that stepped aside for a sign-in comes first.
     """

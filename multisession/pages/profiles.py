@@ -84,7 +84,7 @@ def picture_of(user: Any) -> str:
 
 
 def name_and_identifier(user: Any) -> tuple[str, str]:
-    """The default for ``USER_LABEL``: the full name, and the e-mail address or else the username.
+    """Return the full name, and the e-mail address or username: the default ``USER_LABEL``.
 
     Asks only for what every user model may have; a model without names has an empty one.
     """
@@ -118,7 +118,7 @@ def plain_name(user: Any) -> str:
 
 
 def initials(text: str) -> str:
-    """The first letters of the first and the last word, or the one character that says most.
+    """Return the first letters of the first and last word, or the one that says most.
 
     Two letters only where a script has capitals: those of Arabic would join into a syllable, and
     one Chinese character is as wide, and says as much, as two Latin letters.
@@ -166,7 +166,7 @@ def _tidy(text: Any) -> str:
 
 
 def _first_letter(word: str) -> str:
-    """The first letter or digit of a word with its accents; empty if it has none."""
+    """Return the first letter or digit of a word with its accents, or ""."""
     for position, character in enumerate(word):
         if character.isalnum():
             return _first_cluster(word[position:])
@@ -174,7 +174,7 @@ def _first_letter(word: str) -> str:
 
 
 def _first_cluster(text: str) -> str:
-    """The first thing that a reader would call one character, emoji sequences included."""
+    """Return the first thing that a reader calls one character, emoji sequences too."""
     cluster = ""
     for character in text:
         if cluster and not _extends(cluster, character):

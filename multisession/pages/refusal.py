@@ -2,7 +2,7 @@
 
 Its form is one that the sender can handle (asking.py): a page that keeps what was sent, for a
 navigation; a sheet on top of the page that stays, for htmx and Turbo; a few words of JSON for
-scripts. docs/wrong-account.md has the table.
+scripts. docs/explanation/wrong-account.md has the table.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ from .profiles import profile_of
 
 
 def personal(view: Callable[[MultiSessionRequest], HttpResponse]) -> Callable[..., HttpResponse]:
-    """The answer depends on the account: no cache may keep it, nor mix page and fragment.
+    """Let no cache keep the answer, which depends on the account, nor mix page and fragment.
 
     Nobody need be signed in, whatever LoginRequiredMiddleware asks of the project's own pages.
     """
@@ -47,7 +47,7 @@ def personal(view: Callable[[MultiSessionRequest], HttpResponse]) -> Callable[..
 
 
 def action(view: Callable[[MultiSessionRequest, str], HttpResponse]) -> Callable[..., HttpResponse]:
-    """A POST that names a session in ``session``; one that this browser hasn't got is a 404."""
+    """Make a view of POST that gets the id in ``session``; 404 for another browser's."""
 
     @wraps(view)
     def with_session_id(request: MultiSessionRequest) -> HttpResponse:
@@ -72,7 +72,7 @@ def action(view: Callable[[MultiSessionRequest, str], HttpResponse]) -> Callable
 @require_safe
 @csrf_protect
 def button(request: MultiSessionRequest) -> HttpResponse:
-    """The UserButton, for a page that holds nothing but a place for it."""
+    """Show the UserButton, for a page that holds nothing but a place for it."""
     context = button_context(request, Options.from_query(request.GET))
     return render(request, "multisession/user_button.html", context)
 
@@ -81,7 +81,7 @@ def button(request: MultiSessionRequest) -> HttpResponse:
 @require_safe
 @csrf_protect  # the forms in it need the cookie, whatever middleware the project has
 def menu(request: MultiSessionRequest) -> HttpResponse:
-    """The menu's panel, which the UserButton loads when it is first opened."""
+    """Show the menu's panel, which the UserButton loads when it is first opened."""
     return render_menu(request)
 
 
@@ -89,7 +89,7 @@ def menu(request: MultiSessionRequest) -> HttpResponse:
 @require_safe
 @csrf_protect
 def choose(request: MultiSessionRequest) -> HttpResponse:
-    """The accounts signed in on this browser, and those that it remembers, to choose from."""
+    """Show the accounts of this browser, signed in or remembered, to choose from."""
     next_url = requested_next(request)
     context = account_list_context(request, next_url)
     context["sign_in_url"] = sign_in_link(None, next=next_url)
@@ -102,7 +102,7 @@ def choose(request: MultiSessionRequest) -> HttpResponse:
 @require_safe
 @csrf_protect  # for the sheet of an account that is not known any more
 def notice(request: MultiSessionRequest) -> HttpResponse:
-    """What a page that is still open has to say, now that something happened in another tab.
+    """Show what an open page has to say after something happened in another tab.
 
     The query says whose page it is (``session``; empty: nobody's). ``refused``: what it sent was
     refused, and a person pressed a button: the sheet. 204: nothing to say. A header says which
@@ -243,7 +243,7 @@ def render_menu(request: MultiSessionRequest) -> HttpResponse:
 
 
 def left_context(request: MultiSessionRequest) -> dict[str, Any]:
-    """The account of the page that the menu opens on, if it is no longer the active one."""
+    """Return the account of the page that the menu opens on, if it is not the active one."""
     said, active = request.GET.get("session", ""), request.multisession.session
     if not said or (active is not None and active.public_id == said):
         return {}
@@ -259,7 +259,7 @@ def left_context(request: MultiSessionRequest) -> dict[str, Any]:
 
 
 def go_to(request: MultiSessionRequest, url: str) -> HttpResponse:
-    """A full page load of ``url`` (or of the URL with that name), for a browser or for htmx.
+    """Answer with a full page load of ``url``, or of that URL name, also for htmx.
 
     What a person sends never counts as a name: see ``on_site``. For a name that the project does
     not have, ``after_switch_url()``: what has been done is done.
@@ -271,13 +271,13 @@ def go_to(request: MultiSessionRequest, url: str) -> HttpResponse:
 
 
 def requested_next(request: MultiSessionRequest) -> str:
-    """Where the form, or the link to this page, wants to go; empty unless that is on this site."""
+    """Return where the form or the link wants to go; empty unless that is on this site."""
     parameters = request.POST if request.method == "POST" else request.GET
     return on_site(request, parameters.get(REDIRECT_FIELD_NAME))
 
 
 def after_sign_out_url(request: MultiSessionRequest) -> str:
-    """Where to go when the active account has signed out."""
+    """Return where to go when the active account has signed out."""
     if settings.AFTER_SIGN_OUT == "next" and request.multisession.sessions:
         return after_switch_url()
     return choose_url()

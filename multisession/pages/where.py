@@ -69,7 +69,7 @@ class Place:
 
 
 def in_words(moment: datetime.datetime) -> str:
-    """How long ago that was: "3 hours ago"."""
+    """Say how long ago that was: "3 hours ago"."""
     now = timezone.now()
     if (now - moment).total_seconds() < 60:
         return _("just now")
@@ -77,17 +77,17 @@ def in_words(moment: datetime.datetime) -> str:
 
 
 def sessions_of(session: Session) -> SessionQuerySet:
-    """The live sessions of this session's user, on every browser."""
+    """Return the live sessions of this session's user, on every browser."""
     return Session.objects.filter(user_id=session.user_id).live()
 
 
 def here(session: Session) -> Place:
-    """The browser at hand."""
+    """Return the browser at hand."""
     return Place(session=session, is_here=True)
 
 
 def elsewhere(session: Session) -> list[Place]:
-    """The user's other browsers, the one used last first. One query.
+    """List the user's other browsers, the one used last first. One query.
 
     A session that could not act any more, because the password has changed, is none of them.
     """

@@ -36,7 +36,7 @@ View = Callable[[MultiSessionRequest, Session], HttpResponse]
 
 
 def of_the_active_account(view: View) -> Callable[..., HttpResponse]:
-    """A view that gets the active session; without one, the person is asked to sign in."""
+    """Make a view that gets the active session; without one it asks the person to sign in."""
 
     @wraps(view)
     def with_session(request: MultiSessionRequest) -> HttpResponse:
@@ -52,7 +52,7 @@ def of_the_active_account(view: View) -> Callable[..., HttpResponse]:
 @csrf_protect  # the forms in it need the cookie, whatever middleware the project has
 @of_the_active_account
 def sessions(request: MultiSessionRequest, active: Session) -> HttpResponse:
-    """Where the active account is signed in: this browser first."""
+    """Show where the active account is signed in: this browser first."""
     return render(request, "multisession/sessions.html", page_context(request, active))
 
 
@@ -104,7 +104,7 @@ def ask_for_password(
 
 
 def show_list(request: MultiSessionRequest, active: Session, text: str) -> HttpResponse:
-    """The list as it is now, with a sentence on what has happened."""
+    """Show the list as it is now, with a sentence on what has happened."""
     next_url = requested_next(request)
     if is_htmx(request) and not next_url:
         context = page_context(request, active) | {"text": text}

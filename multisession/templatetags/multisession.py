@@ -26,7 +26,7 @@ ITEMS = "multisession_menu_items"
 
 @register.inclusion_tag("multisession/user_button.html", takes_context=True)
 def user_button(context: Context, **options: Any) -> dict[str, Any]:
-    """The active account's avatar with its menu.
+    """Show the active account's avatar with its menu.
 
     While nobody is active: a link to sign in; to the chooser, if accounts are signed in on this
     browser; and the way back to the account that stepped aside.
@@ -90,7 +90,7 @@ def menu_action(context: Context, label: str, url: str, **more: str) -> str:
 
 @register.inclusion_tag("multisession/user_button_mount.html", takes_context=True)
 def user_button_mount(context: Context, **options: Any) -> dict[str, Any]:
-    """An empty element that fetches the button, for pages that are the same for everybody.
+    """Show an empty element that fetches the button, for pages that a cache may keep.
 
     Takes what ``user_button`` takes. Touches neither session nor user, so a cache may keep it.
     """
@@ -124,7 +124,7 @@ def _add_item(context: Context, tag: str, **fields: Any) -> str:
 
 @register.inclusion_tag("multisession/_account_list.html", takes_context=True)
 def account_list(context: Context, *, next: str = "") -> dict[str, Any]:
-    """The list of the chooser, for a sign-in page: above a form that adds one more account.
+    """Show the list of the chooser, above a sign-in form that adds one more account.
 
     Accounts to switch to, and those that are signed out, to sign in again or to forget; nothing
     for a browser that knows none. ``next``: the page to go on to.

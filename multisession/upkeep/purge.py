@@ -169,7 +169,7 @@ class _Outdated(Step):
 
 
 def _outdated(rows: Any) -> list[int]:
-    """The primary keys of these sessions through which nobody can act any more.
+    """Return the keys of those sessions through which nobody can act any more.
 
     A page that presents one writes nothing (see ``SessionStore.flush``), so they are ended here.
     """
@@ -182,7 +182,7 @@ def _revoke_outdated(rows: Any) -> int:
 
 
 def _delete_visitors(rows: Any) -> int:
-    """Where accounts are beside them, what pointed to these points to nobody: none has left."""
+    """Let what pointed to these point to nobody, where accounts are beside them."""
     beside = dict(rows.filter(number=0).values_list("pk", "client_id"))
     with transaction.atomic(using=rows.db):
         deleted = int(rows.delete()[0])
@@ -197,7 +197,7 @@ def _delete(rows: Any) -> int:
 
 
 def _by_key(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """The same rows. MySQL and MariaDB lock whatever a change looks at: there by their keys."""
+    """Return the same rows, by key: MySQL and MariaDB lock whatever a change looks at."""
     if connections[rows.db].vendor != "mysql":
         return rows
     keys = list(rows.values_list("pk", flat=True))
@@ -206,7 +206,7 @@ def _by_key(rows: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def _without_session(clients: QuerySet[Client], span: Span) -> QuerySet[Client]:
-    """Those of these clients that have no session.
+    """Keep the clients that have no session.
 
     That the sessions are within the same span goes without saying; but the database is told.
     """
@@ -216,7 +216,7 @@ def _without_session(clients: QuerySet[Client], span: Span) -> QuerySet[Client]:
 
 
 def _delete_clients(clients: QuerySet[Client], span: Span) -> int:
-    """Those of these clients that have no session, and their tokens.
+    """Delete the clients that have no session, and their tokens.
 
     They are locked first, as for every change of a client, so that nobody signs in meanwhile.
     Then there is nothing else to cascade to, which Django would find out row by row.
@@ -234,7 +234,7 @@ def _delete_clients(clients: QuerySet[Client], span: Span) -> int:
 
 
 def _delete_clients_by_key(rows: QuerySet[Client]) -> int:
-    """The same for MySQL and MariaDB: see ``_by_key``."""
+    """Delete clients on MySQL and MariaDB: see ``_by_key``."""
     using = rows.db
     keys = list(rows.values_list("pk", flat=True))
     clients = Client.objects.using(using).filter(pk__in=keys)

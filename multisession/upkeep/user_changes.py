@@ -89,13 +89,13 @@ def _user_model() -> Any:
 
 
 def _tables(model: Any) -> set[Any]:
-    """The models whose tables hold the rows of this one: itself and its parents."""
+    """Return the models whose tables hold the rows of this one: itself and its parents."""
     concrete = model._meta.concrete_model
     return {concrete, *concrete._meta.get_parent_list()} if concrete is not None else set()
 
 
 def _is_written(instance: Model, name: str, update_fields: Collection[str] | None) -> bool:
-    """Whether saving this writes the user's own field of that name, or what stands for one."""
+    """Return True if saving this writes the user's own field of that name."""
     if update_fields is not None and name not in update_fields:
         return False
     user_model = _user_model()
@@ -109,7 +109,7 @@ def _is_written(instance: Model, name: str, update_fields: Collection[str] | Non
 
 
 def _users_of(instance: Any, using: str) -> Iterator[Any]:
-    """The users whose row this is a part of, or the other way round."""
+    """Yield the users whose row this is a part of, or the other way round."""
     user_model = _user_model()
     if isinstance(instance, user_model):
         yield instance  # No query: mostly it is the user itself.

@@ -1,4 +1,4 @@
-"""The recipes of docs/ecosystem.md, as they stand there: so they are known to work."""
+"""The recipes of allauth.md and impersonation.md in docs/howto/, for the tests to run."""
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.views import ConfirmEmailView, PasswordResetFromKeyView

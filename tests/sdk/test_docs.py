@@ -1,4 +1,4 @@
-"""The first calls in docs/backend-api.md do what they promise."""
+"""The first calls in docs/reference/backend-api.md do what they promise."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from .conftest import HERE, Site
 
 pytestmark = pytest.mark.sdk
 
-PAGE = Path(__file__).parents[2] / "docs" / "backend-api.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "backend-api.md"
 
 
 def snippet(language: str, word: str, site: Site) -> str:

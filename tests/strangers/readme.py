@@ -15,8 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 #: A file, and the heading in it.
 INSTALL = ("README.md", "## Add it to a project")
-NEW_PROJECT = ("docs/getting-started-new-project.md", "# In a new project")
-API = ("docs/backend-api.md", "## HTTP")
+NEW_PROJECT = ("docs/howto/new-project.md", "# In a new project")
+API = ("docs/reference/backend-api.md", "## HTTP")
 #: The paragraph before a block, and the block.
 BLOCK = re.compile(
     r"(?P<paragraph>(?:^(?!```)[^\n]+\n)+)\n```(?P<language>python|html)\n(?P<code>[\s\S]*?)^```",

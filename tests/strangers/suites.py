@@ -2,7 +2,8 @@
 
 Each suite runs twice, as its package has it and with our engine and middleware in the settings. A
 test that passes there and fails here is a failure, unless ``accepted`` gives the reason; a test
-that counts statements and saw fewer is none. What was found is kept in docs/package-suites.md.
+that counts statements and saw fewer is none. What was found is kept in
+docs/explanation/package-suites.md.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from tests.strangers import bench
 
-REPORT = bench.ROOT / "docs" / "package-suites.md"
+REPORT = bench.ROOT / "docs" / "explanation" / "package-suites.md"
 
 OURS = """
 SESSION_ENGINE = "multisession.backends.db"

@@ -1,15 +1,13 @@
 """The README, followed to the letter in an empty environment, and looked at over HTTP."""
 
-import http.client
 import re
-import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.strangers import bench, readme
+from tests.strangers.server import serving
 from tests.strangers.story.browser import Browser
 from tools.pythons import interpreter
 
@@ -45,30 +43,8 @@ def project(python, tmp_path_factory) -> Path:
 @pytest.fixture
 def browser(python, project) -> Iterator[Browser]:
     """A browser for the project's own server, ``manage.py runserver``."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [python, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
-    environment = bench.environ() | {"PYTHONUNBUFFERED": "1"}
-    log = project / "server.log"
-    with log.open("w") as errors:
-        server = subprocess.Popen(
-            command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
-        )
-
-    def exchange(method: str, path: str, body: bytes, headers: dict[str, str]):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        connection.request(method, path, body or None, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.getheaders(), answer.read()
-
-    try:
-        # Said when it listens.
-        assert any("development server at" in line for line in server.stdout), log.read_text()
-        yield Browser(exchange, host=f"localhost:{port}")
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
+    with serving(python, project) as browser:
+        yield browser
 
 
 def test_the_wheel_brings_django_and_nothing_else(python, project):

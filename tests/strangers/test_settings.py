@@ -2,7 +2,7 @@
 
 A project is a folder of ``projects/``; a story is a function in ``story/stories.py``. On the newest
 Django the stories of one account are told under Django's own sessions, too: a step with another
-answer there stands in docs/strangers.md, with its reason.
+answer there stands in docs/explanation/strangers.md, with its reason.
 """
 
 import json
@@ -17,7 +17,7 @@ import pytest
 
 from tests.strangers import bench, strangers
 
-DOCS = bench.ROOT / "docs" / "strangers.md"
+DOCS = bench.ROOT / "docs" / "explanation" / "strangers.md"
 NEWEST = list(bench.DJANGOS)[-1]
 
 

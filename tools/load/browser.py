@@ -304,7 +304,7 @@ class Tab:
         self.look()
 
     def sign_out(self) -> None:
-        """Of any account; of the active one, some do it by Django's own form."""
+        """Sign out of any account; of the active one, some do it by Django's own form."""
         page = self.shown()
         session = self.random.choice(list(page.seen.accounts))
         about = {"user": page.seen.accounts[session], "session": session}

@@ -35,7 +35,7 @@ class NotHere(Exception):
 
 @contextmanager
 def database(name: str) -> Iterator[str]:
-    """The DATABASE_URL of an empty database."""
+    """Make an empty database. Return its DATABASE_URL."""
     if name == "sqlite":
         with tempfile.TemporaryDirectory(prefix="multisession-load-") as folder:
             yield f"sqlite:///{quote(folder)}/load.sqlite3"
@@ -114,7 +114,7 @@ def rows(url: str, *arguments: str, known: Any = None) -> list[str]:
 
 @contextmanager
 def site(server: str, url: str, log: Path) -> Iterator[tuple[int, int]]:
-    """The site on this server: its port, and the process id of the server's first process."""
+    """Start the site. Return its port, and the id of the server's first process."""
     port = free_port()
     command = {
         "gunicorn": [

@@ -50,7 +50,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"Removed {counts}; marked as expired or abandoned: {marked}.")
 
     def show(self, step: str, done: int, total: int) -> None:
-        """A bar for whoever watches: one line for each step, written over as it grows."""
+        """Draw a bar: one line for each step, written over as it grows."""
         share = min(done / total, 1) if total else 1
         bar = "#" * round(share * WIDTH)
         line = f"\r{step:<9} [{bar:<{WIDTH}}] {share:4.0%}  {done:,} of {max(done, total):,}"

@@ -66,7 +66,7 @@ class Command(BaseCommand):
         older_than: str | None,
         **options: Any,
     ) -> SessionQuerySet:
-        """The live sessions that the options name. Raises CommandError."""
+        """Return the live sessions that the options name. Raises CommandError."""
         if user is None and client is None and session is None and older_than is None:
             text = "Say which: --user, --client, --session, --older-than, or several of them."
             raise CommandError(text, returncode=2)
@@ -108,7 +108,7 @@ class Command(BaseCommand):
 
 
 def _moment(age: str) -> datetime.datetime:
-    """That long ago. Raises CommandError."""
+    """Return the moment that long ago. Raises CommandError."""
     found = _AGE.fullmatch(age)
     if found is not None and int(found[1]) > 0:
         try:

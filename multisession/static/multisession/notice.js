@@ -1,6 +1,6 @@
 /* Tells a page that another account has become active in another tab, and the server which page
    it is that a script sends something from, and whether a person did. Everything is safe without
-   it: with it, the answer comes sooner and in its place. docs/wrong-account.md */
+   it: with it, the answer comes sooner and in its place. docs/explanation/wrong-account.md */
 (() => {
   const find = (what) => document.querySelector(`[data-multisession-${what}]`);
   // Looked up each time: hx-boost may have put another body in.

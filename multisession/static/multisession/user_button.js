@@ -1,4 +1,4 @@
-// docs/user-button.md
+// howto/user-button
 (() => {
   const BUTTON = "[data-multisession-button]";
   const FORM = "[data-multisession-form]";

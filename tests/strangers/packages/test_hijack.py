@@ -34,7 +34,7 @@ class Hijack(StockAdmin):
 
     def finish(self, place: Path) -> None:
         super().finish(place)
-        # As docs/ecosystem.md says, to which the README leads.
+        # As docs/howto/impersonation.md says, to which the README leads.
         append(place / SETTINGS, 'INSTALLED_APPS += ["multisession.contrib.impersonation"]\n')
 
     def more_data(self) -> str:

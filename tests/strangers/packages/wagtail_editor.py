@@ -20,7 +20,7 @@ from tests.strangers import bench
 from tests.strangers.packages.site import ADA, CHOOSE, GRACE, PASSWORD, Site, append
 from tests.strangers.packages.stories import add_in_tab
 
-DOCS = bench.ROOT / "docs/strangers.md"
+DOCS = bench.ROOT / "docs/explanation/strangers.md"
 HEADING = "## In Wagtail's admin"
 
 #: The model of the page that Wagtail's tutorial begins with.
@@ -66,7 +66,7 @@ def give_the_home_page_a_body(python: Path, place: Path) -> None:
 
 
 def add_the_notice(place: Path) -> None:
-    """Make the template that docs/strangers.md prints."""
+    """Make the template that docs/explanation/strangers.md prints."""
     section = DOCS.read_text(encoding="utf-8").partition(f"\n{HEADING}\n")[2]
     printed = re.search(r"`mysite/(templates/\S+)`[\s\S]*?^```html\n([\s\S]*?)^```", section, re.M)
     assert printed, f"{DOCS} has no template under {HEADING!r}"
