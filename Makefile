@@ -78,9 +78,9 @@ test-ecosystem: $(VENV)/ecosystem.stamp
 	$(BIN)/python -m pytest --ds=tests.ecosystem.settings tests/ecosystem $(ARGS)
 
 # Each project runs in a process and an environment of its own, kept in .strangers. On one Django
-# alone: STRANGERS_DJANGO=6.1.
+# alone: STRANGERS_DJANGO=6.1. The tests of one class or file share a project, and so a process.
 test-strangers: $(VENV)/test.stamp tests/strangers/pages/node_modules/made
-	$(BIN)/python -m pytest -m strangers tests/strangers $(ARGS)
+	$(PYTEST) --dist loadscope -m strangers tests/strangers $(ARGS)
 
 # The other packages' own tests take their time, so they are no part of test-strangers.
 test-strangers-suites: $(VENV)/test.stamp

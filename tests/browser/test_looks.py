@@ -90,10 +90,10 @@ def panel(page: Page):
 
 def open_menu(page: Page) -> None:
     trigger = page.locator("[data-multisession-button] > summary").first
-    trigger.hover()
-    page.wait_for_load_state("networkidle")
     trigger.click()
     expect(panel(page)).to_be_visible()
+    # It stands there until the accounts have come.
+    expect(panel(page).locator("[data-multisession-loader]")).to_have_count(0)
 
 
 def answered(
@@ -490,8 +490,9 @@ def arrive(new_browser, complaints, accounts, settings) -> Iterator[Callable[[St
                 "**/htmx-2.min*.js", lambda route: route.continue_(url=as_htmx_4(route))
             )
         if state.accounts:
-            sign_in(page, *accounts[-state.accounts :])
-        page.goto(state.url)
+            sign_in(page, *accounts[-state.accounts :], at=state.url)
+        else:
+            page.goto(state.url)
         state.steps(page)
         return page
 

@@ -85,10 +85,10 @@ class Person:
     def write_on_the_scratchpad(self, text: str) -> None:
         self.page.goto("/")
         self.page.get_by_label("Anything you like").fill(text)
-        self.page.get_by_role("button", name="Keep it").click()
+        with self.page.expect_response(lambda answer: answer.request.method == "POST"):
+            self.page.get_by_role("button", name="Keep it").click()
         if self.scripts:
             expect(self.page.get_by_text("Kept.")).to_be_visible()
-        self.page.wait_for_load_state()
         assert self.whoami()["note"] == text
 
     def add_note(self, text: str) -> None:
@@ -153,7 +153,7 @@ def test_several_accounts_in_one_browser(person, people):
     page.get_by_role("button", name=f"Sign in again as {grace.name}").click()
     expect(page.locator("main").get_by_label("E-mail address")).to_have_value(grace.email)
     person.fill_in_sign_in(grace)
-    person.uses(grace)
+    person.is_greeted_as(grace)
     person.sees(scratchpad="", notes=["Grace's note"])
 
     # All of them sign out, for certain.

@@ -1,0 +1,36 @@
+"""Empty the tables after a test with transactions of its own, in a tenth of the time.
+
+Django's ``flush`` truncates every table, which makes PostgreSQL write new files for each of them,
+and has ``post_migrate`` insert all content types and permissions again, one commit for each row.
+Here the rows are deleted in one transaction, and those two tables keep theirs: no test changes
+them. Everything else is empty afterwards, as it is after ``flush``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.commands import flush
+from django.db import connections, transaction
+
+#: What ``post_migrate`` would fill again with the same rows.
+KEPT = {"django_content_type", "auth_permission"}
+
+
+class Command(flush.Command):
+    def handle(self, **options: Any) -> None:
+        more = ("reset_sequences", "allow_cascade", "inhibit_post_migrate")
+        if options["interactive"] or any(options.get(name, True) for name in more):
+            super().handle(**options)
+            return
+        database = options["database"]
+        connection = connections[database]
+        tables = connection.introspection.django_table_names(only_existing=True)
+        # MariaDB looks at foreign keys at once; the others when the transaction ends.
+        with (
+            connection.constraint_checks_disabled(),
+            transaction.atomic(using=database),
+            connection.cursor() as cursor,
+        ):
+            for table in sorted(set(tables) - KEPT):
+                cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")  # noqa: S608
