@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.contrib.auth import login
 from django.http import HttpResponse
 from django.middleware import csrf
 from django.template import RequestContext, Template
@@ -11,6 +12,7 @@ from django.urls import include, path
 
 from accounts.models import User
 from multisession.guard import any_account
+from multisession.middleware import SessionMiddleware
 from multisession.models import Session
 from tests import guarded_urls
 from tests.conftest import PASSWORD
@@ -51,6 +53,53 @@ def sign_in(client: Client, user: User) -> None:
     form = {"username": user.email, "password": PASSWORD}
     assert tab.send("/accounts/sign-in/", form).status_code == 302
     client.get("/whoami")
+
+
+class TestAMiddlewareThatSignsIn:
+    """``RemoteUserMiddleware`` does, by a header, before the view of the very first form."""
+
+    @pytest.fixture(autouse=True)
+    def by_a_header(self, settings):
+        by_header = "django.contrib.auth.middleware.RemoteUserMiddleware"
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, by_header]
+        settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.RemoteUserBackend"]
+
+    def form(self, client, url, **extra):
+        page = client.get(url, **extra).text
+        (token, *_more) = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+        return {"csrfmiddlewaretoken": token, "text": "mine"}
+
+    def test_a_form_from_before_is_written_as_the_person_of_the_header(self, client, ada):
+        form = self.form(client, "/accounts/sign-in/")
+        answer = client.post("/write/", form, REMOTE_USER=ada.email)
+        assert (answer.status_code, WRITTEN[-1][0]) == (200, ada.email)
+        later = self.form(client, "/accounts/profile/", REMOTE_USER=ada.email)
+        assert client.post("/write/", later, REMOTE_USER=ada.email).status_code == 200
+
+    def test_a_wrong_token_is_refused_all_the_same(self, client, ada):
+        self.form(client, "/accounts/sign-in/")
+        form = {"csrfmiddlewaretoken": PLANTED, "text": "x"}
+        assert client.post("/write/", form, REMOTE_USER=ada.email).status_code == 403
+        assert WRITTEN == []
+
+    def test_a_page_of_another_account_is_refused_all_the_same(self, client, ada, grace):
+        client.get("/", REMOTE_USER=grace.email)
+        form = self.form(client, "/accounts/profile/", REMOTE_USER=grace.email)
+        assert client.post("/write/", form, REMOTE_USER=ada.email).status_code == 409
+        assert WRITTEN == []
+
+
+def test_the_cookie_changes_at_a_sign_in_also_where_djangos_middleware_alone_sends_it(rf, ada):
+    """As where a project calls the parts of the chain by hand."""
+    request = rf.post("/enter/")
+    request.COOKIES["csrftoken"] = PLANTED
+    answer = HttpResponse()
+    SessionMiddleware(lambda request: answer).process_request(request)
+    by_django = csrf.CsrfViewMiddleware(lambda request: answer)
+    by_django.process_request(request)
+    login(request, ada, "django.contrib.auth.backends.ModelBackend")
+    by_django.process_response(request, answer)
+    assert answer.cookies["csrftoken"].value not in ("", PLANTED)
 
 
 class TestANeighbourWhoPlantsTheCookie:

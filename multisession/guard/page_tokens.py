@@ -52,8 +52,9 @@ def bind(request: HttpRequest) -> None:
 def account_changed(request: HttpRequest) -> None:
     """Let pages and cookie follow: another account, or nobody, is active from here on."""
     if not django_settings.CSRF_USE_SESSIONS:
-        sent = str(django_private.secret_to_check(request) or "")
-        django_private.set_secret_to_draw(request, secret_for(request, sent))
+        # (Changed by login(): a cookie that Django's own middleware sends is another one, too.)
+        known = django_private.secret_to_draw(request) or django_private.secret_to_check(request)
+        django_private.set_secret_to_draw(request, secret_for(request, str(known or "")))
         django_private.renew_cookie(request)
 
 
