@@ -43,7 +43,7 @@ class SignInForm(auth_forms.AuthenticationForm):
         label=_("E-mail address"), widget=forms.EmailInput(attrs={**EMAIL_ATTRS, "autofocus": True})
     )
     error_messages = {
-        "invalid_login": _("That e-mail address and password do not belong together."),
+        "invalid_login": _("Wrong e-mail address or password."),
         "inactive": _("This account is not active."),
     }
 

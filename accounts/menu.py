@@ -21,7 +21,7 @@ def picture(user: User) -> str:
 def items(request: DemoRequest) -> list[dict[str, Any]]:
     """``MENU_ITEMS``: where this account is signed in, and the admin for those who may go there."""
     lines: list[dict[str, Any]] = [
-        {"label": _("Where you are signed in"), "url": "accounts:sessions", "icon": "browser"}
+        {"label": _("Devices"), "url": "accounts:sessions", "icon": "browser"}
     ]
     if request.user.is_authenticated and request.user.is_staff:
         lines.append({"label": _("Administration"), "url": "admin:index", "icon": "shield"})

@@ -60,8 +60,8 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
         _leave_messages_behind(request)
         for session in replaced if settings.MAX_ACCOUNTS > 1 else ():
             text = ngettext(
-                "%(account)s was signed out: a browser can hold %(count)d account.",
-                "%(account)s was signed out: a browser can hold %(count)d accounts.",
+                "%(account)s was signed out because a browser can hold %(count)d account.",
+                "%(account)s was signed out because a browser can hold %(count)d accounts.",
                 settings.MAX_ACCOUNTS,
             )
             profile = profile_of(session.user)

@@ -93,7 +93,7 @@ class TestSigningIn:
 
     def test_an_error_stands_by_its_field(self, client, ada):
         page = sign_in(client, ada, "wrong").content.decode()
-        assert "do not belong together" in page
+        assert "Wrong e-mail address or password" in page
         assert 'aria-invalid="true"' in page
         assert 'aria-describedby="id_password_error"' in page
         assert 'id="id_password_error"' in page
@@ -150,7 +150,7 @@ class TestAddAccountInPlace:
     def test_failure_is_the_form_again(self, client, ada):
         response = sign_in(client, ada, "wrong", headers=HTMX)
         assert response.status_code == 422
-        assert b"do not belong together" in response.content
+        assert b"Wrong e-mail address or password" in response.content
         assert b"<html" not in response.content
         assert who(client) is None
 
@@ -379,8 +379,8 @@ class TestVillains:
     def test_a_known_and_an_unknown_account_are_refused_alike(self, client, ada):
         known = sign_in(client, ada, "wrong").content.decode()
         unknown = sign_in(client, User(email="eve@example.com"), "wrong").content.decode()
-        assert "do not belong together" in known
-        assert "do not belong together" in unknown
+        assert "Wrong e-mail address or password" in known
+        assert "Wrong e-mail address or password" in unknown
 
     def test_a_deactivated_account_does_not_sign_in(self, client, ada):
         User.objects.update(is_active=False)
@@ -412,7 +412,7 @@ class TestVillains:
         browser.force_login(ada)
         response = browser.post(url, {"username": ada.email, "password": PASSWORD, "note": "x"})
         assert response.status_code == 403
-        assert b"That form was out of date" in response.content
+        assert b"This form has expired" in response.content
 
     def test_a_stale_form_in_the_menu_loads_the_page_again(self, ada):
         browser = Client(enforce_csrf_checks=True)

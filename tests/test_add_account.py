@@ -388,7 +388,7 @@ class TestTwoTabs:
         add_account(browser)
         session = Session.objects.get(user=ada).public_id
         menu = browser.get(MENU, {"session": session}, headers={"HX-Request": "true"})
-        assert "No account is active now." in menu.text
+        assert "No account is active." in menu.text
         press(browser, menu, f"Switch to {ada.name}")
         assert whoami(browser) == ada.email
 

@@ -59,7 +59,7 @@ def signed_out(page) -> list[User]:
 def offers_to_sign_in_again(page, user: User) -> bool:
     names = Buttons(page).names
     again = f"Sign in again as {user.name}, {user.email}" in names
-    assert again == (f"Forget this account: {user.name}, {user.email}" in names)
+    assert again == (f"Remove {user.name}, {user.email} from this browser" in names)
     return again
 
 
@@ -135,7 +135,7 @@ class TestAfterSigningOut:
         post(browser, "sign-out", ada)
         browser.post("/multisession/sign-out-all/")
         page = browser.get(CHOOSE)
-        assert "Nobody has signed in on this browser." in page.text
+        assert "Sign in to add the first one." in page.text
         assert {session_of(user).status for user in (ada, grace)} == {Session.Status.REMOVED}
 
 
@@ -237,13 +237,13 @@ class TestAboveTheSignInForm:
 
     def test_a_stranger_sees_the_form_alone(self, client):
         page = client.get(SIGN_IN)
-        assert "Accounts of this browser" not in page.text
+        assert "Your accounts" not in page.text
         assert NOTE not in page.text
         assert Session.objects.count() == 0
 
     def test_the_form_in_the_menu_stays_a_form(self, browser):
         page = browser.get(SIGN_IN, headers={"HX-Request": "true"})
-        assert "Accounts of this browser" not in page.text
+        assert "Your accounts" not in page.text
 
     def test_costs_one_query_however_many_there_are(self, client, ada, grace, alan):
         counts = []

@@ -68,7 +68,7 @@ class TestOwnThings:
     def test_the_scratchpad_is_kept_in_place(self, browser):
         response = browser.post("/note", {"note": "short"}, headers=HTMX)
         assert response.status_code == 200
-        assert b"Kept." in response.content
+        assert b"Saved." in response.content
         assert b"<html" not in response.content
 
     def test_the_scratchpad_comes_back_as_it_was_written(self, browser):
@@ -144,7 +144,7 @@ class TestPages:
             client.force_login(ada)
         response = client.get("/no/such/page")
         assert response.status_code == 404
-        assert b"There is nothing here" in response.content
+        assert b"Page not found" in response.content
 
     def test_an_error_page_needs_nothing_to_work(self, rf):
         from django.views.defaults import server_error

@@ -190,7 +190,7 @@ class TestAPageOfAnotherAccount:
         refused = adas_tab.send(NOTES, {"text": "x", "file": upload})
         html = refused.content.decode()
         assert refused.status_code == 409
-        assert "choose them again" in html
+        assert "Choose them again" in html
         assert "and send" not in html
         assert follow_form(client, refused, "Switch to Ada").status_code == 302
 
@@ -212,7 +212,7 @@ class TestAPageOfAnAccountThatSignedOut:
         Tab(client).send("/multisession/sign-out/", {"session": active.public_id})
         refused = tab.send(NOTES, {"text": "kept"})
         assert refused.status_code == 409
-        assert "Nobody is signed in now" in refused.content.decode()
+        assert "No account is active" in refused.content.decode()
         again = follow_form(client, refused, "Send as Ada")
         assert again.status_code == 409
         assert "is not signed in yet" in again.content.decode()

@@ -172,7 +172,7 @@ class TestPages:
         page = client.get("/")
         assert page.status_code == 500
         assert html_of(page) == ("ar", "rtl")
-        assert "كان الخطأ منا لا منك" in text_of(page)
+        assert "ما زالت حساباتك مسجَّلة الدخول" in text_of(page)
 
     def test_programs_are_answered_in_english(self, client):
         client.cookies[COOKIE] = "de"

@@ -324,7 +324,7 @@ class Question(SimpleNamespace):
         return ids[self.offset : self.offset + self.limit], len(ids)
 
     def to_person(self) -> list[str]:
-        """What the page *Where you are signed in* names beside the browser that it is read on.
+        """What the page *Devices* names beside the browser that it is read on.
 
         For a question about the active sessions of one user. In the order of the others; its own
         is by last use.

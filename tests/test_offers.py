@@ -25,7 +25,7 @@ from multisession.test import asign_in
 from tests.conftest import PASSWORD
 from tests.stories import settled
 
-OFFER = "Another account of this browser can open this page"
+OFFER = "Open this page with another account?"
 MAY = "accounts.view_note"
 
 
@@ -267,7 +267,7 @@ class TestPermissions:
     def test_nobody_is_active(self, browser, grace, privileged):
         browser.post("/multisession/sign-out/", {"session": session_of(grace).public_id})
         response = browser.get("/forbidden/")
-        assert "An account of this browser can open this page" in response.text
+        assert "Open this page with one of your accounts?" in response.text
         assert offered(response) == [privileged.email]
 
     def test_the_decorators_say_what_django_looks_for(self):

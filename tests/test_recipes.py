@@ -210,10 +210,10 @@ class TestHtmx:
 
     def test_it_is_not_needed(self, browser, ada, grace):
         sign_in(browser, ada)
-        chooser = browser.get(links(browser.get("/"))["Switch or add account"])
+        chooser = browser.get(links(browser.get("/"))["Your accounts"])
         press(browser, chooser, "Add account")
         sign_in(browser, grace)
-        chooser = browser.get(links(browser.get("/"))["Switch or add account"])
+        chooser = browser.get(links(browser.get("/"))["Your accounts"])
         press(browser, chooser, "Switch to Ada Lovelace")
         assert (who(browser), accounts(browser)) == ("ada", ["ada", "grace"])
 

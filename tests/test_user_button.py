@@ -318,7 +318,7 @@ class TestSingleSessionMode:
         html = rendered(browser)
         assert lines(html + "ms-section") == ["Manage account", "Sign out"]
         assert "hx-get" not in html  # nothing comes later
-        for word in ("Switch or add account", "Add account", "Sign out of all accounts"):
+        for word in ("Your accounts", "Add account", "Sign out of all accounts"):
             assert word not in html
 
     def test_the_chooser_offers_no_further_account_either(self, browser, settings):

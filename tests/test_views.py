@@ -243,7 +243,7 @@ class TestTheChooser:
         page = browser.get(CHOOSE, {"next": "/note"})
         names = Buttons(page).names
         assert "Sign in again as Ada Lovelace, ada@example.com" in names
-        assert "Forget this account: Ada Lovelace, ada@example.com" in names
+        assert "Remove Ada Lovelace, ada@example.com from this browser" in names
         again = pressed(browser, page, "Sign in again as Ada")
         assert again["Location"] == f"/accounts/sign-in/?session={session}&next=/note"
 
@@ -255,7 +255,7 @@ class TestTheChooser:
 
     def test_has_something_to_say_to_a_stranger(self, client, db):
         page = client.get(CHOOSE)
-        assert "Nobody has signed in on this browser." in page.text
+        assert "Sign in to add the first one." in page.text
         assert "Sign in" in Buttons(page).names
         assert Session.objects.count() == 0
 
@@ -272,8 +272,8 @@ class TestTheMenu:
         assert names == [
             "Manage account",
             "Sign out",
-            "Where you are signed in",
-            "Manage all",
+            "Devices",
+            "Your accounts",
             "Switch to Ada Lovelace, ada@example.com",
             "Add account",
             "Sign out of all accounts",
@@ -282,7 +282,7 @@ class TestTheMenu:
     def test_of_one_account_offers_to_add_another(self, client, ada):
         sign_in(client, ada)
         names = Buttons(client.get("/multisession/menu/", headers=HTMX)).names
-        assert names == ["Manage account", "Sign out", "Where you are signed in", "Add account"]
+        assert names == ["Manage account", "Sign out", "Devices", "Add account"]
 
     def test_when_nobody_is_active_leads_to_the_chooser(self, browser, grace):
         post(browser, "sign-out", id_of(grace))
@@ -295,8 +295,8 @@ class TestTheMenu:
     def test_on_a_page_of_an_account_that_was_left_says_who_is_active(self, browser, ada, grace):
         post(browser, "set-active", id_of(ada))
         text = " ".join(strip_tags(self.menu_on_page_of(browser, grace).text).split())
-        assert "This page is still that of Grace Hopper, grace@example.com." in text
-        assert "You are now using Ada Lovelace, ada@example.com." in text
+        assert "This page still shows Grace Hopper, grace@example.com." in text
+        assert "You've switched to Ada Lovelace, ada@example.com in another tab." in text
         assert "This page is still" not in self.menu_on_page_of(browser, ada).text
 
     def test_of_an_account_that_was_signed_out_asks_to_sign_in_again(self, client, ada):

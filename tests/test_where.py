@@ -1,4 +1,4 @@
-"""Where you are signed in: the page, its buttons, and what they must not do."""
+"""Devices: the page, its buttons, and what they must not do."""
 
 import re
 
@@ -109,7 +109,7 @@ class TestPage:
 
     def test_alone_it_says_so_and_offers_nothing(self, chrome):
         text = text_of(chrome)
-        assert "This account is signed in nowhere else." in text
+        assert "This account isn't signed in anywhere else." in text
         assert "Sign out of all other browsers" not in text
 
     def test_ended_and_expired_sessions_are_not_on_it(self, ada, chrome):
@@ -228,11 +228,11 @@ class TestSignOutOfOthers:
     def test_a_wrong_password_changes_nothing_and_says_so(self, chrome, iphone, password):
         response = self.confirm(chrome, password)
         assert response.status_code == 422
-        assert "That is not the password of this account." in response.content.decode()
+        assert "Wrong password." in response.content.decode()
         assert iphone.who() == "ada"
 
     def test_with_htmx_the_question_and_the_answer_take_the_list_s_place(self, chrome, iphone):
-        for password, expected in (("wrong", "not the password"), (PASSWORD, "1 other browser.")):
+        for password, expected in (("wrong", "Wrong password"), (PASSWORD, "1 other browser.")):
             response = self.confirm(chrome, password, **HTMX)
             page = response.content.decode()
             assert response.status_code == 200

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def link_to_events(user: Any) -> str:
     """Return a link to a user's events, for a read-only field on the user's admin page."""
-    return link_of_user(user, "event", _("What happened to this user's sessions"))
+    return link_of_user(user, "event", _("Timeline of this user"))
 
 
 class KindFilter(admin.SimpleListFilter):

@@ -66,7 +66,7 @@ BROWSER_SIGNS = dict(reversed([(name, sign) for sign, name in FAMILIES]))
 
 def link_to_sessions(user: Any) -> str:
     """Return a link to a user's sessions, for a read-only field on the user's admin page."""
-    return link_of_user(user, "session", _("Where this user is signed in"))
+    return link_of_user(user, "session", _("Sessions of this user"))
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -172,7 +172,7 @@ class SessionAdmin(PagedAdmin):
         "updated_at",
         "expire_at",
         "abandon_at",
-        "story",
+        "timeline",
     )
     readonly_fields = fields
 
@@ -245,8 +245,8 @@ class SessionAdmin(PagedAdmin):
         keys = list(found.values_list("pk", flat=True)[: MOST_USERS + 1])
         if len(keys) > MOST_USERS:
             text = ngettext(
-                "More than %(count)d user matches: these are not all. Type more of the name.",
-                "More than %(count)d users match: these are not all. Type more of the name.",
+                "Showing the first %(count)d matching user. Type more to narrow the list.",
+                "Showing the first %(count)d matching users. Type more to narrow the list.",
                 MOST_USERS,
             )
             messages.warning(request, text % {"count": MOST_USERS}, fail_silently=True)
@@ -276,8 +276,8 @@ class SessionAdmin(PagedAdmin):
     def of_client(self, session: Session) -> str:
         return link_to("session", session.client.public_id, client=session.client.public_id)
 
-    @admin.display(description=_("story"))
-    def story(self, session: Session) -> str:
+    @admin.display(description=_("timeline"))
+    def timeline(self, session: Session) -> str:
         """Show what happened, in order."""
         events = sorted(self.events_of(session), key=lambda event: event[0])
         return format_html_join(
@@ -294,7 +294,7 @@ class SessionAdmin(PagedAdmin):
         )
 
     def events_of(self, session: Session) -> Iterator[tuple[datetime.datetime, str]]:
-        """Yield the parts of the story: when, and what."""
+        """Yield the parts of the timeline: when, and what."""
         recorded = list(Event.objects.filter(session_id=session.public_id).order_by("-pk")[:100])
         kinds = {event.kind for event in recorded}
         if Event.Kind.SIGNED_IN not in kinds:
@@ -352,9 +352,9 @@ class SessionAdmin(PagedAdmin):
                 self._note(request, [session])
             self._say_how_many(request, int(ended))
             return redirect(_url("change", session.pk))
-        count = int(session.is_live)
+        live = [session] if session.is_live else []
         return self._confirm(
-            request, count=count, up_to=session.pk, back=_url("change", session.pk)
+            request, live, count=len(live), up_to=session.pk, back=_url("change", session.pk)
         )
 
     def revoke_matching(self, request: HttpRequest) -> HttpResponse:
@@ -378,9 +378,14 @@ class SessionAdmin(PagedAdmin):
                 count += len(ended)
             self._say_how_many(request, count)
             return redirect(back)
-        newest = found.order_by("-pk").values_list("pk", flat=True).first() or 0
+        newest = found.order_by("-pk").select_related("client").first()
         return self._confirm(
-            request, count=found.count(), up_to=newest, back=back, keeps_own=own is not None
+            request,
+            [newest] if newest else [],
+            count=found.count(),
+            up_to=newest.pk if newest else 0,
+            back=back,
+            keeps_own=own is not None,
         )
 
     def _list(self, request: HttpRequest) -> SessionList:
@@ -389,13 +394,30 @@ class SessionAdmin(PagedAdmin):
         return shown
 
     def _confirm(
-        self, request: HttpRequest, *, count: int, up_to: int, back: str, keeps_own: bool = False
+        self,
+        request: HttpRequest,
+        newest: list[Session],
+        *,
+        count: int,
+        up_to: int,
+        back: str,
+        keeps_own: bool = False,
     ) -> HttpResponse:
+        """Ask whether to revoke ``count`` sessions; a single one is named."""
+        only = None
+        if count == 1 and newest:
+            (session,) = newest
+            user = session.user
+            only = {
+                "user": session.user_id if user is None else plain_name(user),
+                "browser": self.browser(session),
+            }
         context = {
             **self.admin_site.each_context(request),
             "title": _("Revoke sessions"),
             "opts": self.opts,
             "count": count,
+            "only": only,
             "up_to": up_to,
             "back": back,
             "keeps_own": keeps_own,

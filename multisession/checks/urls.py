@@ -30,7 +30,7 @@ PAGES = (
     ("LOGIN_REDIRECT_URL", "A switch leads"),
     ("LOGOUT_REDIRECT_URL", "Signing out of all accounts leads"),
     ("CHOOSE_URL", "'Choose an account' leads"),
-    ("SESSIONS_URL", "'Where you are signed in' leads"),
+    ("SESSIONS_URL", "'Devices' leads"),
 )
 
 

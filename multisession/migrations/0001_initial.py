@@ -137,7 +137,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         default=multisession.models.now,
                         editable=False,
-                        help_text="For what the clock has ended: when it did, not when somebody noticed.",
+                        help_text="For sessions that timed out: when the time was up.",
                         verbose_name="when",
                     ),
                 ),

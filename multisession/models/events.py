@@ -1,9 +1,8 @@
-"""The audit trail: one row for each thing that happened to a session.
+"""The audit trail: one row for each change of a session.
 
-It is written in the transaction of the change itself: what is not on record has not happened, and
-what was rolled back is not on record. It holds the names of that time as plain text and refers to
-no other row, so it stays when the session, the client and the user are gone, and keeps nobody
-from deleting them. It holds no secret.
+An event is written in the transaction of the change: neither exists without the other. It holds
+the names of that time as plain text and no foreign key, so it outlives the session, the client and
+the user, and does not prevent their deletion. It holds no secret.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ LONGEST_NAME = 255
 class Cause(TypedDict, total=False):
     """Who did it, and from where.
 
-    ``by`` is a user or the name of a program; without it, nobody: the clock, or the engine itself.
+    ``by`` is a user or the name of a program; None for a timeout, or for the engine itself.
     """
 
     by: AbstractBaseUser | str | None
@@ -40,7 +39,7 @@ class Cause(TypedDict, total=False):
 
 
 class Event(models.Model):
-    """Something that happened to a session of an account, as it was called then."""
+    """A change of a session, with the names of that time."""
 
     class Kind(models.TextChoices):
         SIGNED_IN = "signed-in", pgettext_lazy("event", "signed in")
@@ -62,15 +61,15 @@ class Event(models.Model):
         _("when"),
         default=now,
         editable=False,
-        help_text=_("For what the clock has ended: when it did, not when somebody noticed."),
+        help_text=_("For sessions that timed out: when the time was up."),
     )
     session_id = models.CharField(_("session"), max_length=40, editable=False)
     client_id = models.CharField(_("client"), max_length=40, editable=False)
     user_id = models.CharField(_("user"), max_length=LONGEST_NAME, editable=False)
     account = models.CharField(_("account"), max_length=LONGEST_NAME, editable=False)
-    #: Whether the user was a superuser then: not everybody who reads the trail may read of those.
+    #: The user was a superuser then: only superusers may read these.
     superuser = models.BooleanField(_("superuser"), default=False, editable=False)
-    #: The primary key of the user who did it; empty for a program, and for nobody.
+    #: The primary key of the user who did it; empty for a program or a timeout.
     actor_id = models.CharField(_("by user"), max_length=LONGEST_NAME, blank=True, editable=False)
     actor = models.CharField(_("by"), max_length=LONGEST_NAME, blank=True, editable=False)
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, editable=False)
@@ -112,7 +111,7 @@ class Event(models.Model):
         by: AbstractBaseUser | str | None = None,
         origin: Origin = NOWHERE,
     ) -> Event:
-        """One that is not recorded yet. Names that are too long are cut off."""
+        """Return an unsaved event. Names are cut off at ``LONGEST_NAME``."""
         return cls(
             kind=kind,
             at=at,
@@ -135,9 +134,9 @@ class Event(models.Model):
 
     @staticmethod
     def record(events: Iterable[Event], using: str) -> None:
-        """Write them, a thousand in one statement; ``event_recorded`` follows the commit.
+        """Write events, 1,000 in a statement; ``event_recorded`` follows after the commit.
 
-        To be called in the transaction of what they tell. Nothing if ``AUDIT`` is off.
+        Call it in the transaction of the change. It does nothing if ``AUDIT`` is off.
         """
         recorded = list(events) if settings.AUDIT else []
         if not recorded:

@@ -91,16 +91,16 @@ def sentence(wrong: WrongAccount) -> str:
     page, active = wrong.page, wrong.active
     if page is None and active is None:
         return _(
-            "This page belongs to an account that is not signed in here any more. "
-            "Nobody is signed in now."
+            "This page belongs to an account that is no longer signed in here. "
+            "No account is active."
         )
     if page is None:
         text = _(
-            "This page belongs to an account that is not signed in here any more. "
+            "This page belongs to an account that is no longer signed in here. "
             "You are now using %(active)s."
         )
     elif active is None:
-        text = _("This page belongs to %(page)s. Nobody is signed in now.")
+        text = _("This page belongs to %(page)s. No account is active.")
     else:
         text = _("This page belongs to %(page)s. You are now using %(active)s.")
     return text % {"page": page and name(page), "active": active and name(active)}

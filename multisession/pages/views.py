@@ -58,7 +58,7 @@ def action(view: Callable[[MultiSessionRequest, str], HttpResponse]) -> Callable
                 raise
             # The page is out of date, and htmx 2 would show nothing of a 404: show what is true.
             if request.multisession.session is not None:
-                text = _("That account is not signed in here any more. These are:")
+                text = _("That account is no longer signed in here. These are:")
                 messages.info(request, text, fail_silently=True)
             return HttpResponse(status=404, headers={"HX-Redirect": choose_url()})
         except actions.UpdateError:

@@ -1,4 +1,4 @@
-"""The page *Where you are signed in*, and its buttons.
+"""The page *Devices*, and its buttons.
 
 All of it is about the active account, so the guard stands before it: a form drawn for one account
 never signs out another. Without scripts each button loads a page; with htmx the list alone.
@@ -27,7 +27,7 @@ from multisession.request import MultiSessionRequest
 
 from . import where
 from .browsers import browser_name
-from .links import sign_in_link
+from .links import sign_in_link, url_of
 from .views import after_sign_out_url, go_to, personal, requested_next
 
 UNPROCESSABLE = 422
@@ -121,9 +121,15 @@ def page_context(request: MultiSessionRequest, active: Session) -> dict[str, Any
         "elsewhere": where.elsewhere(active),
         "other_sessions": request.multisession.other_sessions,
         "sessions_url": sessions_url(),
+        "password_url": password_url(),
         "next": "",
     }
 
 
 def sessions_url() -> str:
     return resolve_url(settings.SESSIONS_URL)
+
+
+def password_url() -> str:
+    """Return where a person changes the password: Django's page, or the account's own."""
+    return url_of("password_change") or url_of(settings.PROFILE_URL)

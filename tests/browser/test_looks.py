@@ -181,7 +181,7 @@ def switch_elsewhere(page: Page) -> None:
 def left(page: Page) -> None:
     switch_elsewhere(page)
     open_menu(page)
-    expect(panel(page)).to_contain_text("This page is still that of Ada Lovelace")
+    expect(panel(page)).to_contain_text("This page still shows Ada Lovelace")
 
 
 def sign_out_active(page: Page) -> None:
@@ -228,8 +228,8 @@ def sent_as_another(page: Page) -> None:
 def from_before(page: Page) -> None:
     """A form whose token no longer fits."""
     page.locator("main [name=csrfmiddlewaretoken]").first.evaluate("token => token.value = 'old'")
-    page.get_by_role("button", name="Keep it").evaluate("button => button.form.submit()")
-    expect(page.get_by_role("heading", name="That form was out of date")).to_be_visible()
+    page.get_by_role("button", name="Save").evaluate("button => button.form.submit()")
+    expect(page.get_by_role("heading", name="This form has expired")).to_be_visible()
 
 
 def guess(page: Page) -> None:
@@ -262,7 +262,7 @@ def confirm_wrongly(page: Page) -> None:
     confirm(page)
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign out of all other browsers").click()
-    expect(page.get_by_text("That is not the password of this account.")).to_be_visible()
+    expect(page.get_by_text("Wrong password.")).to_be_visible()
 
 
 def read_note(page: Page, of: str = "ada@example.com") -> None:
@@ -328,7 +328,7 @@ MENUS = [
     State("loading", steps=answered("**/menu/*", never)),
     State(
         "not-loaded",
-        steps=problem(answered("**/menu/*", lost), "No answer came."),
+        steps=problem(answered("**/menu/*", lost), "Couldn't reach the server."),
         complaint="ERR_FAILED htmx:",
     ),
     State(
@@ -339,12 +339,14 @@ MENUS = [
     State("busy", steps=answered("**/set-active/", never, "Switch to Grace")),
     State(
         "lost",
-        steps=problem(answered("**/set-active/", lost, "Switch to Grace"), "No answer came."),
+        steps=problem(
+            answered("**/set-active/", lost, "Switch to Grace"), "Couldn't reach the server."
+        ),
         complaint="ERR_FAILED htmx:",
     ),
     State(
         "refused",
-        steps=problem(answered("**/set-active/", refusing, "Switch to Grace"), "out of date"),
+        steps=problem(answered("**/set-active/", refusing, "Switch to Grace"), "has expired"),
         complaint="409",
     ),
     State(
@@ -372,7 +374,9 @@ PAGES = [
         "sign-in-refused",
         "/accounts/sign-in/",
         accounts=0,
-        steps=submit("Sign in", "do not belong together", username="a@b.ch", password="no"),
+        steps=submit(
+            "Sign in", "Wrong e-mail address or password", username="a@b.ch", password="no"
+        ),
     ),
     State("sign-up", "/accounts/sign-up/", accounts=0),
     State(

@@ -104,7 +104,7 @@ class TestLoading:
         menu.page.route("**/menu/*", lambda route: route.abort())
         menu.trigger.click()
         expect(menu.panel.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
-        menu.panel.get_by_role("link", name="Switch or add account").click()
+        menu.panel.get_by_role("link", name="Your accounts").click()
         expect(menu.page).to_have_url(re.compile("/accounts/choose/"))
         complaints.expect("ERR_FAILED")
         complaints.expect("htmx:")
@@ -122,8 +122,8 @@ class TestKeys:
     ORDER = (
         "Manage account",
         "Sign out",
-        "Where you are signed in",
-        "Manage all",
+        "Devices",
+        "Your accounts",
         "Switch to Grace Hopper, grace@example.com",
         "Switch to Alan Turing, alan@example.com",
         "Add account",
@@ -270,7 +270,7 @@ class TestActing:
         grace.delete()
         menu.panel.get_by_role("button", name="Switch to Grace").click()
         expect(menu.page).to_have_url(re.compile("/accounts/choose/"))
-        said = menu.page.get_by_role("status").filter(has_text="not signed in here any more")
+        said = menu.page.get_by_role("status").filter(has_text="no longer signed in here")
         expect(said).to_be_focused()
         expect(menu.page.get_by_role("button", name="Switch to Alan").first).to_be_visible()
         assert menu.page.get_by_role("button", name="Switch to Grace").count() == 0
@@ -281,7 +281,7 @@ class TestActing:
         menu.panel.get_by_role("button", name="Add account", exact=True).click()
         expect(menu.panel.get_by_label("E-mail address")).to_be_focused()
         expect(menu.panel.get_by_role("button", name="Switch to Grace")).to_be_hidden()
-        menu.panel.get_by_role("link", name="Back to the accounts").click()
+        menu.panel.get_by_role("link", name="Back to your accounts").click()
         expect(menu.panel.get_by_role("button", name="Add account")).to_be_focused()
         expect(menu.panel.get_by_role("button", name="Switch to Grace")).to_be_visible()
 
@@ -289,8 +289,8 @@ class TestActing:
 class TestProblems:
     """Each says what happened and what to do; nothing else of the menu is lost by it."""
 
-    LOST = "No answer came. Check your connection, then try again."
-    OUT_OF_DATE = "This page is out of date, and nothing was changed. Reload the page"
+    LOST = "Couldn't reach the server. Check your connection and try again."
+    OUT_OF_DATE = "This page has expired. Nothing was changed. Reload the page"
     FAILED = "Something went wrong on the server. Try again in a moment."
 
     def says(self, menu: Menu, text: str) -> None:

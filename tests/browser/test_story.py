@@ -60,7 +60,7 @@ class Person:
         """To where the other accounts are: in the menu, or one link further."""
         self.open_menu()
         if not self.scripts:
-            self.menu.get_by_role("link", name="Switch or add account").click()
+            self.menu.get_by_role("link", name="Your accounts").click()
             expect(self.page).to_have_url(re.compile("/accounts/choose/"))
 
     def add_account(self, user: User) -> None:
@@ -86,9 +86,9 @@ class Person:
         self.page.goto("/")
         self.page.get_by_label("Anything you like").fill(text)
         with self.page.expect_response(lambda answer: answer.request.method == "POST"):
-            self.page.get_by_role("button", name="Keep it").click()
+            self.page.get_by_role("button", name="Save").click()
         if self.scripts:
-            expect(self.page.get_by_text("Kept.")).to_be_visible()
+            expect(self.page.get_by_text("Saved.")).to_be_visible()
         assert self.whoami()["note"] == text
 
     def add_note(self, text: str) -> None:
@@ -209,7 +209,7 @@ def test_a_wrong_password_is_explained_where_it_was_typed(person, people, compla
         "visible=true"
     ).click()
     person.fill_in_sign_in(grace, "wrong")
-    expect(person.page.get_by_text("do not belong together")).to_be_visible()
+    expect(person.page.get_by_text("Wrong e-mail address or password")).to_be_visible()
     password = person.page.locator("[autocomplete=current-password]:visible")
     expect(password).to_have_attribute("aria-invalid", "true")
     expect(password).to_be_focused()

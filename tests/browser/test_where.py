@@ -1,4 +1,4 @@
-"""Where you are signed in, used by a person: with scripts, and without."""
+"""Devices, used by a person: with scripts, and without."""
 
 import re
 
@@ -37,7 +37,7 @@ def test_somebody_signs_out_of_browsers_left_behind(new_browser, complaints, ada
     iphone = sign_in(new_browser(user_agent=IPHONE), ada)
     page = sign_in(new_browser(java_script_enabled=scripts), ada)
     page.goto("/accounts/choose/")
-    page.get_by_role("link", name="Where you are signed in").click()
+    page.get_by_role("link", name="Devices").click()
 
     page.get_by_role("button", name="Sign out of Firefox on Windows").click()
     said = page.get_by_role("status").filter(has_text="Signed out of Firefox on Windows.")
@@ -49,14 +49,14 @@ def test_somebody_signs_out_of_browsers_left_behind(new_browser, complaints, ada
     page.get_by_role("button", name="Sign out of all other browsers").click()
     expect(page.get_by_label("Password")).to_be_focused()
     for password, answer in (
-        ("wrong", "That is not the password of this account."),
+        ("wrong", "Wrong password."),
         (PASSWORD, "Signed out of 1 other browser."),
     ):
         page.get_by_label("Password").fill(password)
         page.keyboard.press("Enter")
         expect(page.get_by_text(answer)).to_be_visible()
     assert (who(iphone), who(page)) == (None, ada.email)
-    expect(page.get_by_text("This account is signed in nowhere else.")).to_be_visible()
+    expect(page.get_by_text("This account isn't signed in anywhere else.")).to_be_visible()
 
     page.get_by_role("button", name="Sign out of this browser").click()
     expect(page).to_have_url(re.compile("/accounts/choose/$"))

@@ -77,7 +77,7 @@ def by_form(page: Page, text: str) -> None:
 
 def by_htmx(page: Page, text: str) -> None:
     page.get_by_label("Anything you like").fill(text)
-    page.get_by_role("button", name="Keep it").click()
+    page.get_by_role("button", name="Save").click()
 
 
 COOKIE = "document.cookie.match(/csrftoken=(\\w+)/)[1]"
@@ -190,7 +190,7 @@ class TestAForm:
         switch(new_tab(page), grace)
         by_form(page, "from Ada's page")
         refusal(page).get_by_role("button", name="and send").dblclick()
-        outcome = page.get_by_role("heading", name=re.compile(f"Hello, {ada.name}|Sent already"))
+        outcome = page.get_by_role("heading", name=re.compile(f"Hello, {ada.name}|Already sent"))
         expect(outcome).to_be_visible()
         page.goto("/")
         assert written() == [(ada.email, "from Ada's page")]
@@ -219,7 +219,7 @@ class TestAForm:
             }""",
             fields,
         )
-        expect(page.get_by_role("heading", name="Sent already")).to_be_visible()
+        expect(page.get_by_role("heading", name="Already sent")).to_be_visible()
         page.get_by_role("link", name="Continue").click()
         expect(page.get_by_role("heading", name=f"Hello, {ada.name}")).to_be_visible()
         assert written() == [(ada.email, "from Ada's page")]
@@ -249,7 +249,7 @@ class TestAForm:
         sign_out(new_tab(page), ada)
         by_form(page, "from Ada's page")
         card = refusal(page)
-        expect(card).to_contain_text("Nobody is signed in now.")
+        expect(card).to_contain_text("No account is active.")
         with page.context.expect_page() as opened:
             card.get_by_role("link", name=f"Sign in as {ada.name}").click()
         fill_in_password(opened.value)
@@ -276,7 +276,7 @@ class TestAForm:
         page.context.clear_cookies(name="sessionid")
         by_form(page, "from Ada's page")
         card = refusal(page)
-        expect(card).to_contain_text("an account that is not signed in here any more")
+        expect(card).to_contain_text("an account that is no longer signed in here")
         with page.context.expect_page() as opened:
             card.get_by_role("link", name="Sign in").click()
         opened.value.locator("main").get_by_label("E-mail address").fill(ada.email)
@@ -347,7 +347,7 @@ class TestAScript:
             sheet.get_by_role("button", name=how).click()
         expect(sheet).to_have_count(0)
         assert typed(page) == before
-        own = page.get_by_role("button", name=re.compile("Save it|Keep it"))
+        own = page.get_by_role("button", name="Save")
         expect(own.and_(page.locator(":focus"))).to_have_count(1)
         assert whoami(page) == grace.email
         assert written() == []
@@ -443,7 +443,7 @@ class TestInTheBackground:
         """It has been seen to be sent by itself."""
         page.evaluate(self.PING)
         switch(new_tab(page), grace)
-        button = page.get_by_role("button", name="Keep it")
+        button = page.get_by_role("button", name="Save")
         button.evaluate(
             f"button => button.addEventListener('pointerdown', () => setTimeout({self.PING}, 250))"
         )
@@ -514,7 +514,7 @@ class TestUnderHtmx:
         card.get_by_role("button", name="Switch to").click()
         expect(card).to_have_count(0)
         with executed(page):
-            page.get_by_role("button", name="Keep it").click()
+            page.get_by_role("button", name="Save").click()
         page.goto("/")
         assert written() == [(ada.email, "from Ada's page")]
         complaints.expect("409")

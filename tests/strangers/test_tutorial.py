@@ -137,11 +137,11 @@ def test_the_menu_works_as_the_page_says(reader):
         assert "Hello ada" in page.text
         page = browser.submit(page.form("Keep"), note="milk")
         assert 'value="milk"' in page.text
-        page = browser.open(page.link("Switch or add account"))
+        page = browser.open(page.link("Your accounts"))
         page = sign_in(browser, browser.submit(page.form("Add account")), "grace")
         assert "Hello grace" in page.text
         assert 'value=""' in page.text
-        page = browser.open(page.link("Switch or add account"))
+        page = browser.open(page.link("Your accounts"))
         browser.submit(page.form("Switch to", "ada"))
         page = browser.open("/")
         assert "Hello ada" in page.text

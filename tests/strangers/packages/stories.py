@@ -53,7 +53,7 @@ def sign_out_all(browser: Browser) -> Page:
 def add_in_tab(tab: Tab) -> None:
     """Open the button's menu in a real browser, and press *Add account*."""
     tab.locator(".ms-user-button summary").click()
-    tab.get_by_role("link", name="Switch or add account").click()
+    tab.get_by_role("link", name="Your accounts").click()
     tab.get_by_role("button", name="Add account").click()
 
 

@@ -239,7 +239,7 @@ class EditorStories:
         ("happens", "said"),
         [
             (switch_to_grace, "You are now using grace@example.com in another tab."),
-            (begin_to_add_an_account, "No account is active now."),
+            (begin_to_add_an_account, "No account is active."),
         ],
         ids=["another is active", "nobody is active"],
     )

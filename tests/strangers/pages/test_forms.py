@@ -60,7 +60,7 @@ def test_a_form_that_is_sent_twice_at_once_is_stored_once(person):
             "form => setTimeout(() => form.requestSubmit())"
         )
     for tab in (person.page, copy):
-        sent_already = tab.get_by_role("heading", name="Sent already")
+        sent_already = tab.get_by_role("heading", name="Already sent")
         expect(tab.locator("#status").or_(sent_already)).to_be_visible()
     assert person.stored("twice") == [ADA]
 
@@ -68,7 +68,7 @@ def test_a_form_that_is_sent_twice_at_once_is_stored_once(person):
 def test_a_form_that_is_pressed_twice_is_stored_once(person):
     send_plain_form(person, "twice", happenings.grace_is_active)
     person.page.get_by_role("button", name="Switch to ada").dblclick()
-    sent_already = person.page.get_by_role("heading", name="Sent already")
+    sent_already = person.page.get_by_role("heading", name="Already sent")
     expect(person.page.locator("#status").or_(sent_already)).to_be_visible()
     assert person.stored("twice") == [ADA]
 
@@ -80,7 +80,7 @@ def test_a_form_that_is_sent_again_later_is_stored_once(person):
     is_saved(person, "again")
     copy = copy_of(person, html)
     copy.get_by_role("button", name="Switch to ada").click()
-    expect(copy.get_by_role("heading", name="Sent already")).to_be_visible()
+    expect(copy.get_by_role("heading", name="Already sent")).to_be_visible()
     assert person.stored("again") == [ADA]
 
 
