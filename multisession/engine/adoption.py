@@ -1,12 +1,11 @@
-"""The sessions of the engine that a project used before (``ADOPT_FROM``): read, and made to agree.
+"""Take over sessions of the engine that a project used before (``ADOPT_FROM``).
 
-While old and new workers serve the same site, a browser may meet either from one request to the
-next. An old worker deletes a cookie that it does not know. So whoever is taken over has a **twin**
-in the old engine: a session under the new cookie, which old workers go on with. The session under
-the old cookie stays a little longer, for the requests that are still under way.
+During a deployment old and new workers serve the same browser in turn, and an old worker deletes a
+cookie that it does not know. So each adopted session gets a **twin** in the old engine: a session
+under the new cookie. The old session stays for ``GRACE`` seconds, for requests under way.
 
-The twin's key is the cookie. Our session's data keeps it only in a form that the server's
-SECRET_KEY opens, so that whoever ends our session can end the twin, too.
+Ending our session must end the twin, whose key is the cookie's value. Our session's data keeps that
+value encrypted with ``SECRET_KEY``.
 """
 
 from __future__ import annotations
@@ -23,20 +22,20 @@ from multisession.ground import tokens
 if TYPE_CHECKING:
     from multisession.models import Session
 
-#: In our session's data: the twin's key, hidden.
+#: In our session's data: the twin's key, encrypted.
 TWIN = "_multisession_twin"
-#: In a twin's data: the digest of the key that it was made for. Nobody is taken over from it.
+#: In a twin's data: the digest of its key. A twin is never adopted.
 MADE_FOR = "_multisession_twin_of"
 
-#: Seconds that a request may be under way with the old cookie.
+#: Seconds that the old cookie stays valid, for requests under way.
 GRACE = 15 * 60
 
 
 def load(engine: str, session_key: str | None) -> dict[str, Any] | None:
     """Return the data of a valid session of the old engine, or None. None for a twin.
 
-    Signed cookies are not taken over: nothing on the server ends one, so any old copy of a cookie
-    would sign in again whoever has signed out here. The system checks say so.
+    Signed cookies are not adopted: the server cannot end one, so an old copy of a cookie would sign
+    in a person who has signed out here. A system check says so.
     """
     if session_key is None or issubclass(store_class(engine), signed_cookies.SessionStore):
         return None
@@ -47,9 +46,9 @@ def load(engine: str, session_key: str | None) -> dict[str, Any] | None:
 
 
 def hand_over(engine: str, old_key: str, new_key: str, data: dict[str, Any]) -> None:
-    """Make the old engine know the new cookie, and forget the old one soon."""
+    """Save a twin under the new key, and let the old session expire in ``GRACE`` seconds."""
     twin = _store(engine, new_key)
-    twin.clear()  # so that it does not look for the key, and drop it because nobody has it yet
+    twin.clear()  # otherwise the store looks the key up, finds nothing and drops it
     twin.update({**data, MADE_FOR: tokens.digest(new_key)})
     twin.save(must_create=True)
     old = _store(engine, old_key)
@@ -59,19 +58,19 @@ def hand_over(engine: str, old_key: str, new_key: str, data: dict[str, Any]) -> 
 
 
 def is_signed_out(engine: str, session_key: str) -> bool:
-    """Return True if an old worker has ended the session that it knew under this cookie."""
+    """Return True if an old worker has ended the session under this key."""
     return not _store(engine, session_key).exists(session_key)
 
 
 def sign_out(engine: str, session_key: str) -> None:
-    """End the twin: what ends here must end for the old workers too."""
+    """End the twin, so that old workers sign out too."""
     _store(engine, session_key).delete(session_key)
 
 
 def hidden(session: Session, twin_key: str) -> str:
-    """Return the twin's key as the session's data keeps it; or the key of what it keeps.
+    """Encrypt a twin's key, or decrypt it.
 
-    A token has 32 octets, as the HMAC has that it is combined with: each undoes the other.
+    XOR with an HMAC-SHA256 of the session's id. A token has 32 octets, as the HMAC has.
     """
     key = str(django_settings.SECRET_KEY).encode()
     pad = hmac.digest(key, f"multisession.twin:{session.public_id}".encode(), "sha256")

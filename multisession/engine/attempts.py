@@ -1,4 +1,4 @@
-"""A step of the engine as one transaction, tried again where it met another one halfway."""
+"""Run a step as one transaction, and once more after a deadlock."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ T = TypeVar("T")
 
 
 class Busy(OperationalError):
-    """Two changes were in each other's way, twice: to be tried again in a moment (503)."""
+    """Two changes conflicted, twice: the client should try again in a moment (503)."""
 
 
 def attempt(using: str, step: Callable[[], T], *touched: object, atomic: bool = True) -> T:
-    """Carry out a step in a transaction; once more if it met another change halfway.
+    """Run a step in a transaction; once more after a deadlock or a serialization failure.
 
-    A deadlock or a serialization failure undoes the whole transaction. Never tried again within
-    somebody else's, who has to begin anew. ``touched``: the objects that the step changes, put back
-    as they were when it fails. ``atomic``: False for a step of one statement. Raises Busy.
+    Both undo the whole transaction, so inside an outer one the step is not repeated. ``touched``:
+    objects that the step changes, restored when it fails. ``atomic``: False for a step of one
+    statement. Raises Busy.
     """
     before = [(one, dict(vars(one))) for one in touched if one is not None]
     tries = 1 if transaction.get_connection(using).in_atomic_block else 2
@@ -40,7 +40,7 @@ def attempt(using: str, step: Callable[[], T], *touched: object, atomic: bool = 
 
 
 def is_conflict(error: OperationalError) -> bool:
-    """Return True if this says that two transactions were in each other's way.
+    """Return True if the error says that two transactions conflicted.
 
     PostgreSQL's 40001 and 40P01, MySQL's and MariaDB's 1205 and 1213, SQLite's SQLITE_BUSY.
     """

@@ -1,4 +1,4 @@
-"""The cookie that a store has for its browser: its value, and for how long."""
+"""The cookie that a store sends to its browser: value and lifetime."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Cookie(NamedTuple):
-    """A value, and for how many seconds a browser keeps it; None: until it is closed."""
+    """A value and its ``Max-Age`` in seconds; None: until the browser closes."""
 
     value: str
     max_age: int | None
@@ -30,20 +30,20 @@ def cookie_of(
     closes_with_browser: bool,
     age: int,
 ) -> Cookie | None:
-    """Return what the browser may be given; None if it is to keep what it has.
+    """Return the cookie to send; None if the browser is to keep what it has.
 
-    A new value is not sent if the transaction was rolled back in which it was made, an old one not
-    if another has followed it (but for one that was lost: a minute later nobody has shown it). One
-    statement; none for the value of a browser that is new.
+    A new value is not sent if its transaction was rolled back; an old one not if a follower exists
+    that was presented or is less than a minute old (an older one was lost on its way). One
+    statement; none for a new browser.
 
-    One cookie serves all accounts of the client: as soon as one of them asked to be forgotten when
-    the browser closes, all are. It lives ``COOKIE_AGE`` if the client remembers an account. For a
-    visitor it lives as long as Django's, and half as long again: in the first half of that time it
-    is not renewed (see ``is_wearing_out``).
+    One cookie serves all accounts of the client: if one is to end when the browser closes, all do.
+    It lives ``COOKIE_AGE`` if the client remembers an account. A visitor's lives one and a half
+    times as long as Django's, because it is not renewed in the first half of its life (see
+    ``is_wearing_out``).
 
-    ``is_certain``: the value was made by this very request, and committed. ``began``: when the
-    request read its session. ``age`` (seconds) and
-    ``closes_with_browser`` are what Django would give this session's cookie.
+    ``is_certain``: this request created the value and committed it. ``began``: when the request
+    read its session. ``age`` (seconds) and ``closes_with_browser``: what Django would give this
+    session's cookie.
     """
     from multisession.models import SETTLING, Session, Token
 
@@ -70,9 +70,9 @@ def cookie_of(
 
 
 def is_wearing_out(opened: Opened, age: int) -> bool:
-    """Return True if the value was made so long ago that the browser may soon drop it.
+    """Return True if half of the cookie's life is over.
 
-    ``age``: how many seconds a visitor's cookie lives.
+    ``age``: the life of a visitor's cookie in seconds.
     """
     token, row = opened.token, opened.row
     if token is None:

@@ -1,16 +1,16 @@
-"""Several cookies of the session's name in one request: which of them is this browser's?
+"""Choose between several session cookies in one request.
 
-A browser sends every cookie whose scope fits: that of a neighbour on the parent domain, or one from
-before ``SESSION_COOKIE_DOMAIN`` or ``SESSION_COOKIE_PATH`` was changed. The database decides, by
-one query for all of them:
+A browser sends every cookie whose scope fits: also a neighbour's on the parent domain, or one set
+before ``SESSION_COOKIE_DOMAIN`` or ``SESSION_COOKIE_PATH`` was changed. One query
+for all of them decides:
 
-* exactly one opens something here: it is that one. The others may be a neighbour's, and stay;
-* several do, of one client: the newest, which the others lead to;
-* several do, of different clients: one of them may have been planted. Nobody is signed in, unless
-  a sign-in was made in the presence of all the others: then it is the one that was made by that.
+* one is a token of ours: take it. The others may be a neighbour's, and stay;
+* several are, of one client: take the newest;
+* several are, of different clients: one may have been planted. Nobody is signed in, unless a
+  person signed in on one of the clients while the browser sent all the others: take that one.
 
-Whenever more than one was ever ours, the answer deletes what other scopes hold and sends ours
-again. Everything but the first case is logged.
+If more than one was ours, the response deletes the cookies of other scopes and sends ours again.
+That is logged.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from . import adoption
 if TYPE_CHECKING:
     from multisession.backends.db import SessionStore
 
-#: In an account's data: the keys of the tokens in whose presence it was signed in.
+#: In an account's data: the keys of the tokens that the browser also sent at its sign-in.
 BESIDE = "_multisession_beside"
 
 logger = logging.getLogger("multisession")
 
 
 class Choice(NamedTuple):
-    """The value to go on with, and the keys of all tokens if more than one was ours."""
+    """The value to use, and the keys of all tokens if more than one was ours."""
 
     value: str | None
     ours: list[int]
 
 
 def choose(values: list[str]) -> Choice:
-    """One of several values. One query, or two if several clients are among them."""
+    """Choose one of several values. One query; two if they belong to several clients."""
     candidates = {tokens.digest(value): value for value in values if tokens.is_token(value)}
     found = list(
         Token.objects.filter(digest__in=candidates).select_related("client").order_by("-pk")
@@ -65,13 +65,13 @@ def choose(values: list[str]) -> Choice:
 
 
 def note_sign_in(request: HttpRequest, store: SessionStore) -> None:
-    """Note that the person signed in here, whatever other cookies the browser sends."""
+    """Note in the session which other cookies of ours the browser sends."""
     if beside := _ours(request):
         store[BESIDE] = beside
 
 
 def is_to_mend(request: HttpRequest) -> bool:
-    """More than one cookie was ours: the answer deletes what other scopes hold."""
+    """Return True if more than one cookie was ours."""
     return bool(_ours(request))
 
 
@@ -81,7 +81,7 @@ def _ours(request: HttpRequest) -> list[int]:
 
 
 def _made_beside_the_others(valid: list[Token]) -> list[Token]:
-    """Return the tokens of the client on which somebody signed in beside all the others."""
+    """Return the tokens of the client on which a person signed in beside all the others."""
     accounts: Any = Session.objects.filter(client__in={token.client_id for token in valid})
     for row in accounts.live().accounts().order_by("-pk"):
         mine = [token for token in valid if token.client_id == row.client_id]

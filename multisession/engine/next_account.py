@@ -1,8 +1,7 @@
-"""Under AFTER_SIGN_OUT "next": which account follows by itself, and when.
+"""Under ``AFTER_SIGN_OUT = "next"``: which account becomes active by itself, and when.
 
-Nothing that the person did not do changes the active account. So only after an account has gone,
-not outside a request, not for a write, which was meant for somebody else, and not for a page that
-the browser only fetches in advance.
+Only after the active account has ended, and only for a page that a person opens: not outside a
+request, not for an unsafe method (it was meant for the account that ended), not for a prefetch.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ if TYPE_CHECKING:
 
 
 def is_due(request: HttpRequest | None, opened: Opened) -> bool:
-    """Return True if another account is to follow one that has gone."""
+    """Return True if the active account has ended and another may follow it."""
     row, token = opened.row, opened.token
     if token is None or token.session_id is None or (row is not None and row.user_id is not None):
         return False
-    # (Nobody has left where a visit is over; unless an account was to follow it.)
+    # A visitor's session that is over calls for no account, unless it says so.
     last = row or token.session
     gone = last is None or last.user_id is not None or NEXT in last.get_decoded()
     return gone and may_follow(request)
 
 
 def may_follow(request: HttpRequest | None) -> bool:
-    """Return True if this request may change the active account by itself."""
+    """Return True if this request may make another account active by itself."""
     return (
         request is not None
         and settings.AFTER_SIGN_OUT == "next"
@@ -46,7 +45,7 @@ def may_follow(request: HttpRequest | None) -> bool:
 
 
 def activate(act: Act, opened: Opened, request: HttpRequest | None) -> Opened | None:
-    """Make the most recently used live account active, in place of one that is gone."""
+    """Make the most recently used live account active. Return None if there is none."""
     from multisession.models import Session
 
     from . import steps
@@ -59,11 +58,11 @@ def activate(act: Act, opened: Opened, request: HttpRequest | None) -> Opened | 
             sender=Session, request=request, leaving=None, entering=row
         )
         if any(isinstance(answer, Exception) for _receiver, answer in answers):
-            return None  # Refused: then nobody is active. Nobody had asked for it.
+            return None  # Refused: nobody is active.
         try:
             placed = steps.switch(act, opened._replace(row=None), row, by=None, unless_moved=True)
         except (steps.Refused, Busy):
-            return None  # A page beside this one was quicker.
+            return None  # Another request was quicker.
         steps.drop_visitor(act.using, opened.row)
         return placed
     return None

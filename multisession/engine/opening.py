@@ -1,4 +1,4 @@
-"""What a key opens: one statement for a page."""
+"""Find what a session key opens: one statement for a page."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class Fetched(NamedTuple):
-    """The token with a digest, its session, and that one's user."""
+    """A token found by its digest, with its session and that session's user."""
 
     token: Token | None
     user: AbstractBaseUser | None = None
-    #: The session came without its user, who is to be found by ``users.find``.
+    #: The user was not read; ``users.find`` does it when asked.
     is_user_missing: bool = False
 
 
 class Opened(NamedTuple):
-    """What a store's key has opened. Read once: no store looks its own rows up again."""
+    """What a store's key opens. A store reads it once."""
 
     #: The value of the cookie, and the living token behind it; None if the key is unknown.
     secret: str | None = None
@@ -33,12 +33,12 @@ class Opened(NamedTuple):
     row: Session | None = None
     user: AbstractBaseUser | None = None
     is_user_missing: bool = False
-    #: The token of a key that has ended, which is as good as unknown.
+    #: The token behind the key, if it has ended.
     ended: Token | None = None
 
     @property
     def base(self) -> Token:
-        """The token, where there is one for certain. Raises UpdateError."""
+        """The token. Raises UpdateError if there is none."""
         if self.token is None:
             raise UpdateError
         return self.token
@@ -57,16 +57,16 @@ def fetch(using: str, digest: str) -> Fetched:
     if quick.is_sure(using):
         found = quick.find(using, digest)
         return Fetched(found.token, found.user, found.user is None and users.lag())
-    from multisession.models import Token  # an engine is imported before the app registry is
+    from multisession.models import Token  # an engine is imported before the app registry is ready
 
     known = Token.objects.using(using).select_related("session")
     return Fetched(known.filter(digest=digest).first(), None, users.lag())
 
 
 def opened_by(secret: str, number: int | None, found: Fetched) -> Opened:
-    """Return what a key opens whose token was found. ``number``: it names one account.
+    """Return what a key opens whose token was found.
 
-    One more statement if that one is not the active account.
+    ``number``: the account that the key names; one more statement if it is not the active one.
     """
     token = found.token
     if token is None:

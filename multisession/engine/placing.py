@@ -1,6 +1,6 @@
-"""Where a store's data belongs, if not to the row that it came from.
+"""Decide where a store's data is saved.
 
-``decide`` is the whole rule, and knows no database; steps.py does what it says.
+``decide`` is the whole rule and knows no database; steps.py carries it out.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import json
 from enum import Enum
 from typing import Any
 
-#: All that a view may still say to the person after it signed the account out. Everything else
-#: that it writes then would end up in somebody else's session.
+#: All that is kept of what a view writes after it signed the account out: messages and the
+#: language. Anything else would end up in another account's session.
 CARRIED_OVER = ("_messages", "_language")
 #: In a visitor's data: under "next", another account follows the one that signed out.
 NEXT = "_multisession_next"
@@ -20,26 +20,26 @@ LEFT = "_multisession_left"
 ASIDE = "_multisession_aside"
 #: In an account's data: when its password was proven here (passwords.py).
 PROVEN = "_multisession_password_at"
-#: What is in no account's data.
+#: Keys that an account's data never has.
 MARKS = (NEXT, LEFT, ASIDE)
 
 
 class Step(Enum):
     """What a save does."""
 
-    #: There is nothing to be kept, and nothing to be kept it for.
+    #: No data, and no client.
     NOTHING = "nothing"
-    #: A client of its own: for a browser without one, and for a browser's first sign-in.
+    #: Create a client: for a browser without one, and for a browser's first sign-in.
     BEGIN = "begin"
-    #: The row that the data came from is written.
+    #: Write the row that the data came from.
     WRITE = "write"
-    #: The same, and the cookie gets a new value.
+    #: The same, with a new value for the cookie.
     REISSUE = "reissue"
-    #: An account is added to the client, or signs in there again. A new value for the cookie.
+    #: Add an account to the client, or sign it in again. A new value for the cookie.
     SIGN_IN = "sign in"
-    #: Nobody is active, and what was said meanwhile is a visitor's.
+    #: No account is active; save the data as a visitor's.
     VISIT = "visit"
-    #: Nobody is active, and there is nothing to say.
+    #: No account is active, and there is no data.
     STEP_DOWN = "step down"
 
 
@@ -73,10 +73,10 @@ def decide(
 
 
 def after_sign_out(data: dict[str, Any], kept: tuple[str, ...], *, follows: bool) -> dict[str, Any]:
-    """Return what a visitor keeps of the data that was written after an account signed out.
+    """Return what a visitor keeps of the data written after an account signed out.
 
-    ``kept`` is what may be kept at all; ``follows``: another account will follow by itself. What
-    is more than a word to the person is marked: it goes no further than to the next sign-in.
+    ``kept``: empty to keep nothing. ``follows``: another account will follow by itself. Data beyond
+    messages and language is marked, and dropped at the next sign-in.
     """
     if not kept:
         return {}
@@ -86,9 +86,10 @@ def after_sign_out(data: dict[str, Any], kept: tuple[str, ...], *, follows: bool
 
 
 def for_sign_in(data: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
-    """Return a visitor's data as it goes to the account that signs in. ``before``: as it was saved.
+    """Return the part of a visitor's data that the account that signs in gets.
 
-    Of what a sign-out left behind, only what this request has written is for the next.
+    ``before``: the data as it was loaded. Data left by a sign-out goes only as far as this request
+    has written it anew.
     """
     kept = {key: value for key, value in data.items() if key not in (NEXT, LEFT)}
     if before is not None and LEFT in before:
@@ -99,7 +100,7 @@ def for_sign_in(data: dict[str, Any], before: dict[str, Any] | None) -> dict[str
 
 
 def said_since(before: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of ``data`` that the person may still see: new messages, the language."""
+    """Return the new messages and the language in ``data``."""
     written = written_since(before, data)
     return {key: written[key] for key in CARRIED_OVER if key in written}
 

@@ -1,16 +1,16 @@
-"""A cursor that has PostgreSQL prepare its statement: ``MULTISESSION["PREPARE"]``.
+"""Prepare a page's one statement on PostgreSQL: ``MULTISESSION["PREPARE"]``.
 
-Planning a page's one statement takes PostgreSQL a third of the page's time, and the plan is always
-the same. A project can have all of its statements prepared (``server_side_binding`` and
-``prepare_threshold``); this is for the one.
+Planning that statement takes a third of a page's time, and the plan is always the same. Django can
+prepare all statements of a project (``server_side_binding`` and ``prepare_threshold``); this
+prepares one.
 
 Django's cursors write the values into the text of a statement. The cursor made here sends them
-beside it, so psycopg can prepare it, and does so when a connection executes it for the second time.
-All around the cursor is Django's: the statement is logged, counted and seen by ``execute_wrapper``.
+separately, so that psycopg prepares the statement when a connection executes it a second time. It
+is still logged, counted and seen by ``execute_wrapper``.
 
-A prepared statement can be lost (``DISCARD ALL``) or out of date (a migration changed the type of
-a column). PostgreSQL then refuses it. It is executed once more without, and prepared again later.
-Such a refusal ends a transaction, so nothing is prepared inside one.
+PostgreSQL refuses a prepared statement that is lost (``DISCARD ALL``) or outdated (a migration
+changed a column's type). It is then executed unprepared, and prepared again later. Such a refusal
+aborts a transaction, so nothing is prepared inside one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 
 def reason_against(connection: Any) -> str | None:
-    """Return why nothing can be prepared on this connection of Django's, or None."""
+    """Return why this connection can prepare nothing, or None if it can."""
     if connection.vendor != "postgresql":
         return "is no PostgreSQL database"
     if not _is_psycopg_3():
@@ -34,10 +34,10 @@ def reason_against(connection: Any) -> str | None:
 
 
 def cursor(connection: Any) -> Any:
-    """Return ``connection.cursor()``, preparing what it executes where that is possible."""
+    """Return ``connection.cursor()``, one that prepares if possible."""
     if connection.in_atomic_block or reason_against(connection):
         return connection.cursor()
-    # Before the factory is changed: what these execute is not to be prepared.
+    # Before the factory is changed, so that what these execute is not prepared.
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     raw = connection.connection
@@ -52,7 +52,7 @@ def cursor(connection: Any) -> Any:
 
 
 def _is_djangos(factory: Any) -> bool:
-    """Return False for a class of the project or of a tracer: its cursors are kept."""
+    """Return False for a cursor class of the project or of a tracer, which must be kept."""
     from django.db.backends.postgresql import base
 
     return factory in (base.Cursor, base.ServerBindingCursor)
@@ -67,7 +67,7 @@ def _is_psycopg_3() -> bool:
 
 @lru_cache
 def _preparing() -> Any:
-    """Return the class of the cursor. Made late: psycopg may not be installed."""
+    """Return the cursor class. Created late, because psycopg may not be installed."""
     import psycopg
     from psycopg import errors
 
@@ -78,7 +78,7 @@ def _preparing() -> Any:
     )
 
     class Sent:
-        """``cursor._query`` for Django's log. psycopg leaves it out for prepared statements."""
+        """Stand in for ``cursor._query``, which Django logs and psycopg leaves out here."""
 
         def __init__(self, *sent: Any) -> None:
             self._sent = sent

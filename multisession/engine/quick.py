@@ -1,13 +1,13 @@
-"""The quick path: the statements of an ordinary request, each compiled once.
+"""The quick path: compile the statements of an ordinary request once.
 
-Most of what a statement of the ORM costs is making the same SQL again. Here Django's compiler
-makes it from the models once for each database, with a ``Slot`` where a value belongs; later
-requests only fill the slots. So nothing can drift from the schema, and the result is that of the
-ordinary path in opening.py and steps.py.
+An ORM statement spends most of its time on making the same SQL again. Here Django's compiler makes
+it from the models once for each database, with a ``Slot`` for each value; later requests fill the
+slots. So it follows the schema, and gives the same result as the ordinary path in opening.py and
+steps.py.
 
-It finds rows and writes one. Whether what it found is worth anything (is the token valid, the
-session live, the user allowed in?) is asked by those who ask it of the ordinary path. Where it
-can't be sure of the same result it steps aside: see ``is_sure``, ``find`` and ``_is_plain``.
+It only reads and writes rows. The callers check them (is the token valid, the session live, the
+user allowed in?) on both paths alike. Where the result could differ, the ordinary path is taken:
+see ``is_sure``, ``find`` and ``_is_plain``.
 """
 
 from __future__ import annotations
@@ -37,46 +37,46 @@ _ACTIVE = "active"
 
 
 class Found(NamedTuple):
-    """What a digest denotes: no token if it is unknown, no user if none was to be had this way."""
+    """The token with a digest, if any, and its session's user, if the join could read it."""
 
     token: Token | None
     user: AbstractBaseUser | None
 
 
 def is_sure(using: str) -> bool:
-    """Return True if the statements may be used at all: by the settings, and on this database."""
+    """Return True if the settings allow the quick path, and it is tested on this database."""
     return settings._QUICK and _is_known(using)
 
 
 def find(using: str, digest: str) -> Found:
     """Find the token with this digest, its session, and the session's user.
 
-    One statement. The user is left out if Django's own look-up may give another answer than a
-    join: if users are in another database, or their model is not ``_is_plain``.
+    One statement. It leaves the user out where a join could differ from Django's look-up: users in
+    another database, or a user model that is not ``_is_plain``.
     """
     user_model = _plain_user_model(django_settings.AUTH_USER_MODEL)
     joined = user_model is not None and router.db_for_write(user_model) == using
     connection = connections[using]
-    # (The time zone is part of how times are read from a row.)
+    # The compiled converters depend on the time zone.
     statement = _finding(using, connection.timezone, joined)
     found = statement.first({"digest": digest}, connection, settings.PREPARE)
     if found is None:
         return Found(None, None)
     token, session, *users = found
-    # Without the user: who wants ``session.user`` asks for it when he needs it.
+    # Do not cache the user on the session.
     token._state.fields_cache["session"] = session
     user = users[0] if users else None
     if user is not None:
-        # Read where users are written, never from a replica that lags. But the project goes on
-        # from where it reads users itself.
+        # Read from the primary, because a replica lags. The project's later queries about the user
+        # use the database that it reads users from.
         user._state.db = router.db_for_read(user_model)
     return Found(token, user)
 
 
 def find_user(pk: Any) -> AbstractBaseUser | None:
-    """Find the user of a session that came without one, from a cache. One statement.
+    """Find the user of a session that came from a cache. One statement.
 
-    None if there is none, and where Django's own look-up may give another answer.
+    None if there is none, and where Django's look-up could differ.
     """
     user_model = _plain_user_model(django_settings.AUTH_USER_MODEL)
     if user_model is None:
@@ -95,7 +95,7 @@ def find_user(pk: Any) -> AbstractBaseUser | None:
 
 
 def takes(names: Iterable[str]) -> bool:
-    """Return True if a compiled statement can be given values for these fields of a session."""
+    """Return True if a compiled statement can take values for these fields of a session."""
     from multisession.models import Session
 
     return all(_is_djangos_own(Session._meta.get_field(name)) for name in names)
@@ -112,9 +112,9 @@ def write(using: str, session_id: int, values: dict[str, Any]) -> bool:
 
 
 class Slot(Expression):
-    """A place in a compiled statement for a value of this field, to be given by that name.
+    """A named placeholder in a compiled statement, for a value of this field.
 
-    By name, because Django turns names into SQLite's own placeholders ten times quicker.
+    Named, because Django converts names to SQLite's placeholders ten times quicker.
     """
 
     def __init__(self, name: str, field: Any) -> None:
@@ -126,10 +126,10 @@ class Slot(Expression):
 
 
 class Statement:
-    """What Django's compiler makes of a query. The row that it finds becomes model instances."""
+    """A compiled query, and how to make model instances of the row that it finds."""
 
     def __init__(self, query: Any, using: str) -> None:
-        # A connection of its own, and never opened: a statement outlives the threads' ones.
+        # A connection of its own, never opened: a statement outlives its thread.
         connection = connections.create_connection(using)
         compiler = query.get_compiler(connection=connection)
         self.sql: str
@@ -145,7 +145,7 @@ class Statement:
             self._parts = list(_parts(compiler.klass_info, columns))
 
     def fill(self, given: dict[str, Any], connection: Any) -> dict[str, Any]:
-        """Return these values as the database takes them."""
+        """Return the values as the database takes them."""
         return {
             slot.name: slot.output_field.get_db_prep_save(given[slot.name], connection)
             for slot in self._slots
@@ -154,10 +154,10 @@ class Statement:
     def first(
         self, filled: dict[str, Any], connection: Any, prepare: bool = False
     ) -> list[Any] | None:
-        """Return the instance that is found with these values, and those joined to it.
+        """Return the instances that the row holds; None if no row was found.
 
-        None for one that there was nothing to be joined of; nothing at all if no row was found.
-        ``prepare``: on PostgreSQL, as a prepared statement.
+        An instance is None if the join found no row for it. ``prepare``: use a prepared statement
+        on PostgreSQL.
         """
         with prepared.cursor(connection) if prepare else connection.cursor() as cursor:
             cursor.execute(self.sql, filled)
@@ -172,13 +172,13 @@ class Statement:
 
 
 def _quicker(converter: Any, connection: Any) -> Any:
-    """Return a converter that does the same in less time, if there is one."""
+    """Return a quicker converter with the same result, if there is one."""
     of_times = getattr(connection.ops, "convert_datetimefield_value", None)
     return _time_of_sqlite if connection.vendor == "sqlite" and converter == of_times else converter
 
 
 def _time_of_sqlite(value: Any, column: Any, connection: Any) -> Any:
-    """Convert as Django does, in a fifth of the time: ``replace`` is slow, and so are settings."""
+    """Convert as Django does, in a fifth of the time, without ``replace`` and settings."""
     if type(value) is datetime.datetime and value.tzinfo is None:
         return datetime.datetime.combine(value, value.time(), connection.timezone)
     if value is None:
@@ -199,14 +199,14 @@ class Part:
         self._make = django_private.maker(model)
 
     def instance(self, row: list[Any], using: str) -> Any:
-        """Make the instance; None if nothing was there to be joined."""
+        """Make the instance; None if the join found no row."""
         if row[self._key] is None:
             return None
         return self._make(using, self._attnames, row[self._columns])
 
 
 def _parts(info: dict[str, Any], columns: list[Any]) -> Iterator[Part]:
-    """Yield the part of the model that is asked for, then those joined to it, and so on."""
+    """Yield the part of the queried model, then those of the joined ones."""
     yield Part(info["model"], info["select_fields"], columns)
     for joined in info.get("related_klass_infos", []):
         yield from _parts(joined, columns)
@@ -241,9 +241,9 @@ def _writing(using: str, names: tuple[str, ...]) -> Statement:
 
 @lru_cache
 def _plain_user_model(label: str) -> Any:
-    """Return the user model, if a join finds its users as Django does.
+    """Return the user model if a join finds its users as Django does, or None.
 
-    ``label``: the setting that names it, which a test may change.
+    ``label``: the setting AUTH_USER_MODEL, which a test may change.
     """
     from multisession.models import Session
 
@@ -259,10 +259,10 @@ def _is_known(using: str) -> bool:
 
 @lru_cache
 def _is_djangos_own(field: Any) -> bool:
-    """Return True if values of this field, or of the key it refers to, are stored as Django's.
+    """Return True if Django's own code prepares values of this field for the database.
 
-    A field with its own way there may not take a ``Slot`` for a value. (The way back is asked of
-    the field itself.)
+    A field with its own preparation may not take a ``Slot`` for a value. (Values that are read pass
+    through the field's converters on both paths.)
     """
     while field.remote_field is not None:
         field = field.target_field
@@ -274,8 +274,8 @@ def _is_djangos_own(field: Any) -> bool:
 def _is_plain(model: Any) -> bool:
     """Return True if ``model._default_manager.get(pk=…)`` finds what a join of its table finds.
 
-    Not with a default manager that filters or joins, not for a model of several tables or a
-    proxy, not if the model has a way of its own to be made from a row.
+    Not with a default manager that filters or joins, for a model of several tables, a proxy, or one
+    that overrides ``from_db``.
     """
     manager = model._default_manager
     return (

@@ -1,8 +1,8 @@
-"""What is written: a transaction for each step of ``placing.decide``, and one for a switch.
+"""Write to the database: one transaction for each step of ``placing.decide``, and for a switch.
 
-Each takes what was read before, locks the client, reads the token again, and returns what a store
-shows from then on. A store's own fields are set after the commit. Raises ``Refused`` if there is
-nothing to be written to any more.
+Each step takes what the request has read, locks the client, reads the token again, and returns the
+new ``Opened`` for the store, which changes its own fields only after the commit. Raises ``Refused``
+if the token or the row has ended meanwhile.
 """
 
 from __future__ import annotations
@@ -39,28 +39,28 @@ from .opening import Opened
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
-#: How long after the last activity the browser may have a newer name.
+#: After this long without activity, the browser may have been updated: note its name again.
 BROWSER_INTERVAL = datetime.timedelta(hours=1)
 
 
 class Refused(UpdateError):
-    """The cookie's value has ended meanwhile, or the row is gone."""
+    """The token has ended meanwhile, or the row is gone."""
 
 
 @dataclass
 class Entering:
-    """A ``login()``, as Django's signal tells of it."""
+    """One call of ``login()``, as ``user_logged_in`` reports it."""
 
     since: datetime.datetime
-    #: Said when there is a place for the account.
+    #: Set once there is room for the account.
     user: AbstractBaseUser | None = None
-    #: The accounts for which there is no place beside it: they end when it begins.
+    #: The accounts beyond ``MAX_ACCOUNTS``: they end when this one begins.
     surplus: list[Session] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Act:
-    """Who does something, and from where."""
+    """Who acts, from where, and in which ``login()``."""
 
     using: str
     origin: Origin = NOWHERE
@@ -70,21 +70,21 @@ class Act:
     entering: Entering | None = None
     #: When the request read its session.
     began: datetime.datetime = field(default_factory=timezone.now)
-    #: The program that brings the account in, where it is not a person who signs in.
+    #: The name of the program that signs the user in, instead of a person.
     program: str | None = None
     #: The hash of the CSRF secret that the browser's pages have had so far.
     csrf_digest: str = ""
 
     @property
     def user(self) -> Any:
-        """Return who signs in, as ``login()`` has said: saves asking for the name."""
+        """Return the user that ``login()`` signs in; it saves a query for the name."""
         return self.entering.user if self.entering is not None else None
 
 
 def begin(act: Act, data: dict[str, Any], opened: Opened, *, secret: str | None = None) -> Opened:
-    """Make a client of its own for this data. A visitor's row that it was in before goes.
+    """Create a client for this data. The visitor's row that held it is deleted.
 
-    ``secret``: the value of its first token. Raises CreateError if that is taken.
+    ``secret``: the value of the first token. Raises CreateError if it is taken.
     """
     secret = secret or tokens.new_token()
     is_account = users.account_of(data) is not None
@@ -109,9 +109,9 @@ def begin(act: Act, data: dict[str, Any], opened: Opened, *, secret: str | None 
 
 
 def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None) -> Opened:
-    """Add the account to this client, or let it in again where it is signed in already.
+    """Add the account to this client, or continue its session if it is signed in already.
 
-    ``issued``: a token that this request has made already, which nobody has seen.
+    ``issued``: a token that this request created, which no browser has seen.
     """
     token, user_id = opened.base, users.key_in(data)
 
@@ -127,7 +127,7 @@ def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None
             (
                 row
                 for row in live
-                # (An administrator who acts as somebody does not go on with their session.)
+                # (Impersonation does not continue the person's own session.)
                 if row.pk in seen
                 and row.is_current_for(row.user)
                 and row.actor_id == act.actor_id
@@ -170,9 +170,9 @@ def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None
 def reissue(
     act: Act, data: dict[str, Any], opened: Opened, row: Session, issued: Token | None
 ) -> Opened:
-    """Write this row, and let a new value of the cookie show it.
+    """Write this row, and point a new token to it.
 
-    If the password was changed, that value alone: a copy of the old one must not go on.
+    After a change of password only the new token does: a copied cookie must not go on.
     """
     token, before = opened.base, serialization.loads(as_loaded(row))
 
@@ -199,16 +199,16 @@ def reissue(
 def keep_to_new_password(
     act: Act, token: Token | None, row: Session, before: dict[str, Any], data: dict[str, Any]
 ) -> None:
-    """If the password was changed here, end what was signed in with the old one, everywhere.
+    """After a change of password, end all the user's sessions that have the old one.
 
-    And let the token alone, if there is one, show this session: a copied cookie of before must not
-    go on with the new password. To be called in a transaction.
+    If a token is given, it alone keeps this session: a cookie copied before must not go on with the
+    new password. Call it in a transaction.
     """
     if before.get(HASH_SESSION_KEY) == data.get(HASH_SESSION_KEY):
         return
     user: Any = users.fresh(row)
     if Session(session_data=serialization.dumps(before)).is_current_for(user):
-        return  # An earlier key of the server, or another hasher: the password is the same.
+        return  # The hash differs by SECRET_KEY or hasher; the password is the same.
     sessions = Session.objects.using(act.using)
     key: Any = row.user_id
     others = sessions.filter(user_id=key).live().exclude(pk=row.pk)
@@ -226,7 +226,7 @@ def keep_to_new_password(
 def visit(
     act: Act, data: dict[str, Any], opened: Opened, issued: Token | None, *, cycled: bool
 ) -> Opened:
-    """Keep what was said while nobody is active. ``cycled``: under a new value of the cookie.
+    """Save a visitor's data while no account is active. ``cycled``: under a new token.
 
     Raises Refused if somebody became active meanwhile, or the token has ended.
     """
@@ -261,10 +261,10 @@ def switch(
 ) -> Opened:
     """Make this account of the client the active one. Raises Refused.
 
-    ``unless_moved``: nobody has asked for it, so not if the person has switched meanwhile.
+    ``unless_moved``: refuse if another request has switched meanwhile.
 
-    The cookie stays: whoever has it could do the same. Only if a cache could not be told does it
-    change, or the cache would go on showing the other account.
+    The cookie keeps its value, because a switch gives its holder no new rights. It changes only if
+    the cache could not be told: a stale entry would go on showing the other account.
     """
     token = opened.base
     changed = row.activity(act.origin)
@@ -290,14 +290,15 @@ def switch(
 
 
 def forget(act: Act, token: Token) -> bool:
-    """Nothing is behind this token any more: let it end. False if another one follows it.
+    """End a token that has no accounts left. Return False if another one follows it.
 
-    One that was a minute old when this request began, and that nobody has shown, was lost.
+    A follower that was a minute old when this request began, and was never presented, is lost: the
+    browser never got it.
     """
 
     def step() -> bool:
         if token.lock() is None:
-            return False  # It has ended for another reason: a newer one has arrived.
+            return False  # A newer token has been presented, which ended this one.
         followers = Token.objects.using(act.using).living().filter(parent_id=token.pk)
         recent = Q(presented_at__isnull=False) | Q(created_at__gt=act.began - SETTLING)
         if followers.filter(recent).exists():
@@ -310,10 +311,9 @@ def forget(act: Act, token: Token) -> bool:
 
 
 def write(act: Act, row: Session, data: dict[str, Any], *, in_use: bool = False) -> bool:
-    """Write the data into the row that it came from, if that is still active. One statement.
+    """Write the data to the row that it was loaded from. One statement, none for no change.
 
-    ``in_use``: note the activity, too. What is there already is not written again. Return whether
-    the row was still active.
+    ``in_use``: also note activity. Return False if the row is no longer active.
     """
     text, now, loaded = serialization.dumps(data), timezone.now(), as_loaded(row)
     if in_use:
@@ -344,7 +344,7 @@ def write(act: Act, row: Session, data: dict[str, Any], *, in_use: bool = False)
 
 
 def _name_actor(act: Act, row: Session) -> None:
-    """Correct the record: ``login()`` had not said yet who was behind it."""
+    """Name the administrator in events recorded before ``login()`` had named them."""
     vars(row).pop("actor", None)
     if act.entering is not None and settings.AUDIT:
         told = Event.objects.using(act.using).filter(
@@ -354,7 +354,7 @@ def _name_actor(act: Act, row: Session) -> None:
 
 
 def record_sign_in(act: Act, row: Session, *, anew: bool) -> None:
-    """Put on record that an account signed in, and tell who listens. ``anew``: it was added."""
+    """Record a sign-in and send its signals. ``anew``: the account was added to the client."""
     if row.is_of(act.user):
         row.user = act.user
     by: Any = act.program or row.actor or users.of(row)
@@ -365,9 +365,10 @@ def record_sign_in(act: Act, row: Session, *, anew: bool) -> None:
 
 
 def note_browser(act: Act, row: Session) -> None:
-    """Keep the name of the browser up to date, where the account comes back after a while.
+    """Update the browser's name when the account is used again after ``BROWSER_INTERVAL``.
 
-    A page reads no client, so this is a statement. Before the session is written: see Client.lock.
+    A page reads no client, so this costs a statement. It comes before the session is written: see
+    the lock order in Client.lock.
     """
     name, a_while = act.origin.user_agent, timezone.now() - BROWSER_INTERVAL
     if name and row.last_active_at <= a_while:
@@ -376,7 +377,7 @@ def note_browser(act: Act, row: Session) -> None:
 
 
 def row_is_visible(row: Session, token: Token, using: str) -> bool:
-    """Return True if the token may still see this row, read again."""
+    """Return True if the token may see this row, by a query."""
     return Session.objects.using(using).visible_to(token).filter(pk=row.pk).exists()
 
 
@@ -384,7 +385,7 @@ def _number(client: Client, mine: Any, act: Act) -> int:
     """Return the number of the account: the one that it had here before, or the next."""
     before = mine.filter(number__gt=0).order_by("-pk").values_list("number", flat=True).first()
     if before is not None:
-        # One entry for each account on the list: the newest. (None of these is live any more.)
+        # The list shows one entry for each account, the newest. (The others have ended.)
         mine.filter(forgotten=False).update(forgotten=True)
         return int(before)
     client.accounts += 1
@@ -426,9 +427,9 @@ def _new_row(
 
 
 def drop_visitor(using: str, row: Session | None) -> None:
-    """Delete the row, if it is a visitor's, whose data has moved or has no further use.
+    """Delete a visitor's row whose data has moved or is no longer needed.
 
-    What pointed to it points to nobody: no account has gone there.
+    Tokens that point to it then point to nobody.
     """
     if row is None or row.user_id is not None:
         return
@@ -447,7 +448,7 @@ def _expiry(
 
 
 def closes_with_browser(data: dict[str, Any]) -> bool:
-    """Return True if the session is over when the browser closes: what Django asks of a store."""
+    """Return True if the session ends when the browser closes, as Django computes it."""
     from django.conf import settings as django_settings
 
     custom = data.get(serialization.EXPIRY)
@@ -455,16 +456,16 @@ def closes_with_browser(data: dict[str, Any]) -> bool:
 
 
 def as_loaded(row: Session) -> str:
-    """Return the row's data as it was read: what was written since may be rolled back."""
+    """Return the row's data as it was read: later writes may be rolled back."""
     text: str = vars(row).setdefault("_as_loaded", row.session_data)
     return text
 
 
 def _is_saved(row: Session, expiry: dict[str, Any], now: datetime.datetime) -> bool:
-    """Return True if the row has these deadlines already, but for one that would hardly move.
+    """Return True if saving would hardly move a deadline.
 
-    Hardly is less than ``ACTIVITY_INTERVAL``, and less than a tenth of the time that is left: a
-    session of half a minute has to be prolonged too.
+    "Hardly" is less than ``ACTIVITY_INTERVAL`` and less than a tenth of the time left, so that a
+    session of half a minute is prolonged too.
     """
     interval = datetime.timedelta(seconds=settings.ACTIVITY_INTERVAL)
     return expiry["expire_at_browser_close"] == row.expire_at_browser_close and all(

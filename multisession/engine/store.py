@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 
 class Announced(NamedTuple):
-    """A sign-out that was announced, and who is to be named for it."""
+    """A sign-out that was announced, and the user to name for it in the audit trail."""
 
     by: AbstractBaseUser | None
 
@@ -62,43 +62,43 @@ class SessionStore(SessionBase):
     #: impersonation and shared terminals. Set it before ``login()``.
     login_mode: Literal["add", "replace"] = "add"
 
-    # What is the same in most stores, which never come to need it, is said here, once.
+    # Per-request state. Class attributes are the defaults, so most stores allocate none.
 
     #: The request that this store serves, if any: set by the middleware.
     request: HttpRequest | None = None
-    #: What the key has opened, once it has been looked up.
+    #: What the key opens; None until it is looked up.
     _opened: Opened | None = None
-    #: It was read just now, and nobody has taken its data.
+    #: True between the look-up and the first ``load()``, which need not look up again.
     _is_fresh = False
-    #: The account that the key named, by its number.
+    #: The number in a key of the form ``<token>.<number>``.
     _number: int | None = None
-    #: The token that the browser has shown, perhaps one that has ended, and when it was read: the
-    #: request may take longer than the browser lives.
+    #: The token that the browser presented, ended or not, and when it was read: a slow request
+    #: says nothing about what the browser holds when it ends.
     _presented: Token | None = None
     _presented_at: datetime.datetime | None = None
-    #: The row that this store has made, by its primary key.
+    #: The primary key of the session row that this store created.
     _made: int | None = None
-    #: What this request leaves, once it has left something.
+    #: The sessions that this request leaves; None if it leaves none.
     _left: Leaving | None = None
     #: ``cycle_key()`` was called: the next save makes a new key.
     _cycled = False
-    #: This store has made the token that the key is now, and no browser has seen it.
+    #: This store created the current token, and no browser has seen it yet.
     is_issued = False
-    #: It was made within somebody else's transaction, which may be rolled back.
+    #: That token was created in an outer transaction, which may be rolled back.
     may_be_undone = False
-    #: How long the browser keeps the cookie has changed, or it wears out: send it again.
+    #: Send the cookie again: its lifetime has changed, or is half over.
     renews_cookie = False
-    #: flush() was called, and nothing has taken the account's place since.
+    #: ``flush()`` was called, and no data has been placed since.
     flushed = False
-    #: After that nothing is left on the client: its cookie may go.
+    #: After that the client has no accounts left: delete its cookie.
     emptied = False
-    #: The request is over: what follows is a streaming answer.
+    #: The request is over; a streaming response may still use the store.
     is_over = False
-    #: The flush() that follows is a sign-out, by the user in this.
+    #: The next ``flush()`` is a sign-out, by this user.
     _announced: Announced | None = None
-    #: The ``login()`` that is under way, or is done.
+    #: The latest ``login()``.
     _entering: Entering | None = None
-    #: The program that brings the account in, where it is not a person who signs in.
+    #: The name of the program that signs the user in, instead of a person.
     _program: str | None = None
     _csrf_digest = ""
 
@@ -157,7 +157,7 @@ class SessionStore(SessionBase):
     def found_user(self) -> AbstractBaseUser | None:
         """The session's user, unless the auth backend has to find it.
 
-        Whether the user may act is still to be asked: see request_user.py.
+        It does not say whether the user may act: request_user.py checks that.
         """
         opened = self._open()
         if opened.row is None or opened.row.user_id is None:
@@ -179,8 +179,8 @@ class SessionStore(SessionBase):
     def session_key(self) -> str | None:
         """The key of the account, or of the visitor: ``<token>.<number>``, or the bare token.
 
-        To be kept by whoever wants to know it again, or to end it. A sign-in that is under way is
-        saved first. (In a coroutine, whose session is loaded already.)
+        Code that keeps it can find or end this session later. An unfinished sign-in is saved
+        first, except in a coroutine, which must not query the database.
         """
         if self._opened is None:
             if not tokens.may_be_key(self._session_key) or _in_event_loop():
@@ -205,7 +205,7 @@ class SessionStore(SessionBase):
         return self._presented_at or timezone.now()
 
     def cookie(self) -> Cookie | None:
-        """Return what the browser may be given; None if it is to keep what it has."""
+        """Return the cookie to send; None if the browser is to keep what it has."""
         return cookie_of(
             self._open(),
             self.using,
@@ -218,7 +218,7 @@ class SessionStore(SessionBase):
     def _open(self) -> Opened:
         """Return what the key opens. One statement, once, and none for what can't be a key."""
         if self._opened is None:
-            self._opened = Opened()  # for who asks meanwhile
+            self._opened = Opened()  # what callbacks of the look-up see
             secret, number = tokens.split(self._session_key) or (None, None)
             if number is not None:
                 self._number = number
@@ -240,15 +240,15 @@ class SessionStore(SessionBase):
         return opened_by(secret, number, self._fetch(tokens.digest(secret)))
 
     def _fetch(self, digest: str) -> Fetched:
-        """Find a token by its digest: in the database, or in a copy."""
+        """Find a token by its digest in the database; a subclass may ask a cache."""
         return fetch(self.using, digest)
 
     def _adopt(self) -> Opened | None:
-        """Take over what another engine knows under an unknown key: see backends/adopting.py."""
+        """Take over another engine's session; a hook for backends/adopting.py."""
         return None
 
     def _follow(self, opened: Opened | None) -> None:
-        """Go on as the account that has become active by itself, with what is said to anybody."""
+        """Continue as the account that became active by itself; keep messages and language."""
         if opened is None or opened.row is None:
             return
         said = _data_of(self._opened)
@@ -269,11 +269,11 @@ class SessionStore(SessionBase):
     def load(self) -> dict[str, Any]:
         """One query: the data of the account that the key denotes, ``{}`` if it is nobody.
 
-        For an unknown key, and one whose account is gone, ``session_key`` becomes None.
+        ``session_key`` becomes None for an unknown key, and for one whose account has ended.
         """
         if self.flushed:
             return {}
-        if not self._is_fresh:  # so it is to be read anew
+        if not self._is_fresh:  # Django asks for the current state
             self._opened = None
             vars(self).pop("_session_cache", None)
         opened = self._open()
@@ -296,9 +296,9 @@ class SessionStore(SessionBase):
     def save(self, must_create: bool = False) -> None:
         """Write the data to the row that it was loaded from, or to where it belongs.
 
-        Once that account has ended, the data is dropped: a request that began with a valid cookie
-        may finish. Raises UpdateError if a visitor's row was deleted, CreateError if
-        ``must_create`` meets a key that is taken, Busy.
+        If the account ended during the request, the data is dropped and the request may finish.
+        Raises UpdateError if a visitor's row was deleted, CreateError if ``must_create`` meets a
+        key that is taken, Busy.
         """
         if must_create:
             data = self._get_session(no_load=True)
@@ -344,7 +344,7 @@ class SessionStore(SessionBase):
         After ``user_logged_out`` it ends at once. Otherwise its departure is noted.
         """
         if "_session_cache" in vars(self) and self.has_unsaved_sign_in:
-            self.save()  # Whoever has signed in leaves, not who was here before.
+            self.save()  # The account that just signed in leaves, not the one before it.
         opened = self._open()
         self._carry_out_noted()
         row, announced = opened.row, self._announced
@@ -363,8 +363,8 @@ class SessionStore(SessionBase):
         if announced is not None:
             self._depart(row, row.Status.ENDED, announced.by)
         elif user is None or not row.has_password_of(user):
-            # get_user() found the password changed elsewhere. Nobody signs out here, and whoever
-            # changed it may be this very browser: a page beside this one.
+            # get_user() found that the password was changed elsewhere. That is no sign-out, and
+            # another tab of this browser may have changed it.
             left.opened, left.outdated = None, opened
         elif self.is_over:
             self._depart(row, row.Status.REMOVED, None)
@@ -373,7 +373,7 @@ class SessionStore(SessionBase):
             left.note(departure, self if self.request is None else None)
 
     def cycle_key(self) -> None:
-        """Let the data have a new key, from the next save on; at once outside a request."""
+        """Give the data a new key at the next save; at once outside a request."""
         opened, data = self._open(), self._get_session()
         self._carry_out_noted()
         if opened.row is not None and _account(opened.row) not in (None, users.account_of(data)):
@@ -399,7 +399,7 @@ class SessionStore(SessionBase):
 
     @classmethod
     def clear_expired(cls) -> None:
-        """Remove what has no further use (``manage.py clearsessions``)."""
+        """Delete what is no longer needed (``manage.py clearsessions``)."""
         from multisession.upkeep.purge import purge
 
         purge()
@@ -428,7 +428,7 @@ class SessionStore(SessionBase):
                 or self.get_expiry_age() > settings.COOKIE_AGE
             )
         if row.user_id is None or row.last_active_at != last_active_at:
-            # (For an account that is in use, once in ACTIVITY_INTERVAL is often enough.)
+            # For an account, checking once in ACTIVITY_INTERVAL is enough.
             self.renews_cookie |= is_wearing_out(self._open(), self.get_expiry_age())
 
     def _undo_hash(self, row: Session, data: dict[str, Any]) -> None:
@@ -444,7 +444,7 @@ class SessionStore(SessionBase):
             data[HASH_SESSION_KEY] = known
 
     def _row_has_ended(self, row: Session, data: dict[str, Any]) -> None:
-        """Keep what the view said to the person, whose account ended while the request ran."""
+        """Keep new messages and the language of an account that ended during the request."""
         if row.number is None:
             raise UpdateError  # As Django's: a visitor's data was deleted.
         said = placing.said_since(row.get_decoded(), data)
@@ -464,7 +464,7 @@ class SessionStore(SessionBase):
         return placing.after_sign_out(data, left.kept, follows=follows)
 
     def _place(self, data: dict[str, Any]) -> None:
-        """Put data where it belongs that has no row yet, or has changed hands."""
+        """Save data that has no row yet, or whose row belongs to another account."""
         opened, account = self._open(), users.account_of(data)
         row = opened.row
         if row is not None and row.user_id is not None and _account(row) != account:
@@ -489,12 +489,12 @@ class SessionStore(SessionBase):
             said, row = said_without_request.get(), self._open().row
             if row is not None and said == ("in", row.user_id):
                 said_without_request.set(None)
-                self._carry_out_noted()  # Nobody could tell it that the other was to stay.
+                self._carry_out_noted()  # Without a request, no signal could drop the note.
 
     def _part_with_row(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Somebody rewrote or removed the user by hand: a row never changes hands.
+        """End the account whose user a view rewrote in the data: a row never changes its user.
 
-        The account ends. Return what may go on: what was written since, and who signs in.
+        Return the part of the data that may be kept: what was written since, and the new user.
         """
         opened = self._open()
         row = opened.row
@@ -527,25 +527,25 @@ class SessionStore(SessionBase):
             try:
                 self._take(steps.reissue(act, data, opened, opened.row, issued))
             except UpdateError:
-                self._cycled = False  # The cookie has ended; its own row may still be written.
+                self._cycled = False  # The token has ended; the row may still be written.
                 before = opened.row.get_decoded()
                 self._save_to_row(opened.row, data)
                 with transaction.atomic(using=self.using):
                     steps.keep_to_new_password(act, None, opened.row, before, data)
         elif step is Step.VISIT:
             if self._number is not None:
-                return  # A store of one account has nothing to say of who is active.
+                return  # A store opened for one account does not change who is active.
             try:
                 self._take(steps.visit(act, data, opened, issued, cycled=self._cycled))
             except UpdateError:
-                self._session_cache = {}  # Somebody is active by now: it was not said to them.
+                self._session_cache = {}  # Another account became active: not for its eyes.
         elif step is Step.WRITE and opened.row is not None:
             self._save_to_row(opened.row, data)
         elif step is Step.STEP_DOWN:
             self._step_down()
 
     def _take(self, placed: Opened) -> None:
-        """Show what was placed from here on."""
+        """Become a store of what a step has saved."""
         before = self._open()
         if placed.secret != before.secret or self.is_issued:
             self.is_issued = True
@@ -563,12 +563,12 @@ class SessionStore(SessionBase):
         self.modified = True
 
     def _step_down(self) -> None:
-        """Let the token end if nobody is active any more, and nobody remembered."""
+        """End the token if its client has no active and no remembered account."""
         opened, left = self._open(), self._left
         if opened.token is None or left is None or left.opened is None:
             return
         if left.session is not None and left.session.status == left.session.Status.ENDED:
-            return  # It is remembered.
+            return  # The account is remembered, to sign in again.
         if opened.had_accounts:
             sessions: Any = self.get_model_class().objects.using(self.using)
             if sessions.visible_to(opened.token).accounts().remembered().exists():
@@ -604,8 +604,8 @@ class SessionStore(SessionBase):
     def _visitor_csrf_digest(self) -> str:
         """Return the hash of the CSRF secret that the browser's pages have had, or "".
 
-        On a browser that has accounts it is needed under ``CSRF_USE_SESSIONS`` alone: otherwise it
-        can be found again (page_tokens.py).
+        Once a browser has accounts, it is needed under ``CSRF_USE_SESSIONS`` alone: otherwise
+        guard/page_tokens.py can derive it.
         """
         if django_settings.CSRF_USE_SESSIONS:
             return self._csrf_digest
@@ -622,7 +622,7 @@ class SessionStore(SessionBase):
         return self._left
 
     def _leave(self, opened: Opened) -> Leaving:
-        """Have nobody's empty session from here on."""
+        """Become a store of an empty session that belongs to nobody."""
         left = self._leaving
         if opened.row is not None:
             left.opened = opened
@@ -641,7 +641,7 @@ class SessionStore(SessionBase):
         return Departure(sessions.filter(pk=row.pk), row.client_id, status, cause, row.pk)
 
     def _depart(self, row: Session, status: Any, by: Any) -> None:
-        """End the account now, and once more if the transaction fails."""
+        """End the account now, and again after the request if the transaction is rolled back."""
         from multisession.models import Client
 
         token = self.token
@@ -664,7 +664,7 @@ class SessionStore(SessionBase):
         self._depart(row, row.Status.ENDED, by)
 
     def take_off(self, sessions: SessionQuerySet, *, by: Any) -> list[Session]:
-        """Take these sessions of this client off its list. Return those that this ended."""
+        """Take these sessions of this client off its list. Return those that this call ended."""
         token = self.token
         if token is None:
             return []
@@ -679,9 +679,9 @@ class SessionStore(SessionBase):
             self._left.carry_out_noted()
 
     def conclude(self) -> None:
-        """Carry out what is still to be done when the request and its transactions are over.
+        """Finish what had to wait for the end of the request and of its transactions.
 
-        To be called once or more, whatever the answer was.
+        Safe to call more than once, whatever the response was.
         """
         opened = self._opened
         if opened is None:
@@ -698,15 +698,15 @@ class SessionStore(SessionBase):
         self.is_over = True
 
     def _leave_outdated(self, left: Leaving) -> None:
-        """Let the cookie show nobody where ``get_user()`` has found an earlier password.
+        """Make nobody active where ``get_user()`` found an earlier password.
 
-        The row stays as it is: the page that changed the password may be about to write it.
+        The row stays: the request that changed the password may be about to write it.
         """
         outdated, left.outdated = left.outdated, None
         if outdated is None or outdated.token is None or outdated.row is None:
             return
         if outdated.row.is_current_for(users.fresh(outdated.row)):
-            # The new password was rolled back: it was no earlier one that was flushed.
+            # The new password was rolled back, so the flushed session had the right one.
             self._depart(outdated.row, outdated.row.Status.REMOVED, None)
             return
         if next_account.may_follow(self.request):
@@ -715,7 +715,7 @@ class SessionStore(SessionBase):
             outdated.token.point_to(None, unless_moved=True)
 
     def _note_presentation(self) -> None:
-        """Note that the browser has shown this value: those before it end (models/tokens.py)."""
+        """Note that the browser presented this token: its ancestors end (models/tokens.py)."""
         token, self._presented = self._presented, None
         if token is None:
             return
@@ -723,10 +723,10 @@ class SessionStore(SessionBase):
             with suppress(Busy):
                 attempt(self.using, partial(token.note_reuse, self.origin))
         elif token.is_to_be_noted(self._began):
-            with suppress(Busy):  # then the next request will
+            with suppress(Busy):  # the next request tries again
                 attempt(self.using, partial(token.note_presentation, self._began), token)
 
-    # Signing in and out, told by Django's signals (see receivers.py), and by the verbs
+    # Called by Django's signals (receivers.py) and by the verbs (actions.py)
 
     def announce_sign_out(self, by: AbstractBaseUser | None) -> None:
         """Announce that the flush() that follows is a sign-out, by this user."""
@@ -744,7 +744,7 @@ class SessionStore(SessionBase):
 
     @property
     def leaving(self) -> Session | None:
-        """The session that ``login()`` has just flushed to make room for another user's."""
+        """The session that ``login()`` has just flushed for another user."""
         return self._left.session if self._left is not None and self._left.may_stay else None
 
     @property
@@ -754,9 +754,9 @@ class SessionStore(SessionBase):
         return self.login_mode == "add" and not only_one
 
     def make_way(self, user: AbstractBaseUser) -> list[Session]:
-        """Before an account is added: find those for which there is no place beside it.
+        """Return the accounts beyond ``MAX_ACCOUNTS`` that end when this user's session begins.
 
-        They end when it begins. Raises AccountLimitReached if the settings want that instead.
+        Raises AccountLimitReached if ``AT_LIMIT`` is "refuse".
         """
         from multisession.models import AccountLimitReached
 
@@ -767,7 +767,7 @@ class SessionStore(SessionBase):
         visible: Any = self.get_model_class().objects.using(self.using).visible_to(token).live()
         others = list(visible.accounts().exclude(user_id=user.pk).most_recently_used())
         mine = visible.filter(user_id=user.pk).exclude(pk=self._made or 0)
-        if self.leaving in others:  # it was in use until now
+        if self.leaving in others:  # the most recently used of all
             others = [self.leaving, *(row for row in others if row != self.leaving)]
         if not self._is_adding:
             entering.surplus = others
@@ -788,7 +788,7 @@ class SessionStore(SessionBase):
         return surplus
 
     def confirm_login(self, user: AbstractBaseUser) -> None:
-        """Keep the account signed in that flush() left: it was ``login()`` that called it."""
+        """Keep the account signed in that ``flush()`` left: ``login()`` called it."""
         if self._left is not None:
             self._left.drop_note()
         entering = self._entering
@@ -796,7 +796,7 @@ class SessionStore(SessionBase):
             return
         entering.user = user
         if self._made is not None and entering.surplus:
-            # Another receiver was earlier, and had the session saved: they end now.
+            # An earlier receiver had the session saved already, so they end now.
             model = self.get_model_class()
             keys = [row.pk for row in entering.surplus if row.pk != self._made]
             found = model.objects.using(self.using).filter(pk__in=keys)
@@ -804,7 +804,7 @@ class SessionStore(SessionBase):
             entering.surplus = []
 
     def signed_in_again(self, user: Any) -> None:
-        """``login()`` as the account that is in use: nothing changes, and it is on record."""
+        """Record a ``login()`` as the account that is active already."""
         from multisession.models import Event
 
         row = self.row
@@ -814,7 +814,7 @@ class SessionStore(SessionBase):
             Event.record([event], self.using)
 
     def refuse_login(self) -> None:
-        """``login()`` was refused: everything is as it was before it."""
+        """Undo a ``login()`` that a receiver refused."""
         opened = self._open()
         if self.is_issued and opened.row is not None and opened.row.user_id is not None:
             # An earlier receiver of user_logged_in has saved the new session already.
@@ -835,7 +835,7 @@ class SessionStore(SessionBase):
     def sign_out_active(self) -> None:
         """Sign out of the active account, as ``logout()`` does, or drop a visitor's data.
 
-        What a view has said to the person in this request is kept.
+        Messages and the language that this request has set are kept.
         """
         opened, data = self._open(), self._get_session()
         row = opened.row
@@ -847,10 +847,10 @@ class SessionStore(SessionBase):
         self.update(said)
 
     def set_active(self, row: Session, *, by: AbstractBaseUser | None = None) -> None:
-        """Go over to another live session of this client.
+        """Make another live session of this client the active one.
 
-        Unsaved data of the present one is saved to it first. ``by`` is who asked for it. Raises
-        UpdateError if the cookie has ended meanwhile, or the session.
+        Unsaved data is saved to the present one first. ``by`` is the user who asked for it. Raises
+        UpdateError if the token or the session has ended meanwhile.
         """
         opened = self._open()
         if opened.token is None:
@@ -865,10 +865,10 @@ class SessionStore(SessionBase):
         self.accessed, self.modified = True, False
 
     def step_aside(self, page: str = "") -> None:
-        """Go over to nobody; the account that was active stays signed in.
+        """Make nobody active; the account that was stays signed in.
 
-        Unsaved data is saved to it first. What nobody does from here on is a visitor's data,
-        which says who stepped aside, on which page. Raises UpdateError.
+        Unsaved data is saved to it first. From here on the data is a visitor's; it names the
+        account that stepped aside, and its page. Raises UpdateError.
         """
         opened = self._open()
         row = opened.row
@@ -883,10 +883,10 @@ class SessionStore(SessionBase):
         self.accessed, self.modified = True, False
 
     def leave_active(self, *, forget: bool = False, stay: bool = False) -> None:
-        """Let nobody be active, after a verb has closed the active session.
+        """Make nobody active, after a verb has closed the active session.
 
-        ``forget``: nothing at all is carried over to the next page. ``stay``: nobody becomes
-        active unless the person chooses.
+        ``forget``: carry nothing over to the next page. ``stay``: no other account follows by
+        itself.
         """
         opened = self._open()
         left = self._leave(opened)
@@ -898,7 +898,7 @@ class SessionStore(SessionBase):
             left.kept = None
 
     def touch(self, row: Session) -> bool:
-        """Note that the account is in use (see ``Session.touch``), and on which browser."""
+        """Note activity (see ``Session.touch``) and the browser's name."""
         if not row.is_touch_due:
             return False
 
@@ -909,7 +909,7 @@ class SessionStore(SessionBase):
         return attempt(self.using, step, row, atomic=False)
 
     def acting(self, by: Any) -> Any:
-        """Return whom to name for what the user ``by`` does here: who signed in as them, if so."""
+        """Return whom to name for what ``by`` does: an impersonating administrator, if any."""
         row = self.row or self._left_session
         if by is None or row is None or not row.actor_id or by.pk != row.user_id:
             return by
@@ -918,7 +918,7 @@ class SessionStore(SessionBase):
     def _actor_in(self, data: dict[str, Any]) -> str:
         """Return the key of the administrator who acts through a session with this data, or "".
 
-        From one impersonated session to another, and back to it, it is the one behind the first.
+        From one impersonated session to another, and back, it stays the first administrator.
         """
         account = users.account_of(data)
         if account is None:

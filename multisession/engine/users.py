@@ -1,4 +1,4 @@
-"""The users of sessions: found without a look-up of their own, or where users are written to."""
+"""The users of sessions: who is named in the data, and how to read them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def account_of(data: dict[str, Any]) -> str | None:
-    """Return whose data it is, as ``login()`` wrote it; None for a visitor's."""
+    """Return the user's key that ``login()`` wrote into the data; None for a visitor."""
     account = data.get(SESSION_KEY)
     return None if account is None else str(account)
 
@@ -25,9 +25,9 @@ def account_of(data: dict[str, Any]) -> str | None:
 def key_in(data: dict[str, Any]) -> Any:
     """Return the primary key of the user signed in with this data.
 
-    None if nobody is, or a user of another model (a test may swap the user model).
+    None for a visitor, and for a user of another model (a test may swap it).
     """
-    from multisession.models import Session  # an engine is imported before the app registry is
+    from multisession.models import Session  # imported before the app registry is ready
 
     account = account_of(data)
     user_model = get_user_model()
@@ -37,7 +37,7 @@ def key_in(data: dict[str, Any]) -> Any:
 
 
 def of(row: Session) -> AbstractBaseUser | None:
-    """Return the user of this session; None if the user has been deleted meanwhile."""
+    """Return the user of this session; None if the user was deleted."""
     try:
         return row.user
     except ObjectDoesNotExist:
@@ -45,13 +45,13 @@ def of(row: Session) -> AbstractBaseUser | None:
 
 
 def lag() -> bool:
-    """Return True if the project reads users elsewhere than it writes them: from a replica."""
+    """Return True if the project reads users from a replica."""
     user_model = get_user_model()
     return router.db_for_read(user_model) != router.db_for_write(user_model)
 
 
 def fresh(row: Session) -> AbstractBaseUser | None:
-    """Return the user of this session as they are at this moment, where users are written to."""
+    """Read the user of this session from the database that users are written to."""
     model: Any = type(row)._meta.get_field("user").related_model
     found = model._base_manager.using(router.db_for_write(model)).filter(pk=row.user_id)
     user: AbstractBaseUser | None = found.first()
@@ -59,10 +59,10 @@ def fresh(row: Session) -> AbstractBaseUser | None:
 
 
 def find(row: Session) -> AbstractBaseUser | None:
-    """Return the user of this session, in one statement; None: Django's own look-up is better.
+    """Return the user of this session, in one statement; None: leave it to Django's look-up.
 
-    From the database that users are written to. A replica lags behind: there the password would
-    still be the old one, and sign out the very person who has just changed it.
+    It reads where users are written. A replica may still have the old password, which would sign
+    out the person who has just changed it.
     """
     user = quick.find_user(row.user_id)
     if user is None and lag():

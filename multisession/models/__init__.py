@@ -1,9 +1,9 @@
-"""Who is signed in where.
+"""The tables: clients, their sessions and tokens, and the audit trail.
 
-A **Client** is a browser. A **Session** is one account signed in on it, or what a visitor has left
-there. A **Token** is one value that the browser's cookie has had: it points to the active session
-and sees those that it and its ancestors have added (tokens.py). ``SessionQuerySet.close`` is the
-only way a session ends. What has happened is in the audit trail, ``Event``.
+A **Client** is a browser. A **Session** is one account signed in on it, or a visitor's data. A
+**Token** is one value of the browser's cookie: it points to the active session and sees the
+sessions that it and its ancestors added (tokens.py). A session ends through
+``SessionQuerySet.close`` or ``close_one`` only. Each change is recorded as an **Event**.
 """
 
 from .clients import Client, clients_changed, now

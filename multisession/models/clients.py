@@ -1,4 +1,4 @@
-"""A browser, and what is said when something on it changes."""
+"""A browser, and how caches hear of its changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .managers import PrimaryManager
 
 
 def now() -> datetime.datetime:
-    """Return the time, the default of every time here. A test can set the clock."""
+    """Return the time: the default of every time field. A test can set the clock."""
     return timezone.now()
 
 
@@ -29,8 +29,8 @@ class Client(models.Model):
     #: How many accounts have signed in here; each has its number, from 1 on (Session.number).
     accounts = models.PositiveIntegerField(default=0, editable=False)
     user_agent = models.CharField(_("browser"), max_length=256, blank=True)
-    #: Of the CSRF secret that its pages had before the first sign-in: sign-in pages that were
-    #: open then in other tabs are still good (guard/page_tokens.py).
+    #: The hash of the CSRF secret of its pages before the first sign-in, so that sign-in pages
+    #: open in other tabs still work (guard/page_tokens.py).
     visitor_csrf_digest = models.CharField(max_length=64, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=now, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=now, editable=False)
@@ -54,16 +54,16 @@ class Client(models.Model):
     def lock(cls, pk: int, *, using: str) -> Client | None:
         """Return the row, locked until the transaction ends; None if it has been purged.
 
-        The one lock order: a client, then sessions by primary key, then tokens. So no two changes
-        can wait for each other. What begins with a session need not lock its client.
+        The one lock order, against deadlocks: a client, then sessions by primary key, then tokens.
+        A change that begins with a session need not lock its client.
         """
         return cls.objects.using(using).select_for_update().filter(pk=pk).first()
 
 
 def clients_changed(client_ids: list[int], using: str | None) -> bool:
-    """Tell the caches, before the transaction ends and anybody else can see the change.
+    """Tell the caches of a change before its transaction ends and other requests see it.
 
-    Return False if one of them could not be told.
+    Return False if a cache could not be told.
     """
     if not signals.clients_changed.has_listeners(Client):
         return True

@@ -1,4 +1,4 @@
-"""The programs that may use the HTTP API."""
+"""Keys for the HTTP API."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .managers import PrimaryManager
 
 
 class ApiKey(models.Model):
-    """A program that may use the HTTP API. Of its secret only the hash is kept (api/keys.py)."""
+    """The key of a program for the HTTP API. Only its hash is stored (api/keys.py)."""
 
-    #: How often the use of a key is noted.
+    #: Note the use of a key at most this often.
     USE_INTERVAL = datetime.timedelta(minutes=1)
 
     name = models.CharField(_("name"), max_length=100)
@@ -36,7 +36,7 @@ class ApiKey(models.Model):
         return self.name
 
     def note_use(self) -> None:
-        """Note that it is in use now, at most once in ``USE_INTERVAL``: one conditional UPDATE."""
+        """Note that the key was used, at most once in ``USE_INTERVAL``: a conditional UPDATE."""
         now = timezone.now()
         if self.last_used_at is not None and self.last_used_at > now - self.USE_INTERVAL:
             return
@@ -45,7 +45,7 @@ class ApiKey(models.Model):
             self.last_used_at = now
 
     def revoke(self) -> bool:
-        """Let the key open nothing from now on. Returns True if this call did it."""
+        """Make the key invalid. Return True if this call did it."""
         now = timezone.now()
         revoked = type(self).objects.filter(pk=self.pk, revoked_at__isnull=True)
         return bool(revoked.update(revoked_at=now))

@@ -1,4 +1,4 @@
-"""Where the rows of this app are read, and how ``session.user`` finds the user."""
+"""Which database rows are read from, and how ``session.user`` finds the user."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ else:  # Generic for the type checker only.
 class PrimaryManager(models.Manager[Any]):
     """Read from the database that is written to.
 
-    A replica lags behind: read from there, a sign-in would not show on the next page, and a
-    revoked session would act for a while.
+    A replica lags: from there a sign-in would be missing on the next page, and a revoked session
+    would still work.
     """
 
     def get_queryset(self) -> Any:
@@ -26,12 +26,12 @@ class PrimaryManager(models.Manager[Any]):
 
 
 class UserOfSession(Descriptor):
-    """``session.user``, for users in the same database as sessions or in another one.
+    """``session.user``, for users in the sessions' database or in another one.
 
-    Django's own descriptor tells the router which session it comes from. If no router has an
-    answer for users, Django then takes the session's database, also where users are not in it. And
-    it refuses to set a user of another database, unless a router allows it; but here is no
-    constraint that would need both in one. (Django has no public way to choose a descriptor.)
+    Django's descriptor passes the session to the routers as a hint. If none of them answers, it
+    reads users from the session's database, even if they are in another. It also refuses to set a
+    user of another database unless a router allows it, though no constraint here needs both in one.
+    (Django has no public way to choose a descriptor.)
     """
 
     def get_queryset(self, **hints: Any) -> Any:
@@ -46,10 +46,10 @@ class UserOfSession(Descriptor):
 
 
 def users_to_read(user_model: Any) -> Any:
-    """All users, in the database from which the project reads them."""
+    """Return all users, in the database that the project reads them from."""
     return user_model._base_manager.using(router.db_for_read(user_model))
 
 
 def prefetched_users(user_model: Any) -> Prefetch[Any]:
-    """Prefetch the users of a list of rows, in a statement of their own."""
+    """Return a prefetch of the rows' users, in a statement of its own."""
     return Prefetch("user", queryset=users_to_read(user_model))

@@ -1,4 +1,4 @@
-"""Forms that were sent again after a refusal, so that each is sent once."""
+"""Remember forms that were sent again after a refusal, so that each is sent once."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .managers import PrimaryManager
 
 
 class SentForm(models.Model):
-    """One such form of a client, by the random number in it. The purge deletes it after a day."""
+    """A form of a client, by the random number in it. The purge deletes it after a day."""
 
     client = models.ForeignKey(
         Client,
-        on_delete=models.DO_NOTHING,  # The purge deletes it, sooner than any client.
+        on_delete=models.DO_NOTHING,  # the purge deletes it earlier than any client
         db_constraint=False,
         db_index=False,
         related_name="+",
@@ -38,7 +38,7 @@ class SentForm(models.Model):
     def claim(cls, client_id: int, number: str) -> SentForm | None:
         """Return the row that lets this form be sent now; None if it was sent already.
 
-        The database's unique constraint decides between two that come at once.
+        The unique constraint decides between two requests at once.
         """
         using = router.db_for_write(cls)
         try:

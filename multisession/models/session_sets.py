@@ -1,4 +1,4 @@
-"""Sessions, many at a time: questions to ask of them, and the doors to their end."""
+"""Queries for sessions, and the two ways in which a session ends."""
 
 from __future__ import annotations
 
@@ -28,37 +28,36 @@ LISTED = 50
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
-    """Questions to ask of sessions, in the words of the product."""
+    """Queries for sessions."""
 
     def accounts(self) -> SessionQuerySet:
-        """Sessions of accounts."""
+        """Keep the sessions of accounts."""
         return self.filter(user__isnull=False)
 
     def visitors(self) -> SessionQuerySet:
-        """Keep the data of visitors who have not signed in."""
+        """Keep the data of visitors."""
         return self.filter(user__isnull=True)
 
     def live(self) -> SessionQuerySet:
-        """Signed in at this moment, whether or not a job has marked the expired ones."""
+        """Keep those that are signed in now, whether or not a job has marked the expired ones."""
         return self.filter(clock.live(timezone.now()))
 
     def remembered(self) -> SessionQuerySet:
-        """On the list of their client: signed in, or to be signed in again."""
+        """Keep those on their client's list: signed in, or remembered."""
         return self.filter(clock.remembered())
 
     def listed(self) -> SessionQuerySet:
-        """Keep what the list of a client shows: all that nobody ended, and the newest others.
+        """Keep what the list of a client shows: active sessions, and the newest other of each user.
 
-        Of the others one for each user, however often somebody signed in and out there. All are
-        found by an index, however many there are, and not in one condition with OR, for which
-        databases read them all.
+        Two conditions that each use an index: for one with OR, databases read every row of the
+        client.
         """
         # (Django writes ``forgotten=False`` as NOT forgotten, for which SQLite has no index.)
         others = self.filter(clock.remembered(), forgotten__in=[False])
         others = others.exclude(status=Status.ACTIVE)
         newest = others
         if connections[self._writing_alias()].vendor != "mysql":
-            # (MySQL has no LIMIT in a subquery. A sign-in leaves no more on the list than LISTED.)
+            # MySQL has no LIMIT in a subquery, but a sign-in leaves at most LISTED on the list.
             keys = others.order_by("-pk")[:LISTED].values("pk")
             newest = self._everything().filter(pk__in=keys)
         of_each_user = newest.values("user_id").annotate(newest=Max("pk")).values("newest")
@@ -67,40 +66,39 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return self._everything().filter(pk__in=found)
 
     def visible_to(self, token: Token) -> SessionQuerySet:
-        """Keep what ``token`` may see of its client: what it and its ancestors have added."""
+        """Keep the sessions of the token's client that it and its ancestors added."""
         mine = Q(added_by=None) | Q(added_by_id__in=token.family)
         return self.filter(mine, client_id=token.client_id)
 
     def with_current_status(self, status: str) -> SessionQuerySet:
-        """Keep those whose ``current_status`` is this one. No job has to run for that."""
+        """Keep those whose ``current_status`` is this one, without a job having run."""
         return self.filter(clock.is_status(timezone.now(), status))
 
     def most_recently_used(self) -> SessionQuerySet:
         return self.order_by("-last_active_at", "-pk")
 
     def with_users(self) -> SessionQuerySet:
-        """Each with its user: by a join, or by one more statement from another database."""
+        """Load the users too: by a join, or by one more statement from another database."""
         if self._has_users_beside():
             return self.select_related("user")
         return self.prefetch_related(prefetched_users(self._user_model))
 
     def of_ordinary_users(self) -> SessionQuerySet:
-        """All but those of superusers."""
+        """Leave out superusers' sessions."""
         if self._has_users_beside():
             return self.filter(user__is_superuser=False)
         superusers = users_to_read(self._user_model).filter(is_superuser=True)
         return self.exclude(user_id__in=list(superusers.values_list("pk", flat=True)))
 
     def close(self, status: Status, **cause: Unpack[Cause]) -> list[Session]:
-        """End the live ones among these, and forget their data. The only way a session ends.
+        """End the live sessions among these and delete their data.
 
-        ``by`` and ``origin`` are who did it and from where, for the trail and for the signal
-        ``session_ended``. A constant number of statements for any number of rows. Return the
-        sessions that this call ended, with the data they had; what had ended before stays as it is.
+        ``by`` and ``origin``: who did it and from where, for the trail and for ``session_ended``. A
+        constant number of statements for any number of rows. Return the sessions that this call
+        ended, with the data they had.
 
-        That is also true of what the clock has ended and nobody has marked yet: it becomes
-        ``expired`` or ``abandoned``, as of the moment it did, and is not among those returned.
-        Otherwise a revocation would seem to have thrown somebody out who had left long ago.
+        Sessions that have timed out are marked ``expired`` or ``abandoned``, as of that moment, and
+        not returned: a revocation did not sign those people out.
         """
         using, now = self._writing_alias(), timezone.now()
         with transaction.atomic(using=using, savepoint=False):
@@ -117,10 +115,10 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return rows
 
     def close_one(self, row: Session, status: Status, **cause: Unpack[Cause]) -> bool:
-        """End this session, if it is live. Return whether this call did it. See ``close``."""
+        """End this session as ``close`` does. Return True if this call ended it."""
         using, now = self._writing_alias(), timezone.now()
         with transaction.atomic(using=using, savepoint=False):
-            if not self._write_end([row], status, now):  # (The row here may be out of date.)
+            if not self._write_end([row], status, now):  # the row at hand may be outdated
                 self.filter(pk=row.pk).mark_over()
                 return False
             row.status, row.updated_at = status, now
@@ -131,7 +129,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return True
 
     def _write_end(self, rows: list[Session], status: Status, now: datetime.datetime) -> int:
-        """Write the end of these: the one statement that does. Return of how many."""
+        """Write the end of sessions: the one statement that does. Return their number."""
         if status == Status.ACTIVE:
             raise ValueError("close() ends sessions; 'active' is not an end.")
         if not rows:
@@ -140,9 +138,9 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return live.update(status=status, session_data="", updated_at=now)
 
     def remove_all(self, **cause: Unpack[Cause]) -> list[Session]:
-        """Take these off their clients' lists: what is live ends, the rest is forgotten.
+        """Take these off their clients' lists: live ones end, the others are forgotten.
 
-        Return those that ended.
+        Return those that this call ended.
         """
         now, using = timezone.now(), self._writing_alias()
         everything = self._everything()
@@ -152,7 +150,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
             ended = [row.pk for row in rest if row.status == Status.ENDED]
             if ended:
                 everything.filter(pk__in=ended).update(status=Status.REMOVED, updated_at=now)
-            # How a session ended stays on record: these have expired or were revoked.
+            # Keep the status of those that expired or were revoked: it says how they ended.
             if others := [row.pk for row in rest if row.pk not in ended]:
                 everything.filter(pk__in=others).update(forgotten=True)
             events = (
@@ -162,9 +160,9 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return closed
 
     def mark_over(self) -> int:
-        """Note what the clock has ended among these. Return of how many.
+        """Mark and record the sessions among these that timed out. Return their number.
 
-        No answer depends on it (see status.py); it puts the fact on record.
+        No query depends on the mark (see status.py).
         """
         using, now = self._writing_alias(), timezone.now()
         with transaction.atomic(using=using, savepoint=False):
@@ -173,7 +171,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return len(found)
 
     def _mark_over(self, rows: list[Session], now: datetime.datetime) -> Iterator[Event]:
-        """Write what the clock has made of these, as of then. Return what to record."""
+        """Mark those that timed out, as of that moment. Return the events to record."""
         everything = self._everything()
         marked = []
         for status, moment in ((Status.EXPIRED, "expire_at"), (Status.ABANDONED, "abandon_at")):
@@ -189,8 +187,8 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return (row.event(status, at=at) for row, status, at in marked)
 
     def _locked(self, wanted: Q) -> list[Session]:
-        """Lock those that are so until the transaction ends, with their names for the trail."""
-        # These (self) may be joined to other tables, which must not be locked: hence pk__in.
+        """Lock the wanted rows until the transaction ends, and load the names for the trail."""
+        # pk__in, because self may be joined to other tables, which must not be locked.
         found = self._everything().filter(pk__in=self._keys()).filter(wanted)
         rows = list(found.order_by("pk").select_for_update())
         if rows and settings.AUDIT:
@@ -198,10 +196,10 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return rows
 
     def _name(self, rows: list[Session]) -> None:
-        """Give locked rows the names of their clients and accounts, for the trail.
+        """Load the names of clients and accounts for locked rows.
 
-        In a statement of its own: what the locking one sees beside its rows is from before it
-        waited for them.
+        In a statement of its own: the locking one reads joined tables as they were before it waited
+        for the locks.
         """
         names: dict[str, Any] = {"client_name": F("client__public_id")}
         if self._has_users_beside():
@@ -216,9 +214,9 @@ class SessionQuerySet(models.QuerySet["Session"]):
             vars(row).update({name: found[row.pk][name] for name in names if row.pk in found})
 
     def _keys(self) -> Iterable[int]:
-        """Which rows these are, for a statement that locks no other row and no other index.
+        """Return the keys of these rows, for a statement that locks no others.
 
-        MySQL and MariaDB lock whatever a locking statement looks at, its subqueries included.
+        MySQL and MariaDB also lock the rows that a locking statement's subqueries read.
         """
         keys = self.values_list("pk", flat=True)
         vendor = connections[self._writing_alias()].vendor
@@ -230,7 +228,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return chosen or router.db_for_write(self.model)
 
     def _everything(self) -> SessionQuerySet:
-        """All the sessions there are, in that database."""
+        """Return all sessions in that database."""
         return self.model.objects.using(self._writing_alias())
 
     @property
@@ -238,5 +236,5 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return self.model._meta.get_field("user").related_model
 
     def _has_users_beside(self) -> bool:
-        """Return True if users are in this database, too: one statement can ask for both."""
+        """Return True if users are in this database, so that a join can read them."""
         return router.db_for_write(self._user_model) == self._writing_alias()

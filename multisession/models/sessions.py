@@ -1,4 +1,4 @@
-"""One account signed in on one client: its deadlines, its activity, and how it ends."""
+"""A session: one account signed in on one client."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from django.dispatch import Signal
 
 
-#: How long after the sign-in a session is abandoned (Clerk's ``abandon_at``), or when it expires if
-#: that is later.
+#: A session is abandoned this long after the sign-in, or when it expires if that is later (Clerk's
+#: ``abandon_at``).
 ABANDON_AGE = datetime.timedelta(days=30)
 
 
@@ -71,10 +71,10 @@ class Session(models.Model):
         editable=False,
     )
     user.forward_related_accessor_class = UserOfSession
-    #: Which account of its client it is: 1, 2 and so on, the same whenever its user signs in
-    #: there. 0 for a visitor in between; None for one on a client that never had an account.
+    #: The account's number on its client: 1, 2 and so on, the same whenever its user signs in
+    #: there. 0 for a visitor's data; None for that on a client that never had an account.
     number = models.PositiveIntegerField(null=True, editable=False)
-    #: The token that shows it, and those that follow that one. None: all of the client's.
+    #: The token that added it: that one and its followers see it. None: all of the client's do.
     added_by = models.ForeignKey(
         "Token",
         null=True,
@@ -90,7 +90,7 @@ class Session(models.Model):
     forgotten = models.BooleanField(_("forgotten"), default=False, editable=False)
     session_data = models.TextField(_("data"), blank=True, editable=False)
     #: The primary key of the administrator who signed in as the user (ground/impersonation.py);
-    #: mostly empty. Not a foreign key: it stays when that account is deleted.
+    #: mostly empty. Not a foreign key, so that it outlives that account.
     actor_id = models.CharField(_("by user"), max_length=LONGEST_KEY, blank=True, editable=False)
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, editable=False)
     created_at = models.DateTimeField(_("signed in"), default=now, editable=False)
@@ -126,12 +126,12 @@ class Session(models.Model):
 
     @property
     def is_remembered(self) -> bool:
-        """Return whether it is on the list of its client, as ``remembered()`` finds them."""
+        """Return True if it is on its client's list, as ``remembered()`` finds them."""
         return not self.forgotten and self.status not in clock.NOT_REMEMBERED
 
     @property
     def is_live(self) -> bool:
-        """Signed in at this moment."""
+        """Return True if it is signed in now."""
         return self.is_live_at(timezone.now())
 
     def is_live_at(self, moment: datetime.datetime) -> bool:
@@ -139,7 +139,7 @@ class Session(models.Model):
 
     @property
     def current_status(self) -> clock.Status:
-        """The status at this moment: see status.py."""
+        """Return the status at this moment: see status.py."""
         return self._status_at(timezone.now())
 
     def _status_at(self, moment: datetime.datetime) -> clock.Status:
@@ -148,7 +148,7 @@ class Session(models.Model):
     def deadlines(
         self, *, saved_at: datetime.datetime, active_at: datetime.datetime, custom: Any
     ) -> dict[str, Any]:
-        """When this session is over: Django's own answer, and our limits on top.
+        """Return when this session expires and is abandoned: Django's answer, within our limits.
 
         ``saved_at`` and ``active_at`` are the moments of the last save and the last activity,
         ``custom`` is what ``set_expiry()`` was given, if anything.
@@ -178,9 +178,9 @@ class Session(models.Model):
     def is_current_for(self, user: Any) -> bool:
         """Return True if ``user`` may still act through this session.
 
-        The same questions that ``django.contrib.auth.get_user`` asks: does the backend let the
-        user in (a deactivated one is not), and is the password the one of the sign-in? The keys
-        of SECRET_KEY_FALLBACKS count, so a rotated SECRET_KEY signs nobody out.
+        The checks of ``django.contrib.auth.get_user``: the backend admits the user (not a
+        deactivated one), and the password is the one of the sign-in. Keys in SECRET_KEY_FALLBACKS
+        are accepted, so a rotated SECRET_KEY signs nobody out.
         """
         return user is not None and self.admits(user) and self.has_password_of(user)
 
@@ -193,14 +193,14 @@ class Session(models.Model):
         return any(constant_time_compare(found, valid) for valid in hashes)
 
     def admits(self, user: Any) -> bool:
-        """Return True if the backend through which ``user`` signed in still lets the user in."""
+        """Return True if the backend of the sign-in still admits ``user``."""
         return _admits(self.get_decoded(), user)
 
     @cached_property
     def actor(self) -> AbstractBaseUser | str | None:
-        """Return the administrator who signed in as the user, if one did: for ``by``.
+        """Return the administrator who signed in as the user, or None.
 
-        The key alone if that account is gone.
+        Only the key if that account was deleted.
         """
         if not self.actor_id:
             return None
@@ -217,13 +217,12 @@ class Session(models.Model):
         interval = datetime.timedelta(seconds=settings.ACTIVITY_INTERVAL)
         return self.last_active_at <= timezone.now() - interval
 
-    def touch(self, *, origin: Origin | None = None, at_once: bool = False) -> bool:
-        """Note that the account is in use: ``last_active_at``, once in ``ACTIVITY_INTERVAL``.
+    def touch(self, *, origin: Origin | None = None) -> bool:
+        """Note activity in ``last_active_at``, at most once in ``ACTIVITY_INTERVAL``.
 
-        ``origin``: from there. ``at_once``: now, whenever the last note was (a switch). One
-        conditional UPDATE. Return whether it was written.
+        ``origin``: the address to note. One conditional UPDATE. Return True if it was written.
         """
-        if not at_once and not self.is_touch_due:
+        if not self.is_touch_due:
             return False
         changed = self.activity(origin)
         stale = type(self).objects.filter(
@@ -236,7 +235,7 @@ class Session(models.Model):
         return bool(written)
 
     def activity(self, origin: Origin | None) -> dict[str, Any]:
-        """Return the values that say that the account is in use now, from there."""
+        """Return the values to write for activity now."""
         now = timezone.now()
         changed: dict[str, Any] = {"last_active_at": now}
         if origin is not None:
@@ -249,7 +248,7 @@ class Session(models.Model):
     def event(
         self, kind: str, *, at: datetime.datetime | None = None, **cause: Unpack[Cause]
     ) -> Event:
-        """Return what happened to this session, for ``Event.record``."""
+        """Return an event of this session, for ``Event.record``."""
         return Event.of(
             kind,
             at=at or timezone.now(),
@@ -264,11 +263,11 @@ class Session(models.Model):
         )
 
     def _name(self, annotation: str, ask: Callable[[], Any]) -> Any:
-        """Return what ``named()`` has found, or else what the row itself says."""
+        """Return the value that a query has set on the row, or else ask."""
         return vars(self)[annotation] if annotation in vars(self) else ask()
 
     def _of_user(self, name: str) -> Any:
-        """Return what the user has; None if there is no user, or none any more."""
+        """Return an attribute of the user; None if there is no user, or it was deleted."""
         try:
             value = getattr(self.user, name, None)
         except ObjectDoesNotExist:
@@ -282,9 +281,9 @@ class Session(models.Model):
             announce(signals.session_ended, using, session=self, status=self.status, by=by)
 
     def close(self, status: clock.Status, **cause: Unpack[Cause]) -> bool:
-        """End this session (see ``SessionQuerySet.close``). Return whether this call did it.
+        """End this session (see ``SessionQuerySet.close``). Return True if this call ended it.
 
-        Two statements, if its user and its client are known here.
+        Two statements, if its user and its client are loaded.
         """
         using = self._state.db or router.db_for_write(Session)
         return Session.objects.using(using).close_one(self, status, **cause)
@@ -298,7 +297,7 @@ class Session(models.Model):
         return self.close(self.Status.REVOKED, **cause)
 
     def remove(self, **cause: Unpack[Cause]) -> bool:
-        """Take the account off the client: signed in or remembered, it is gone from its lists."""
+        """Take the account off the client's list, signed in or remembered."""
         closed = bool(Session.objects.filter(pk=self.pk).remove_all(**cause))
         self.refresh_from_db(fields=["status", "updated_at", "forgotten"])
         return closed

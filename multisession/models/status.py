@@ -1,8 +1,8 @@
-"""What a session can be, and what the clock makes of it.
+"""The statuses of a session, and which of them follow from the time.
 
-No job has to run for an answer to be right: a session that nobody has closed is over at
-``expire_at``, and abandoned if nobody came back to it by ``abandon_at``. That rule is said here
-once, as a condition for the database and as a function for a row.
+No job has to run for them: an active session expires at ``expire_at``, and is abandoned at
+``abandon_at`` if nobody came back to it. That rule is here alone, as a condition for the database
+and as a function for a row.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Status(models.TextChoices):
 
 _ACTIVE = str(Status.ACTIVE)
 
-#: Off the list of their client.
+#: The statuses of sessions that are off their client's list.
 NOT_REMEMBERED = (Status.REMOVED, Status.REPLACED)
 
-#: What ends a session of these is the clock, at ``expire_at``; any other, a change.
+#: The statuses whose end is ``expire_at``; any other status has its end in ``updated_at``.
 BY_CLOCK = (Status.ACTIVE, Status.EXPIRED, Status.ABANDONED)
 
 
@@ -72,12 +72,12 @@ def live(now: datetime.datetime) -> Q:
 
 
 def over(now: datetime.datetime) -> Q:
-    """Return the condition for rows that the clock has ended, and nobody has marked so."""
+    """Return the condition for rows that have expired and are not marked so."""
     return Q(status=Status.ACTIVE, expire_at__lte=now)
 
 
 def left(now: datetime.datetime) -> Q:
-    """Return the condition for rows that the clock has made abandoned, not marked either."""
+    """Return the condition for rows that are abandoned and not marked so."""
     return (over(now) | Q(status=Status.EXPIRED)) & Q(abandon_at__lte=now)
 
 
@@ -87,6 +87,6 @@ def remembered() -> Q:
 
 
 def ended_before(moment: datetime.datetime) -> Q:
-    """Return the condition for rows that ended by then, whether or not anybody marked it."""
+    """Return the condition for rows that had ended by then, marked or not."""
     by_clock = Q(status__in=BY_CLOCK)
     return by_clock & Q(expire_at__lte=moment) | ~by_clock & Q(updated_at__lte=moment)

@@ -1,18 +1,17 @@
-"""The values that a client's cookie has had, and what each of them may see.
+"""Tokens: the values of a client's cookie, and which sessions each may see.
 
 A client's tokens form a tree: its first one, and further ones that each name their ``parent``. The
 cookie gets a new value when an account signs in and when a person proves who they are; a switch
 only moves ``session``, the pointer to the active account.
 
-**An old value goes on until its successor has arrived for good.** When a token is first presented,
-its ancestors get an end a day later. When it is presented once more, at least ``SETTLING`` after it
+**An old value stays valid until the browser has stored its successor.** When a token is first
+presented, its ancestors end a day later. When it is presented again, at least ``SETTLING`` after it
 was made, it is *settled*: its ancestors end at once. (Browsers write cookies to disk about every
-half minute, and a crash takes them back to what is on the disk.) Nothing else ends; a sibling lives
-on, as a browser of its own. An ended token is as unknown as a value that never was one.
+half minute, and after a crash they start with what is on the disk.) Nothing else ends: a sibling
+lives on, as a browser of its own. An ended token opens nothing.
 
-**What a token sees never changes by itself:** the sessions that it added, and those that its
-ancestors added. So nobody gains an account by a value that was planted or copied before it signed
-in.
+**A token always sees the same sessions:** those that it and its ancestors added. So a value that
+was planted or copied before an account signed in does not give access to that account.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from .sessions import Session, announce
 SETTLING = datetime.timedelta(seconds=60)
 #: How long its ancestors go on, from its first presentation, if nothing settles it.
 GRACE = datetime.timedelta(days=1)
-#: How often one that is presented all the same gets another day.
+#: An ancestor that is presented meanwhile gets another day at most this often.
 RENEWAL = datetime.timedelta(hours=1)
 #: How far the clocks of two servers may be apart.
 SKEW = datetime.timedelta(minutes=5)
@@ -58,7 +57,7 @@ class Token(models.Model):
 
     digest = models.CharField(max_length=64, editable=False)
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="tokens")
-    #: The active account, or the visitor in its place. Once that one has ended: nobody.
+    #: The active account's session, or the visitor's. Nobody is active once it has ended.
     session = models.ForeignKey(
         Session,
         null=True,
@@ -77,7 +76,7 @@ class Token(models.Model):
         editable=False,
     )
     created_at = models.DateTimeField(default=now, editable=False)
-    #: When it was first presented, and again when it was settled; None for one without a parent.
+    #: When it was first presented, then when it was settled. None if it has no parent.
     presented_at = models.DateTimeField(null=True, editable=False)
     ends_at = models.DateTimeField(null=True, editable=False)
 
@@ -111,14 +110,14 @@ class Token(models.Model):
         return self.presented_at is None or self.presented_at < settling <= at
 
     def _is_to_go_on(self, at: datetime.datetime) -> bool:
-        """Return True if it is to end, and sooner than a presentation at that moment allows.
+        """Return True if a presentation at that moment would postpone its end.
 
-        Not if it ends about now: then it has ended for good, by the clock of another server.
+        Not if it ends within ``SKEW``: by another server's clock it may have ended already.
         """
         return self.ends_at is not None and at + SKEW < self.ends_at < at + GRACE - RENEWAL
 
     def live_session(self) -> Session | None:
-        """Return the session that it points to, if that one is live."""
+        """Return the session that it points to, if it is live."""
         session = self.session
         return session if session is not None and session.is_live else None
 
@@ -132,7 +131,7 @@ class Token(models.Model):
     def lock(self) -> Client | None:
         """Lock the client and read this token again. None if it has ended or was purged.
 
-        To be called in a transaction: until that ends, nothing of the client changes.
+        Call it in a transaction: nothing of the client changes until that ends.
         """
         using = self._using
         client = Client.lock(self.client_id, using=using)
@@ -156,7 +155,7 @@ class Token(models.Model):
     def point_to(self, session: Session | None, *, unless_moved: bool = False) -> bool:
         """Make this session the active one of this token. False if the token has ended.
 
-        ``unless_moved``: also if another request has moved the pointer since it was read.
+        ``unless_moved``: return False also if another request moved the pointer meanwhile.
         """
         using = self._using
         mine = Token.objects.using(using).living().filter(pk=self.pk)
@@ -169,23 +168,23 @@ class Token(models.Model):
         return True
 
     def end(self) -> None:
-        """End this token and its ancestors: nothing is behind them any more. Needs the lock."""
+        """End this token and its ancestors, which have no accounts left. Needs the lock."""
         using = self._using
         Token.objects.using(using).living().filter(pk__in=self.family).update(
             ends_at=timezone.now()
         )
 
     def note_presentation(self, at: datetime.datetime) -> None:
-        """Note that the browser showed this token: its ancestors end, at once or in a day.
+        """Note that the browser presented this token: its ancestors end, at once or in a day.
 
-        One that is to end goes on for a day: its browser has lost the newer value in a crash. It
-        settles like any other. If no other token of the client is left but those that follow this
-        one, it needs no parent any more: what its ancestors have added is its own.
+        A token that is to end gets another day: its browser has lost the newer value in a crash. It
+        settles like any other. If only its followers are left on the client, it takes over the
+        sessions that its ancestors added, and loses its parent.
         """
         using = self._using
         everything, later = Token.objects.using(using), at + GRACE
         if self._is_to_go_on(at):
-            # (If it has ended for good meanwhile, it has another end than was read.)
+            # If it has ended meanwhile, ``ends_at`` differs from what was read.
             if everything.filter(pk=self.pk, ends_at=self.ends_at).update(ends_at=later):
                 self.ends_at = later
             if not self.is_to_be_noted(at):
@@ -217,9 +216,9 @@ class Token(models.Model):
         clients_changed([self.client_id], using)
 
     def note_reuse(self, origin: Origin) -> None:
-        """Tell the accounts' owners, once, that an ended token was presented, as after a theft.
+        """Record, once, that an ended token was presented, perhaps by a thief.
 
-        It ends nothing: otherwise anybody with an old value could sign people out.
+        It ends nothing: otherwise an old value would be enough to sign people out.
         """
         if self.presented_at and self.ends_at and self.presented_at >= self.ends_at:
             return
@@ -236,7 +235,7 @@ class Token(models.Model):
                 announce(signals.token_reused, using, client=self.client, sessions=live)
 
     def _is_alone(self) -> bool:
-        """Return True if all living tokens of the client but its ancestors follow this one."""
+        """Return True if every living token of the client is an ancestor or a follower."""
         using = self._using
         living = Token.objects.using(using).living().filter(client_id=self.client_id)
         others = living.exclude(pk__in=self.family).values_list("pk", flat=True)
