@@ -1,5 +1,7 @@
 """What several test files share."""
 
+from pathlib import Path
+
 import pytest
 from django.core.management import get_commands
 
@@ -7,7 +9,48 @@ from accounts.models import User
 from tests import emptying
 from tests.browser.chromium import LEFT_OUT
 
+HERE = Path(__file__).parent
 PASSWORD = "correct horse battery staple"
+
+#: Files about pages, words, documents and pure rules: what they say is the same on every database,
+#: so ``.ci/run`` runs them on SQLite alone. (``make test-postgresql`` runs them, too.)
+ANY_DATABASE = {
+    "test_accounts",
+    "test_add_account",
+    "test_checks_urls",
+    "test_chooser",
+    "test_conf",
+    "test_demo",
+    "test_docs",
+    "test_fragments",
+    "test_guard",
+    "test_imports",
+    "test_language",
+    "test_links",
+    "test_load_check",
+    "test_notice",
+    "test_offers",
+    "test_placing",
+    "test_prerelease",
+    "test_profiles",
+    "test_reading_tour",
+    "test_recipes",
+    "test_reference",
+    "test_test",
+    "test_token_search",
+    "test_user_button",
+    "test_views",
+    "test_where",
+    "test_words",
+    "test_wrong_account_table",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of ``ANY_DATABASE``."""
+    for item in items:
+        if item.path.stem in ANY_DATABASE and item.path.parent == HERE:
+            item.add_marker("any_database")
 
 
 @pytest.fixture(scope="session", autouse=True)
