@@ -127,7 +127,7 @@ class Worker:
         """Under our engine a new cookie has arrived for good when it is shown a minute later."""
         if not settings.SESSION_ENGINE.startswith("multisession"):
             return
-        from multisession.models import Token
+        from multisession.models.tokens import Token
 
         minute = datetime.timedelta(seconds=61)
         times = {name: F(name) - minute for name in ("created_at", "presented_at")}

@@ -24,7 +24,8 @@ from django.http import Http404, HttpRequest
 from . import request_user, signals
 from .backends.db import SessionStore
 from .guard import page_tokens
-from .models import AccountLimitReached, Cause, Session
+from .models import AccountLimitReached, Session
+from .models.events import Cause
 
 if TYPE_CHECKING:
     from .request import MultiSession

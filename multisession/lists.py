@@ -14,7 +14,8 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ValidationError
 
-from .models import Client, Session, SessionQuerySet
+from .models import Client, Session
+from .models.session_sets import SessionQuerySet
 
 __all__ = [
     "InvalidParameter",

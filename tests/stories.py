@@ -23,7 +23,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from multisession.backends.db import SessionStore
-from multisession.models import Session, Token
+from multisession.models import Session
+from multisession.models.tokens import Token
 from tests.engine_urls import name_of
 
 COOKIE = settings.SESSION_COOKIE_NAME

@@ -5,7 +5,8 @@ from django.contrib import admin
 from django.contrib.auth.models import Permission
 
 from accounts.models import User
-from multisession.models import Client, Session, Token
+from multisession.models import Client, Session
+from multisession.models.tokens import Token
 from tests.conftest import PASSWORD
 from tests.stories import (
     NOBODY,

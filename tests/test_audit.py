@@ -17,7 +17,8 @@ from django.utils import timezone
 from multisession import actions, signals
 from multisession.api import keys
 from multisession.backends.db import SessionStore
-from multisession.models import Client, Event, Session, SessionQuerySet
+from multisession.models import Client, Event, Session
+from multisession.models.session_sets import SessionQuerySet
 from multisession.upkeep.purge import purge
 from tests.stories import (
     NOBODY,

@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from multisession.backends import cached_db
 from multisession.ground import tokens
-from multisession.models import Event, Session, Token
+from multisession.models import Event, Session
+from multisession.models.tokens import Token
 
 from .conftest import PASSWORD
 from .stories import Browser, later, session_of, signed_in, silent

@@ -18,7 +18,7 @@ from tests.test_views import Buttons, pressed
 CHOOSE = "/accounts/choose/"
 SIGN_IN = "/accounts/sign-in/"
 PROFILE = "/accounts/profile/"
-NOTE = "was signed out. Sign in again to go on."
+NOTE = "was signed out. Sign in again to continue."
 NEW_PASSWORD = "another horse, another staple"
 
 pytestmark = pytest.mark.django_db

@@ -33,7 +33,8 @@ from accounts.models import User
 from multisession import actions
 from multisession.backends.db import SessionStore
 from multisession.ground import tokens
-from multisession.models import Client, Session, Token
+from multisession.models import Client, Session
+from multisession.models.tokens import Token
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -11,7 +11,8 @@ from django.test import Client
 from django.urls import include, path
 
 from accounts.models import User
-from multisession.models import Session, Token
+from multisession.models import Session
+from multisession.models.tokens import Token
 from tests.engine_urls import BACKEND
 from tests.stories import (
     COOKIE,

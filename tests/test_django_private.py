@@ -16,7 +16,7 @@ from django.utils.functional import SimpleLazyObject, empty
 
 from multisession.ground import django_private
 from multisession.ground.django_private import CsrfSecret
-from multisession.models import Token
+from multisession.models.tokens import Token
 
 SECRET, OTHER = "a" * csrf.CSRF_SECRET_LENGTH, "b" * csrf.CSRF_SECRET_LENGTH
 

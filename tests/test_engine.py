@@ -17,7 +17,8 @@ from accounts.models import User
 from multisession.backends.db import SessionStore
 from multisession.middleware import SessionMiddleware
 from multisession.models import Client as ClientRow
-from multisession.models import Session, Token
+from multisession.models import Session
+from multisession.models.tokens import Token
 from tests.conftest import PASSWORD
 from tests.engine_urls import BACKEND
 from tests.stories import (

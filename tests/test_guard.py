@@ -13,7 +13,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import Note, User
 from multisession.models import Client as Browser
-from multisession.models import Session, Token
+from multisession.models import Session
+from multisession.models.tokens import Token
 
 from .conftest import PASSWORD
 

@@ -6,7 +6,8 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from multisession.models import Client, Session, Token
+from multisession.models import Client, Session
+from multisession.models.tokens import Token
 from multisession.upkeep.purge import BATCH, purge
 
 from .stories import (

@@ -17,7 +17,8 @@ from accounts.models import User
 from multisession.engine import steps
 from multisession.ground import tokens
 from multisession.middleware import SessionMiddleware
-from multisession.models import Session, Token
+from multisession.models import Session
+from multisession.models.tokens import Token
 from tests.stories import (
     COOKIE,
     NOBODY,

@@ -11,7 +11,9 @@ from django.utils import timezone
 from accounts.models import User
 from multisession.backends.db import SessionStore
 from multisession.ground import serialization, tokens
-from multisession.models import GRACE, LISTED, SETTLING, Client, Session, Token
+from multisession.models import Client, Session
+from multisession.models.session_sets import LISTED
+from multisession.models.tokens import GRACE, SETTLING, Token
 from multisession.upkeep.purge import purge
 from tests.stories import Browser, later, session_of, signed_in, statuses, with_engine_urls
 

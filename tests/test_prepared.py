@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from multisession.engine import prepared
-from multisession.models import Session, Token
+from multisession.models import Session
+from multisession.models.tokens import Token
 from tests.stories import Browser, session_of, signed_in
 from tests.test_quick import STORIES
 

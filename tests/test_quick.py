@@ -30,7 +30,8 @@ from multisession import request_user
 from multisession.backends.db import SessionStore
 from multisession.engine import quick
 from multisession.ground import serialization, tokens
-from multisession.models import Session, Token
+from multisession.models import Session
+from multisession.models.tokens import Token
 from tests.engine_urls import BACKEND, own_data
 from tests.stories import COOKIE, Browser, session_of, signed_in, with_engine_urls
 

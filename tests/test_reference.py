@@ -31,6 +31,7 @@ PUBLIC = [
     "lists",
     "middleware",
     "mixins",
+    "models",
     "offers",
     "passwords",
     "request",

@@ -10,7 +10,8 @@ from django.urls import include, path
 
 from accounts.models import Note, User
 from multisession.models import Client as Browser
-from multisession.models import SentForm, Session
+from multisession.models import Session
+from multisession.models.sent_forms import SentForm
 from multisession.pages.kept_fields import is_never_kept
 from multisession.upkeep.purge import purge
 from tests.conftest import PASSWORD

@@ -27,6 +27,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from accounts.models import User
 from multisession import actions, models
 from multisession.ground import tokens
+from multisession.models.tokens import Token as TokenRow
 from tests.client_model import DAY, DELETED, LIFETIME, MINUTE, Client, Model, Token
 from tests.stories import COOKIE, Browser, with_engine_urls
 
@@ -275,7 +276,7 @@ class Stories(RuleBasedStateMachine):
         self.model.now += seconds
         ago = datetime.timedelta(seconds=seconds)
         columns = {
-            models.Token: ["created_at", "presented_at", "ends_at"],
+            TokenRow: ["created_at", "presented_at", "ends_at"],
             models.Client: ["created_at", "updated_at"],
             models.Session: [
                 "created_at",
@@ -310,7 +311,7 @@ class Stories(RuleBasedStateMachine):
     @invariant()
     def every_value_shows_what_the_model_says(self) -> None:
         """Also those that are not presented in this story again."""
-        rows = {row.digest: row for row in models.Token.objects.all()}
+        rows = {row.digest: row for row in TokenRow.objects.all()}
         parents = {row.pk: row.parent_id for row in rows.values()}
         sessions = list(models.Session.objects.accounts())
         live = {row.pk for row in sessions if row.is_live}

@@ -19,7 +19,8 @@ from accounts.models import User
 from multisession import signals
 from multisession.backends.db import SessionStore
 from multisession.ground import tokens
-from multisession.models import Event, Session, Token
+from multisession.models import Event, Session
+from multisession.models.tokens import Token
 from multisession.upkeep.purge import ENDED_TOKENS, purge
 from tests.engine_urls import name_of
 from tests.stories import (

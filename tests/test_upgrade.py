@@ -6,7 +6,8 @@ from django.test import Client
 
 from accounts.models import User
 from multisession.backends.adopting import SessionStore
-from multisession.models import Event, Session, Token
+from multisession.models import Event, Session
+from multisession.models.tokens import Token
 from tests.stories import settled
 
 STOCK = "django.contrib.sessions.backends.db"

@@ -303,7 +303,7 @@ class TestTheMenu:
         sign_in(client, ada)
         Session.objects.update(status="expired")
         menu = self.menu_on_page_of(client, ada)
-        assert "was signed out. Sign in again to go on." in menu.text
+        assert "was signed out. Sign in again to continue." in menu.text
         assert f"/accounts/sign-in/?session={id_of(ada)}" in menu.text
         assert Buttons(menu).names[-1] == "Choose an account"
 

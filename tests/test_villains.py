@@ -25,7 +25,8 @@ from multisession import passwords, signals
 from multisession.backends.db import SessionStore
 from multisession.ground import tokens
 from multisession.middleware import SessionMiddleware
-from multisession.models import Session, Token
+from multisession.models import Session
+from multisession.models.tokens import Token
 from tests.engine_urls import BACKEND, name_of
 from tests.stories import (
     COOKIE,

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from multisession.ground.moments import in_utc
-from multisession.models import Session, SessionQuerySet
+from multisession.models import Session
+from multisession.models.session_sets import SessionQuerySet
 
 #: How many rows are read by one statement.
 CHUNK = 1000

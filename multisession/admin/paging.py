@@ -17,7 +17,9 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from multisession.models import Cause, Session, SessionQuerySet
+from multisession.models import Session
+from multisession.models.events import Cause
+from multisession.models.session_sets import SessionQuerySet
 
 #: Where the total is counted, it is counted up to here.
 MOST_COUNTED = 1_000

@@ -37,7 +37,10 @@ from multisession import actions, lists
 from multisession.backends.db import SessionStore
 from multisession.ground.moments import in_utc
 from multisession.ground.origin import Origin, ip_address
-from multisession.models import Cause, Client, Event, Session, SessionQuerySet, prefetched_users
+from multisession.models import Client, Event, Session
+from multisession.models.events import Cause
+from multisession.models.managers import prefetched_users
+from multisession.models.session_sets import SessionQuerySet
 from multisession.pages.browsers import FAMILIES, browser_name
 from multisession.pages.profiles import plain_name
 

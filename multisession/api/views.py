@@ -16,7 +16,9 @@ from django.views.decorators.csrf import csrf_exempt
 
 from multisession import actions, lists
 from multisession.ground.origin import Origin
-from multisession.models import Cause, Client, Session, Token
+from multisession.models import Client, Session
+from multisession.models.events import Cause
+from multisession.models.tokens import Token
 
 from . import errors, keys, openapi
 from .resources import client_resource, error_resource, page_resource, session_resource

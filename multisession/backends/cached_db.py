@@ -33,7 +33,7 @@ from multisession.engine.opening import Fetched
 from multisession.ground.asking import SAFE_METHODS
 
 if TYPE_CHECKING:
-    from multisession.models import Token
+    from multisession.models.tokens import Token
 
 __all__ = ["SessionStore"]
 
@@ -74,7 +74,7 @@ def forget_clients(sender: Any, client_ids: list[int], using: str, **kwargs: Any
 
     Return False if the cache could not be told.
     """
-    from multisession.models import Token
+    from multisession.models.tokens import Token
 
     engine = import_string(f"{django_settings.SESSION_ENGINE}.SessionStore")
     if not issubclass(engine, SessionStore):
@@ -118,7 +118,8 @@ def _from_entry(entry: Any, using: str) -> Token | None:
 def _layout() -> Any:
     """Return the columns of a token and of a session, and what makes instances of them."""
     from multisession.ground import django_private
-    from multisession.models import Session, Token
+    from multisession.models import Session
+    from multisession.models.tokens import Token
 
     columns = tuple(
         tuple(field.attname for field in model._meta.concrete_fields) for model in (Token, Session)

@@ -45,7 +45,8 @@ def cookie_of(
     read its session. ``age`` (seconds) and ``closes_with_browser``: what Django would give this
     session's cookie.
     """
-    from multisession.models import SETTLING, Session, Token
+    from multisession.models import Session
+    from multisession.models.tokens import SETTLING, Token
 
     token, value, row = opened.token, opened.secret, opened.row
     if token is None or value is None:

@@ -23,7 +23,8 @@ from django.http import HttpRequest
 
 from multisession.conf import settings
 from multisession.ground import tokens
-from multisession.models import Session, Token
+from multisession.models import Session
+from multisession.models.tokens import Token
 
 from . import adoption
 

@@ -20,7 +20,10 @@ from multisession.ground import coroutines
 from .attempts import Busy, attempt
 
 if TYPE_CHECKING:
-    from multisession.models import Cause, Session, SessionQuerySet, Status
+    from multisession.models import Session
+    from multisession.models.events import Cause
+    from multisession.models.session_sets import SessionQuerySet
+    from multisession.models.status import Status
 
     from .opening import Opened
 

@@ -11,7 +11,8 @@ from . import quick, users
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
-    from multisession.models import Session, Token
+    from multisession.models import Session
+    from multisession.models.tokens import Token
 
 
 class Fetched(NamedTuple):
@@ -57,7 +58,9 @@ def fetch(using: str, digest: str) -> Fetched:
     if quick.is_sure(using):
         found = quick.find(using, digest)
         return Fetched(found.token, found.user, found.user is None and users.lag())
-    from multisession.models import Token  # an engine is imported before the app registry is ready
+    from multisession.models.tokens import (
+        Token,  # an engine is imported before the app registry is ready
+    )
 
     known = Token.objects.using(using).select_related("session")
     return Fetched(known.filter(digest=digest).first(), None, users.lag())

@@ -28,7 +28,7 @@ from multisession.engine import prepared
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
-    from multisession.models import Token
+    from multisession.models.tokens import Token
 
 #: The databases on which the tests compare both paths.
 VENDORS = ("sqlite", "postgresql", "mysql")
@@ -214,7 +214,7 @@ def _parts(info: dict[str, Any], columns: list[Any]) -> Iterator[Part]:
 
 @lru_cache
 def _finding(using: str, timezone: Any, joined: bool) -> Statement:
-    from multisession.models import Token
+    from multisession.models.tokens import Token
 
     related = ["session", *(["session__user"] if joined else [])]
     digest = Slot("digest", Token._meta.get_field("digest"))

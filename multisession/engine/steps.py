@@ -21,16 +21,11 @@ from multisession import signals
 from multisession.conf import settings
 from multisession.ground import serialization, tokens
 from multisession.ground.origin import NOWHERE, Origin
-from multisession.models import (
-    LISTED,
-    SETTLING,
-    Client,
-    Event,
-    Session,
-    Token,
-    announce,
-    clients_changed,
-)
+from multisession.models import Client, Event, Session
+from multisession.models.clients import clients_changed
+from multisession.models.session_sets import LISTED
+from multisession.models.sessions import announce
+from multisession.models.tokens import SETTLING, Token
 
 from . import quick, users
 from .attempts import attempt

@@ -44,7 +44,10 @@ if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
     from django.http import HttpRequest
 
-    from multisession.models import Session, SessionQuerySet, Status, Token
+    from multisession.models import Session
+    from multisession.models.session_sets import SessionQuerySet
+    from multisession.models.status import Status
+    from multisession.models.tokens import Token
 
     from .steps import Act, Entering
 

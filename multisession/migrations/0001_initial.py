@@ -5,7 +5,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import multisession.ground.tokens
-import multisession.models
+import multisession.models.clients
 
 
 class Migration(migrations.Migration):
@@ -30,7 +30,9 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        default=multisession.models.now, editable=False, verbose_name="created"
+                        default=multisession.models.clients.now,
+                        editable=False,
+                        verbose_name="created",
                     ),
                 ),
                 (
@@ -79,13 +81,17 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        default=multisession.models.now, editable=False, verbose_name="created"
+                        default=multisession.models.clients.now,
+                        editable=False,
+                        verbose_name="created",
                     ),
                 ),
                 (
                     "updated_at",
                     models.DateTimeField(
-                        default=multisession.models.now, editable=False, verbose_name="updated"
+                        default=multisession.models.clients.now,
+                        editable=False,
+                        verbose_name="updated",
                     ),
                 ),
             ],
@@ -135,7 +141,7 @@ class Migration(migrations.Migration):
                 (
                     "at",
                     models.DateTimeField(
-                        default=multisession.models.now,
+                        default=multisession.models.clients.now,
                         editable=False,
                         help_text="For sessions that timed out: when the time was up.",
                         verbose_name="when",
@@ -254,19 +260,25 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        default=multisession.models.now, editable=False, verbose_name="signed in"
+                        default=multisession.models.clients.now,
+                        editable=False,
+                        verbose_name="signed in",
                     ),
                 ),
                 (
                     "updated_at",
                     models.DateTimeField(
-                        default=multisession.models.now, editable=False, verbose_name="updated"
+                        default=multisession.models.clients.now,
+                        editable=False,
+                        verbose_name="updated",
                     ),
                 ),
                 (
                     "last_active_at",
                     models.DateTimeField(
-                        default=multisession.models.now, editable=False, verbose_name="last active"
+                        default=multisession.models.clients.now,
+                        editable=False,
+                        verbose_name="last active",
                     ),
                 ),
                 ("expire_at", models.DateTimeField(editable=False, verbose_name="expires")),
@@ -319,7 +331,7 @@ class Migration(migrations.Migration):
                 ("digest", models.CharField(editable=False, max_length=64)),
                 (
                     "created_at",
-                    models.DateTimeField(default=multisession.models.now, editable=False),
+                    models.DateTimeField(default=multisession.models.clients.now, editable=False),
                 ),
                 ("presented_at", models.DateTimeField(editable=False, null=True)),
                 ("ends_at", models.DateTimeField(editable=False, null=True)),
@@ -386,7 +398,7 @@ class Migration(migrations.Migration):
                 ("number", models.CharField(editable=False, max_length=32)),
                 (
                     "created_at",
-                    models.DateTimeField(default=multisession.models.now, editable=False),
+                    models.DateTimeField(default=multisession.models.clients.now, editable=False),
                 ),
                 (
                     "client",

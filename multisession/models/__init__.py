@@ -6,33 +6,10 @@ sessions that it and its ancestors added (tokens.py). A session ends through
 ``SessionQuerySet.close`` or ``close_one`` only. Each change is recorded as an **Event**.
 """
 
-from .clients import Client, clients_changed, now
-from .events import Cause, Event
+from . import sent_forms, tokens  # noqa: F401 - Django looks for models here
+from .clients import Client
+from .events import Event
 from .keys import ApiKey
-from .managers import prefetched_users
-from .sent_forms import SentForm
-from .session_sets import LISTED, SessionQuerySet
-from .sessions import AccountLimitReached, Session, announce
-from .status import Status
-from .tokens import GRACE, SETTLING, Token, TokenQuerySet
+from .sessions import AccountLimitReached, Session
 
-__all__ = [
-    "GRACE",
-    "LISTED",
-    "SETTLING",
-    "AccountLimitReached",
-    "ApiKey",
-    "Cause",
-    "Client",
-    "Event",
-    "SentForm",
-    "Session",
-    "SessionQuerySet",
-    "Status",
-    "Token",
-    "TokenQuerySet",
-    "announce",
-    "clients_changed",
-    "now",
-    "prefetched_users",
-]
+__all__ = ["AccountLimitReached", "ApiKey", "Client", "Event", "Session"]

@@ -22,7 +22,7 @@ from multisession.ground import django_private
 from multisession.ground.asking import Sender, address_of, sender_of
 from multisession.guard import guard
 from multisession.guard.guard import WrongAccount
-from multisession.models import SentForm
+from multisession.models.sent_forms import SentForm
 
 from . import refusal
 

@@ -17,7 +17,8 @@ from django.utils.translation import ngettext_lazy
 
 from multisession import actions
 from multisession.ground.origin import Origin
-from multisession.models import Session, SessionQuerySet
+from multisession.models import Session
+from multisession.models.session_sets import SessionQuerySet
 from multisession.request import MultiSessionRequest
 
 from .browsers import browser_name

@@ -17,8 +17,10 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from multisession.conf import settings
-from multisession.models import Client, Event, SentForm, Session, Token
+from multisession.models import Client, Event, Session
+from multisession.models.sent_forms import SentForm
 from multisession.models.status import ended_before, left, over
+from multisession.models.tokens import Token
 
 #: Rows that one transaction deletes or changes.
 BATCH = 10_000

@@ -27,7 +27,8 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 from django.db.models.signals import class_prepared, post_delete, post_save, pre_delete
 
-from multisession.models import Session, SessionQuerySet
+from multisession.models import Session
+from multisession.models.session_sets import SessionQuerySet
 
 
 def connect() -> None:

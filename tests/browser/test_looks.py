@@ -165,7 +165,7 @@ def expire_active(page: Page) -> None:
         status=Session.Status.EXPIRED, expire_at=timezone.now()
     )
     open_menu(page)
-    expect(panel(page)).to_contain_text("was signed out. Sign in again to go on.")
+    expect(panel(page)).to_contain_text("was signed out. Sign in again to continue.")
 
 
 def switch_elsewhere(page: Page) -> None:

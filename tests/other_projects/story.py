@@ -30,7 +30,8 @@ from django.utils import timezone
 
 from multisession import lists
 from multisession.models import Client as ClientRow
-from multisession.models import Event, Session, Token
+from multisession.models import Event, Session
+from multisession.models.tokens import Token
 
 PASSWORD = "correct horse battery staple"
 LIST = "/admin/multisession/session/"
@@ -239,7 +240,9 @@ def _steps(people: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     admin.site.get_model_admin(Session).list_per_page = 2
     yield "page by page", list(_pages(office, f"{LIST}?user={_quoted(ada.pk)}"))
     admin.site.get_model_admin(Session).list_per_page = 50
-    story = re.sub(r"\s+", " ", office.text(f"{LIST}{of_ada.pk}/change/").split("field-story")[1])
+    story = re.sub(
+        r"\s+", " ", office.text(f"{LIST}{of_ada.pk}/change/").split("field-timeline")[1]
+    )
     yield "timeline", ["Signed in" in story, "Switched to" in story]
     yield "trail", office.text("/admin/multisession/event/").count(">ada<") > 0
     exported = json.loads(office.text(f"{LIST}export.json"))

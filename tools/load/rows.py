@@ -31,7 +31,8 @@ def problems(known: dict[str, list[str]]) -> Iterator[str]:
     from django.db.models import Count, F, Q
     from django.utils import timezone
 
-    from multisession.models import Session, Token
+    from multisession.models import Session
+    from multisession.models.tokens import Token
 
     from .site.models import Note
 

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from multisession import actions, lists
-from multisession.models import SessionQuerySet
+from multisession.models.session_sets import SessionQuerySet
 
 #: Sessions that one transaction ends.
 BATCH = 1000
