@@ -38,7 +38,7 @@ def signed_in_client() -> Callable[..., Client]:
 
 @pytest.fixture
 def signed_in_async_client() -> Callable[..., Awaitable[AsyncClient]]:
-    """Return the same for coroutines: ``client = await signed_in_async_client(ada, grace)``."""
+    """Return the same for coroutines. Await what the function returns."""
     from django.test import AsyncClient
 
     from .test import asign_in
