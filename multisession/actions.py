@@ -1,11 +1,10 @@
-"""The verbs: everything that a person, a view or a program can do to a browser's accounts.
+"""The verbs: everything that a view or a program can do to a browser's accounts.
 
-Authority is membership of the client that presented the cookie. An id that is unknown, another
-client's, or dead is answered in one way, ``SessionNotFound``, and changes nothing. Every verb has
-an async twin whose name begins with ``a``.
+A request may act on the sessions of the client that its cookie presents, and on no others. For an
+unknown id, another client's and a removed one, a verb changes nothing and raises the same
+``SessionNotFound``. Every verb has an async twin whose name begins with ``a``.
 
-``login()`` and ``logout()`` stay Django's: the first adds an account, the second signs out of the
-active one.
+Use Django's ``login()`` to add an account and ``logout()`` to sign out of the active one.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ if TYPE_CHECKING:
 
 
 class SessionNotFound(Http404):
-    """No such session on this client: the same for an unknown, a foreign and a dead id."""
+    """No such session on this client; the same for unknown, foreign and removed ones."""
 
 
 class SignInAgain(SessionNotFound):
-    """The client remembers this account, but it has to sign in again to be used.
+    """The client remembers this account, but the person has to sign in again to use it.
 
-    It was signed out, or it expired, its password has changed, or it was deactivated.
-    ``session`` is the remembered one.
+    It was signed out or deactivated, has expired, or has a new password. ``session`` is the
+    remembered one.
     """
 
     def __init__(self, session: Session) -> None:
@@ -51,11 +50,12 @@ def set_active(request: HttpRequest, session: Session | str | None) -> Session |
     """Switch: make another account of this browser the active one. Returns its session.
 
     ``session`` is a Session or its public id. None removes the current one from the client and
-    activates no other. From here on ``request.user`` and ``request.session`` are the new
-    account's; answer with a full page load. The cookie stays what it is.
+    activates no other. Afterwards ``request.user`` and ``request.session`` are the new account's;
+    answer with a full page load. The cookie does not change.
 
-    Raises SessionNotFound, SignInAgain, UpdateError (the cookie or the session has ended
-    meanwhile), or what a receiver of ``active_session_changing`` raises: then nothing has changed.
+    Raises SessionNotFound, SignInAgain, UpdateError (a concurrent request has ended the cookie or
+    the session), or what a receiver of ``active_session_changing`` raises. Then nothing has
+    changed.
     """
     store, accounts = _store(request), _accounts(request)
     active = accounts.session
@@ -81,15 +81,14 @@ def set_active(request: HttpRequest, session: Session | str | None) -> Session |
 
 
 def step_aside(request: HttpRequest, *, page: str = "") -> Session | None:
-    """Make nobody active, with everybody still signed in. Returns the session that was active.
+    """Make no account active; all stay signed in. Returns the session that was active.
 
-    For a sign-in page that sends signed-in people away. From here on ``request.user`` and
-    ``request.session`` are nobody's. Until somebody is active again,
-    ``request.multisession.stepped_aside`` is the session returned here, and ``page_left`` is
-    ``page``.
+    For sign-in pages that redirect signed-in users. Afterwards ``request.user`` is anonymous and
+    ``request.session`` is a visitor's. Until an account is active again,
+    ``request.multisession.stepped_aside`` is the returned session and ``page_left`` is ``page``.
 
-    Raises UpdateError (the cookie has ended meanwhile), or what a receiver of
-    ``active_session_changing`` raises: then nothing has changed.
+    Raises UpdateError (a concurrent request has ended the cookie), or what a receiver of
+    ``active_session_changing`` raises. Then nothing has changed.
     """
     store, accounts = _store(request), _accounts(request)
     active = accounts.session
@@ -103,9 +102,9 @@ def step_aside(request: HttpRequest, *, page: str = "") -> Session | None:
 
 
 def sign_out(request: HttpRequest, session: Session | str) -> Session:
-    """Sign out of exactly one account of this browser; it stays remembered. Returns its session.
+    """Sign out of one account of this browser, which stays remembered. Returns its session.
 
-    Of the active one, this is Django's ``logout()``. Raises SessionNotFound.
+    For the active account this calls Django's ``logout()``. Raises SessionNotFound.
     """
     store, accounts = _store(request), _accounts(request)
     active, found = accounts.session, _find(accounts, session)
@@ -160,22 +159,22 @@ def forget(request: HttpRequest, session: Session | str) -> Session:
 
 
 def revoke(session: Session, **cause: Unpack[Cause]) -> bool:
-    """End a session from outside. Its next request is nobody's. Returns whether it was live.
+    """End a session of any client. Its next request is signed out. Returns True if it was live.
 
-    For the audit trail: ``by`` is a user or the name of a program, ``origin`` where it came from
-    (``Origin.of(request)``).
+    For the audit trail, ``by`` is a user or the name of a program, and ``origin`` is
+    ``Origin.of(request)``.
     """
     return session.revoke(**cause)
 
 
 def revoke_all(sessions: Iterable[Session], **cause: Unpack[Cause]) -> int:
-    """End many at once, in a constant number of statements. Returns how many were live."""
+    """Revoke many sessions in a constant number of queries. Returns how many were live."""
     keys = [session.pk for session in sessions]
     return len(Session.objects.filter(pk__in=keys).close(Session.Status.REVOKED, **cause))
 
 
 def touch(request: HttpRequest) -> bool:
-    """Note that the active account is in use now. Returns whether it was written."""
+    """Update the active session's ``last_active_at``, if it is due. Returns True if written."""
     active = _accounts(request).session
     return active is not None and _store(request).touch(active)
 
@@ -224,7 +223,7 @@ def _announce_change(
 
 
 def _remove(request: HttpRequest, session: Session) -> None:
-    """Take an account off the list: also where it is remembered from earlier sign-ins."""
+    """Remove an account from the browser's list, including its earlier sessions."""
     store = _store(request)
     if store.token is not None:
         key: Any = session.user_id
@@ -233,7 +232,7 @@ def _remove(request: HttpRequest, session: Session) -> None:
 
 
 def _nothing_remembered(request: HttpRequest) -> None:
-    """If nobody is left on the list, the cookie goes; a visitor's lives as long as Django's."""
+    """If no account is left on the list, delete the cookie, or shorten it to a visitor's age."""
     store = _store(request)
     if store.token is None or (store.row is not None and store.row.user_id is not None):
         return
@@ -245,9 +244,10 @@ def _nothing_remembered(request: HttpRequest) -> None:
 
 
 def _leave_active(request: HttpRequest, *, forget: bool = False, stay: bool = False) -> None:
-    """Let nobody be signed in for the rest of this request.
+    """Make the rest of this request anonymous.
 
-    ``forget``: nothing is carried over. ``stay``: nor does anybody follow by himself.
+    ``forget``: keep no data for the next visitor. ``stay``: activate no other account, even with
+    ``AFTER_SIGN_OUT = "next"``.
     """
     _store(request).leave_active(forget=forget, stay=stay)
     _nobody_is_active(request)
@@ -260,7 +260,7 @@ def _nobody_is_active(request: HttpRequest) -> None:
 
 
 def _put_away_messages(request: HttpRequest) -> None:
-    """Messages for the account that is being left stay with it; new ones go to the next."""
+    """Store the pending messages with the account that is left, and begin anew for the next one."""
     storage = getattr(request, "_messages", None)
     if storage is not None:
         from django.contrib.messages.storage import default_storage

@@ -15,16 +15,16 @@ class MultisessionConfig(AppConfig):
         super().import_models()
         from . import receivers
 
-        # Before any app is ready: where a receiver of another app saves the session or asks for
-        # its key (django-axes does), ours should have been called.
+        # Before any app's ready(), so that our receivers run before those of other apps, which may
+        # save the session or read its key (django-axes does).
         user_logged_in.connect(receivers.on_signed_in, dispatch_uid="multisession")
         user_logged_out.connect(receivers.on_signed_out, dispatch_uid="multisession")
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401  (they register themselves)
+        from . import checks  # noqa: F401  (importing registers them)
         from .upkeep import user_changes
 
         user_changes.connect()
 
-        # An engine with a cache listens to changes that other code makes.
+        # Importing the engine connects its receivers; cached_db needs them for invalidation.
         import_module(settings.SESSION_ENGINE)

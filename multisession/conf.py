@@ -1,8 +1,7 @@
-"""The one settings dictionary, ``MULTISESSION``: every key, its default and its meaning.
+"""The settings dictionary ``MULTISESSION``: every key, its default and its meaning.
 
-A value is looked up and judged once, and again after ``override_settings``. A key that does not
-exist is refused with the list of those that do: a misspelt security setting must not pass
-unnoticed.
+A value is read and checked once, and again after ``override_settings``. An unknown key raises an
+error that lists the valid ones, so that no misspelt security setting goes unnoticed.
 """
 
 from collections.abc import Mapping
@@ -21,10 +20,10 @@ DAY = 24 * 60 * 60
 
 
 class DjangoSettings:
-    """Django's settings, for what every request asks: each is looked up once.
+    """A cache of Django's settings, for those that every request reads.
 
-    A look-up in ``django.conf.settings`` costs thirty times what an attribute does, and a page
-    asked for some twenty.
+    Reading ``django.conf.settings`` takes thirty times as long as reading an attribute, and a page
+    reads about twenty.
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -38,40 +37,40 @@ class Settings:
 
     @cached_property
     def AFTER_SIGN_OUT(self) -> Literal["choose", "next"]:
-        """Who is active after the active account signed out.
+        """Which account becomes active after signing out of the active one.
 
-        ``"choose"`` (default): nobody, until the person chooses. ``"next"``: the most recently
+        ``"choose"`` (default): none, until the person chooses one. ``"next"``: the most recently
         used live account, from the next safe request on.
         """
         return cast(Literal["choose", "next"], self._one_of("AFTER_SIGN_OUT", "choose", "next"))
 
     @cached_property
     def ACTIVITY_INTERVAL(self) -> int:
-        """Seconds. ``last_active_at`` is written at most once in this time (default 60)."""
+        """Seconds between two writes of ``last_active_at``, at least (default 60)."""
         return self._seconds("ACTIVITY_INTERVAL", 60)
 
     @cached_property
     def LIFETIME(self) -> int | None:
-        """Seconds from sign-in after which a session expires, however it is used (default None).
+        """Seconds after sign-in at which a session expires, even if it is in use (default None).
 
-        Nothing lengthens it. Clerk's default is 7 days.
+        Only signing in again extends it. Clerk's default is 7 days.
         """
         return self._seconds_or_none("LIFETIME")
 
     @cached_property
     def INACTIVITY(self) -> int | None:
-        """Seconds without any activity after which a session expires (default None).
+        """Seconds without activity after which a session expires (default None).
 
-        Activity is noted once in ``ACTIVITY_INTERVAL``, so make this a good deal longer.
+        Activity is noted at most once in ``ACTIVITY_INTERVAL``, so choose a much longer time.
         """
         return self._seconds_or_none("INACTIVITY")
 
     @cached_property
     def VISITOR_AGE(self) -> int | None:
-        """Seconds after which the data of a visitor who has not signed in is over (default None).
+        """Seconds after which the session data of an anonymous visitor expires (default None).
 
-        None: as long as Django says, ``SESSION_COOKIE_AGE`` after its last change. A number can
-        only shorten that; what ``set_expiry()`` was given goes before.
+        None: as in Django, ``SESSION_COOKIE_AGE`` after the last change. A number can only shorten
+        that time. ``set_expiry()`` takes precedence.
         """
         return self._seconds_or_none("VISITOR_AGE")
 
@@ -79,8 +78,8 @@ class Settings:
     def MAX_ACCOUNTS(self) -> int:
         """How many accounts one browser may be signed in to at once (default 10).
 
-        1: a second sign-in replaces the first, as under Django's own sessions, and the menu offers
-        no other account.
+        With 1, a second sign-in replaces the first, as in Django's own sessions, and the menu
+        offers no other account.
         """
         value = self._get("MAX_ACCOUNTS", 10)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -91,63 +90,61 @@ class Settings:
 
     @cached_property
     def AT_LIMIT(self) -> Literal["replace", "refuse"]:
-        """What a sign-in beyond ``MAX_ACCOUNTS`` does.
+        """What happens at a sign-in beyond ``MAX_ACCOUNTS``.
 
-        ``"replace"`` (default): it signs out the account that was used least recently, and says
-        so. ``"refuse"``: it raises ``AccountLimitReached``, which is answered by a page (403) that
-        says so and lists the accounts to sign out of.
+        ``"replace"`` (default): the least recently used account is signed out, and a message says
+        so. ``"refuse"``: ``login()`` raises ``AccountLimitReached``, and the middleware answers
+        with a page (403) that lists the accounts to sign out of.
         """
         return cast(Literal["replace", "refuse"], self._one_of("AT_LIMIT", "replace", "refuse"))
 
     @cached_property
     def RETENTION(self) -> int:
-        """Seconds that an ended session, or an event of the audit trail, is kept (default 90 days).
+        """Seconds for which ended sessions and audit events are kept (default 90 days).
 
-        Where it came from is erased after ``DETAILS_RETENTION``.
+        Their IP address and user agent are erased after ``DETAILS_RETENTION``.
         """
         return self._seconds("RETENTION", 90 * DAY)
 
     @cached_property
     def DETAILS_RETENTION(self) -> int:
-        """Seconds that an ended session's address and user agent are kept (default 30 days).
+        """Seconds for which IP address and user agent are kept after the end (default 30 days).
 
-        Counted from the end of the session, or from the event in the audit trail.
+        Counted from the end of the session, or from the time of the audit event.
         """
         return self._seconds("DETAILS_RETENTION", 30 * DAY)
 
     @cached_property
     def AUDIT(self) -> bool:
-        """Return True if the audit trail is kept (default True)."""
+        """True (default): keep an audit trail of sign-ins, sign-outs and revocations."""
         return bool(self._get("AUDIT", True))
 
     @cached_property
     def COOKIE_AGE(self) -> int:
-        """Seconds that a browser keeps the cookie (default 400 days, the most browsers allow).
+        """Seconds for which a browser keeps the cookie (default 400 days, the most browsers allow).
 
-        The server ends sessions; the cookie only has to outlive them (NIST SP 800-63B-4, 5.1.1).
-        It also carries the list of accounts that a browser remembers after they signed out. Where
-        no account is remembered, the cookie lives as long as Django says.
+        The server ends sessions, so the cookie only has to outlive them (NIST SP 800-63B-4, 5.1.1).
+        It also leads to the list of accounts that the browser remembers after a sign-out. On a
+        browser without remembered accounts, the cookie lives as long as Django's settings say.
         """
         return self._seconds("COOKIE_AGE", 400 * DAY)
 
     @cached_property
     def ADOPT_FROM(self) -> str | None:
-        """Dotted path of the session engine that the project used before, while it moves.
+        """Dotted path of the project's previous session engine, for the time of the move.
 
-        Its sessions are taken over one by one, so that nobody is signed out
-        (docs/howto/upgrade.md).
-        None (default): a session of another engine is as unknown as any other value.
+        A session of that engine is adopted when a browser presents it, so that nobody is signed out
+        (docs/howto/upgrade.md). None (default): sessions of other engines are ignored.
         """
         value = self._get("ADOPT_FROM", None)
         return None if value is None else str(value)
 
     @cached_property
     def CLIENT_ADDRESS(self) -> int | str | None:
-        """How to find the client's IP address, which people are shown (docs/howto/proxies.md).
+        """How to find the client's IP address, which is only displayed (docs/howto/proxies.md).
 
-        0 (default): ``REMOTE_ADDR``. A number: how many proxies of yours append to
-        X-Forwarded-For. The dotted path of ``f(request) -> str | None``: any other way. None: no
-        addresses are kept.
+        0 (default): ``REMOTE_ADDR``. A number: how many of your proxies append to X-Forwarded-For.
+        The dotted path of ``f(request) -> str | None``: any other way. None: store no addresses.
         """
         value = self._get("CLIENT_ADDRESS", 0)
         is_hops = isinstance(value, int) and not isinstance(value, bool) and value >= 0
@@ -160,45 +157,47 @@ class Settings:
 
     @cached_property
     def ANY_ACCOUNT(self) -> list[str]:
-        """Views that take the form of any page, and run as whoever is active (default: none).
+        """Views that accept forms from the pages of any account (default: none).
 
-        Beginnings of paths (``"/newsletter/"``) and Python modules or packages
-        (``"wagtail.contrib.forms"``). For public forms: see docs/explanation/wrong-account.md.
+        They run as the active account, so this is for public forms: see
+        docs/explanation/wrong-account.md. A list of path prefixes (``"/newsletter/"``) and Python
+        modules or packages (``"wagtail.contrib.forms"``).
         """
         return self._texts("ANY_ACCOUNT")
 
     @cached_property
     def NEVER_KEPT(self) -> list[str]:
-        """Words in the names of fields that are never kept to be sent later (default: none).
+        """Further words that mark form fields with secrets (default: none).
 
-        Besides those of ``multisession.pages.kept_fields.NEVER_KEPT``: password, pin, otp and
-        so on.
+        A refused form is kept in the page, to be sent again, but without the fields whose names
+        have one of these words or one of ``multisession.pages.kept_fields.NEVER_KEPT`` (password,
+        pin, otp and so on).
         """
         return self._texts("NEVER_KEPT")
 
     @cached_property
     def CHOOSE_URL(self) -> str:
-        """URL or URL name of the page on which one chooses an account."""
+        """URL or URL name of the page for choosing an account."""
         return self._text("CHOOSE_URL", "multisession:choose")
 
     @cached_property
     def SESSIONS_URL(self) -> str:
-        """URL or URL name of the page on which one sees where one is signed in."""
+        """URL or URL name of the page that lists the account's sessions on all browsers."""
         return self._text("SESSIONS_URL", "multisession:sessions")
 
     @cached_property
     def PROFILE_URL(self) -> str | None:
-        """URL or URL name behind *Manage account*; None (default) leaves the link out."""
+        """URL or URL name of *Manage account*; None (default) leaves the link out."""
         value = self._get("PROFILE_URL", None)
         return None if value is None else str(value)
 
     @cached_property
     def PREPARE(self) -> bool:
-        """Return True if PostgreSQL keeps the plan of a page's one statement (default False).
+        """True: prepare a page's query in PostgreSQL, which saves its planning (default False).
 
-        For psycopg 3 and connections that are kept or pooled by Django; not behind a pooler outside
-        that shares out its connections by transaction (docs/explanation/performance.md). Elsewhere,
-        inside a transaction it changes nothing.
+        Needs psycopg 3 and persistent or pooled connections of Django. Not for an external pooler
+        in transaction mode (docs/explanation/performance.md). Without effect on other databases and
+        inside a transaction.
         """
         return bool(self._get("PREPARE", False))
 
@@ -210,10 +209,11 @@ class Settings:
 
     @cached_property
     def USER_PICTURE(self) -> str | None:
-        """Where a user's picture is; None (default): initials stand in for it.
+        """Where to find a user's picture; None (default): show initials.
 
         The name of an attribute (``"photo"``: a URL, a file, or a method that returns one), or the
-        dotted path of ``f(user)``. Asked for every account that is shown: it should cost no query.
+        dotted path of ``f(user)``. It is read for every account on a page, so it should cost no
+        query.
         """
         value = self._get("USER_PICTURE", None)
         return None if value is None else str(value)
@@ -223,16 +223,16 @@ class Settings:
         """The project's own lines in every menu (default: none).
 
         A list of dictionaries with the fields of ``multisession.pages.items.MenuItem``, or the
-        dotted path of ``f(request)`` that returns one.
+        dotted path of ``f(request)`` that returns such a list.
         """
         value = self._get("MENU_ITEMS", ())
         return value if isinstance(value, str) else list(value)
 
     @cached_property
     def _QUICK(self) -> bool:
-        """Return True if a page finds its session and its user by one prepared statement.
+        """Return True if one hand-written query reads the session and the user of a page.
 
-        For tests that show that Django's ORM gives the same answers; no project needs it.
+        Tests turn it off to show that Django's ORM gives the same answers. No project needs it.
         """
         return bool(self._get("_QUICK", True))
 

@@ -1,4 +1,4 @@
-"""Django's permission checks for views, which offer another account of this browser that passes."""
+"""Django's permission decorators, extended to offer another account that passes the test."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def user_passes_test(
     login_url: str | None = None,
     redirect_field_name: str = REDIRECT_FIELD_NAME,
 ) -> Callable[[View], View]:
-    """Django's, and a 403 that offers the other accounts of this browser that pass the test.
+    """Django's decorator, plus a 403 page that offers this browser's accounts that pass the test.
 
-    If there is none, everything is as with Django's. The test may be a coroutine function.
+    If no other account passes, it works as in Django. The test may be a coroutine function.
     """
     if iscoroutinefunction(test_func):
         test_func = async_to_sync(test_func)
@@ -38,7 +38,10 @@ def user_passes_test(
 def permission_required(
     perm: str | Iterable[str], login_url: str | None = None, raise_exception: bool = False
 ) -> Callable[[View], View]:
-    """Django's, and a 403 that offers the other accounts of this browser with the permission."""
+    """Django's decorator, plus a 403 page that offers accounts of this browser with the permission.
+
+    The permission may also be a list, of which a user needs all.
+    """
     perms = (perm,) if isinstance(perm, str) else tuple(perm)
     refuse = decorators.permission_required(perms, login_url, raise_exception)
     return _offering(lambda user: bool(user.has_perms(perms)), refuse)
@@ -47,7 +50,7 @@ def permission_required(
 def _offering(
     passes: Predicate, refuse: Callable[[Callable[..., Any]], Callable[..., Any]]
 ) -> Callable[[View], View]:
-    """``refuse`` is Django's decorator: it answers when nobody passes."""
+    """Make the decorator. ``refuse`` is Django's, which answers if no account passes."""
 
     def is_let_in(request: HttpRequest, user: Any) -> bool:
         if passes(user):
@@ -57,7 +60,7 @@ def _offering(
         return False
 
     def decorate(view: View) -> View:
-        # Its attributes are what LoginRequiredMiddleware looks for.
+        # Wrap Django's result, because LoginRequiredMiddleware looks for its attributes.
         refused = refuse(view)
 
         if iscoroutinefunction(view):

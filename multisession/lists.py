@@ -1,8 +1,8 @@
-"""Lists of sessions for programs, the same for all of them: Python, the HTTP API, the terminal.
+"""List sessions: the functions behind Python's ``get_session_list()``, the HTTP API and commands.
 
-Every value is checked before the database hears of it. A value that can't be right raises
-``InvalidParameter``, which names the valid ones; an id that is well-formed and belongs to nobody
-is a question with an empty answer.
+Every parameter is checked before it reaches the database. An invalid value raises
+``InvalidParameter``, which says what is valid. A well-formed id that does not exist gives an empty
+list.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ __all__ = [
 ]
 
 MAX_LIMIT = 500
-#: As far as a database counts.
+#: The largest integer that databases accept.
 MAX_OFFSET = 2**63 - 1
 USER_PREFIX = "user_"
 
-# What the columns hold. An id of another shape is nobody's.
+# The ids that fit the columns. No row has any other id.
 _CLIENT_ID = re.compile(r"client_[0-9A-Za-z]{1,33}", re.ASCII)
 _SESSION_ID = re.compile(r"sess_[0-9A-Za-z]{1,35}", re.ASCII)
 
 
 class InvalidParameter(ValueError):
-    """A value with which no list can be made. ``parameter`` is its name, ``valid`` what is."""
+    """An invalid value. ``parameter`` is the parameter's name; ``valid`` says what is valid."""
 
     def __init__(self, parameter: str, value: object, valid: str) -> None:
         super().__init__(f"{parameter} is {_shown(value)}; it must be {valid}.")
@@ -47,7 +47,7 @@ class InvalidParameter(ValueError):
 
 
 class MissingParameter(InvalidParameter):
-    """Neither a client nor a user was given."""
+    """Neither ``client_id`` nor ``user_id`` was given."""
 
     def __init__(self) -> None:
         ValueError.__init__(self, "Give client_id, user_id, or both.")
@@ -58,7 +58,7 @@ class MissingParameter(InvalidParameter):
 
 @dataclass(frozen=True, slots=True)
 class SessionList:
-    """One page: ``data``, and how many sessions there are on all pages."""
+    """One page of sessions in ``data``, and the number of all in ``total_count``."""
 
     data: list[Session]
     total_count: int
@@ -75,9 +75,8 @@ def get_session_list(
     """List the sessions of a client, of a user, or of a user on a client; the newest first.
 
     ``client_id`` is a Client or its public id; ``user_id`` a user, its primary key, or
-    ``"user_<primary key>"``. ``status`` is one of the seven, as it is at this moment. ``limit``
-    is from 1 to 500, ``offset`` counts from 0. Two statements, however many sessions
-    there are; three where users are in another database.
+    ``"user_<primary key>"``. ``status`` is one of the seven current statuses. ``limit`` is from 1
+    to 500, ``offset`` counts from 0. Costs two queries, or three if users are in another database.
     """
     if client_id is None and user_id is None:
         raise MissingParameter
@@ -100,7 +99,7 @@ def matching(
     user_id: object = None,
     status: str | None = None,
 ) -> SessionQuerySet:
-    """Return the sessions that match all that is given; None matches everything."""
+    """Return the sessions that match all parameters; None matches everything."""
     found = Session.objects.accounts()
     if client_id is not None:
         found = found.filter(**_client(client_id))
@@ -112,7 +111,7 @@ def matching(
 
 
 def find_session(public_id: str) -> Session | None:
-    """Return the account's session with this id, on whatever client."""
+    """Return the account's session with this id, on any client."""
     if not is_session_id(public_id):
         return None
     known = Session.objects.accounts().with_users().select_related("client")
@@ -130,15 +129,14 @@ def is_client_id(value: object) -> bool:
 
 
 def user_id_of(session: Session) -> str:
-    """Return the user's id in the lists, ``user_<primary key>``, also if the user is gone."""
+    """Return the user's id in the lists, ``user_<primary key>``, also if the user is deleted."""
     return f"{USER_PREFIX}{session.user_id}"
 
 
 def user_key(value: object) -> Any:
-    """Return the primary key that ``value`` names: a user, a key, or ``"user_<primary key>"``.
+    """Return the primary key for a user, a key, or ``"user_<primary key>"``.
 
-    (A key that itself begins with ``user_`` has to be given with the prefix.) Raises
-    InvalidParameter.
+    A key that itself begins with ``user_`` needs the prefix. Raises InvalidParameter.
     """
     users = user_model()._meta.concrete_model
     if isinstance(value, users):
@@ -149,10 +147,10 @@ def user_key(value: object) -> Any:
 
 
 def primary_key(given: object, value: object = None) -> Any:
-    """Return the primary key of a user that is written like this.
+    """Return the user's primary key for its text.
 
-    Only as ``str()`` writes it: other spellings of a number are other values. The key fits its
-    column, so a database accepts it. Raises InvalidParameter, which shows ``value``.
+    Accepts only the spelling of ``str()``, so "007" is not 7. The key fits its column, so every
+    database accepts it. Raises InvalidParameter, which shows ``value``.
     """
     valid = f"a user, or an id such as '{USER_PREFIX}1'"
     field: Any = user_model()._meta.pk
@@ -160,9 +158,9 @@ def primary_key(given: object, value: object = None) -> Any:
         field = field.target_field
     try:
         text = str(given)
-        text.encode()  # no half of a surrogate pair
+        text.encode()  # raises an error for half a surrogate pair
         key = field.to_python(text)
-        stored = field.get_prep_value(key)  # of a field with a type of its own: what the column has
+        stored = field.get_prep_value(key)  # the column's value, for custom types
         field.run_validators(stored if isinstance(stored, int) else key)
         known = str(key) == text and "\0" not in text and text != ""
         fits = not isinstance(stored, int) or abs(stored) <= MAX_OFFSET
@@ -176,13 +174,13 @@ def primary_key(given: object, value: object = None) -> Any:
 def user_model() -> Any:
     """Return the model of the sessions' users.
 
-    Not always ``get_user_model()``: a test may swap that one while it runs.
+    Not always ``get_user_model()``: a test may swap ``AUTH_USER_MODEL`` at run time.
     """
     return Session._meta.get_field("user").related_model
 
 
 def checked_number(parameter: str, value: object, least: int, most: int) -> int:
-    """``value``, if it is a whole number in this range. Raises InvalidParameter."""
+    """Return ``value`` if it is a whole number in this range. Raises InvalidParameter."""
     if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
         return value
     raise InvalidParameter(parameter, value, f"a whole number from {least} to {most}")
@@ -204,7 +202,7 @@ def _status(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return the value as in a program, cut off where it gets long."""
+    """Return the value's ``repr()``, shortened."""
     try:
         text = repr(value)
     except ValueError:  # Python refuses to write out a number of thousands of digits.

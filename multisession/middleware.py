@@ -1,18 +1,17 @@
 """Django's session middleware, for a cookie that several accounts share.
 
-Five things differ from the stock class. Four are about the cookie:
+Five things differ from Django's class. Four are about the cookie:
 
-* It is sent only by an answer whose own request changed its value. A late answer to an older
-  cookie neither restores that one nor deletes the newer (better-auth 9987, Django 6984).
-* It is sent on a 5xx too, if a new value was stored: otherwise the browser would be left with
-  an old one.
-* It is read by its exact octets (see ground/cookies.py), also where there are several
+* An answer sends it only if its own request changed the value. A late answer to an older cookie
+  neither restores the old value nor deletes the new one (better-auth 9987, Django 6984).
+* A 5xx sends it, too, if a new value was stored. Otherwise the browser would keep an old one.
+* It is read by its exact octets (see ground/cookies.py), also if the browser sends several
   (engine/doubled.py).
-* What a view did to it on the response never costs the browser its accounts.
+* A view that sets or deletes the cookie on the response never loses the browser its accounts.
 
-And whatever becomes of a request, also if it is cut off, what it has signed out of is signed out.
+The fifth: a sign-out takes effect even if its request is cut off.
 
-Under an engine that is not ours, everything is as in the stock class.
+With any other session engine this middleware works like Django's.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ logger = logging.getLogger("multisession")
 
 
 class SessionMiddleware(stock.SessionMiddleware):
-    """``request.session`` and ``request.multisession``; both lazy."""
+    """Add ``request.session`` and ``request.multisession``, both lazy."""
 
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:
@@ -78,7 +77,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         if len(values) > 1:
             choice = request._multisession_doubled = doubled.choose(values)  # type: ignore[attr-defined]
             values = [choice.value] if choice.value is not None else []
-        # (Django's test client puts a key there, which names one account: the browser is meant.)
+        # Django's test client sends a session key, which names an account: take its token.
         value = values[0].partition(".")[0] if values else None
         store = self.SessionStore(value)
         store.request = request
@@ -94,7 +93,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> HttpResponse | None:
-        """Never act as the wrong account: see guard/guard.py."""
+        """Refuse requests from pages of other accounts; see guard/guard.py."""
         if not isinstance(getattr(request, "session", None), SessionStore):
             return None
         request_user.install(request)
@@ -106,10 +105,10 @@ class SessionMiddleware(stock.SessionMiddleware):
         return sending.answer(request, view, guard.check(request, view))
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer 403 or 404 with more to say (pages/limit.py, offers.py); 503 where changes met.
+        """Answer our exceptions with a page (pages/limit.py, offers.py), conflicts with a 503.
 
-        UpdateError: a verb's cookie or session has ended meanwhile. Sent again, it meets what is
-        true by then.
+        UpdateError: a concurrent request has ended the cookie or session that a verb needed. A
+        repeated request works with the new state.
         """
         if isinstance(exception, (Busy, UpdateError)):
             return _busy(request)
@@ -147,7 +146,7 @@ class SessionMiddleware(stock.SessionMiddleware):
             self._answer_theirs(store, response, theirs)
         if doubled.is_to_mend(request):
             if django_settings.SESSION_COOKIE_NAME not in response.cookies:
-                self._set_cookie(store, response)  # It may stand in a scope that goes now.
+                self._set_cookie(store, response)  # It may have one of the scopes to be deleted.
             cookies.delete_elsewhere(request, response)
         if store.accessed:
             patch_vary_headers(response, ("Cookie",))
@@ -156,7 +155,7 @@ class SessionMiddleware(stock.SessionMiddleware):
     def _is_untouched(
         self, request: HttpRequest, store: SessionStore, response: HttpResponse
     ) -> bool:
-        """Return True if the request has nothing to do with sessions: then nothing follows."""
+        """Return True if the request did not use the session, so there is nothing to do."""
         return not (
             store.accessed
             or store.modified
@@ -169,7 +168,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         )
 
     def _save(self, request: HttpRequest, store: SessionStore, response: HttpResponse) -> None:
-        """Write what changed; nothing for an answer that failed."""
+        """Save the session, unless the answer is a 5xx."""
         if response.status_code >= 500:
             return
         changed = store.modified or django_settings.SESSION_SAVE_EVERY_REQUEST
@@ -189,13 +188,13 @@ class SessionMiddleware(stock.SessionMiddleware):
         ):
             active = request.multisession.session  # type: ignore[attr-defined]
             if active is not None:
-                with suppress(Busy):  # then the next page will note it
+                with suppress(Busy):  # the next page will update it
                     store.touch(active)
 
     def _may_delete_cookie(
         self, request: HttpRequest, store: SessionStore, response: HttpResponse
     ) -> bool:
-        """After a flush(): there is a cookie, and nothing is behind it any more."""
+        """Return True if a flush() has left nothing that the browser's cookie leads to."""
         sent = cookies.read_all(request, django_settings.SESSION_COOKIE_NAME)
         if not sent:
             return False
@@ -217,9 +216,9 @@ class SessionMiddleware(stock.SessionMiddleware):
     def _answer_theirs(
         self, store: SessionStore, response: HttpResponse, theirs: Morsel[str]
     ) -> None:
-        """Answer what a view has made of the cookie: it never costs the browser its accounts.
+        """Replace the cookie that a view has set by our own, so that no account is lost.
 
-        On a browser that has nothing here to lose, it stays as it is.
+        On a browser without a client, send the view's cookie unchanged.
         """
         is_ours = cookies.has_our_scope(theirs)
         if cookies.is_deletion(theirs) and not is_ours:
@@ -239,9 +238,9 @@ class SessionMiddleware(stock.SessionMiddleware):
 
 
 def _conclude(request: HttpRequest) -> None:
-    """Carry out what is left to be done when a request was cut off before its answer.
+    """Carry out the pending sign-outs of a request that was cut off before its answer.
 
-    Of the first store: a view may have put another one in its place.
+    Uses the store from ``process_request``, as a view may have replaced ``request.session``.
     """
     request._multisession_store.conclude()  # type: ignore[attr-defined]
 
@@ -252,13 +251,13 @@ def _is_to_be_concluded(request: HttpRequest) -> bool:
 
 
 def _is_key(request: HttpRequest, store: SessionStore) -> bool:
-    """Return True if a test client sent a key, and another account is active by now."""
+    """Return True if a test client sent a session key, and another account is active now."""
     sent = request.COOKIES.get(django_settings.SESSION_COOKIE_NAME, "")
     return "." in sent and sent != store.session_key and not store.emptied
 
 
 def _busy(request: HttpRequest) -> HttpResponse:
-    """Answer 503: two changes were in each other's way. Nothing was changed."""
+    """Answer with a 503 after a conflict of two changes. Nothing has changed."""
     headers = {"Retry-After": "1"}
     if wants_json(request):
         return JsonResponse({"error": "busy"}, status=503, headers=headers)

@@ -1,4 +1,4 @@
-"""For class-based views: Django's permission mixin, which offers another account that may."""
+"""Django's permission mixin, extended to offer another account that has the permission."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ __all__ = [
 
 
 class PermissionRequiredMixin(mixins.PermissionRequiredMixin):
-    """Django's, and a 403 that offers the other accounts of this browser with the permission.
+    """Django's mixin, plus a 403 page that offers accounts of this browser with the permission.
 
-    A view with a rule of its own overrides ``has_permission_as``, which is asked about the active
-    user and about the others, instead of ``has_permission``.
+    For a rule of your own override ``has_permission_as`` instead of ``has_permission``. It is
+    called for the active user and for the others.
     """
 
     request: HttpRequest

@@ -1,9 +1,9 @@
-"""Offer another account of this browser that may open a page: *This page needs another account*.
+"""Offer another account of this browser that may open a page.
 
-A view, or a permission check, says who could open the page, as a predicate of a user. Only once
-the active account has been refused are the other accounts of this browser asked; one that could
-open the page is offered, by a form. Without any, and for everything but a page that a person looks
-at, the refusal stays the ordinary one, so it tells nobody whether there is something.
+A view or a permission check gives a predicate, a function that tells if a user may open the page.
+If the active account is refused, the predicate is called for the browser's other accounts, and a
+page offers to switch to one that passes. If none passes, or if the request is not for a page, the
+refusal is the ordinary one and does not reveal whether the object exists.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ Predicate = Callable[[Any], bool]
 
 
 class NeedsAnotherAccount(Exception):
-    """Refused for the active account; ``predicate(user)`` says for which others it would not be.
+    """A refusal for the active account. ``predicate(user)`` is True for users who are let in.
 
-    Raise one of the two below. The predicate is asked later, by the middleware, outside the
-    transaction of the view and never in an event loop. Where nobody catches it (under another
-    engine, or in a framework with its own error pages), it is the plain refusal that it also is.
+    Raise one of the two subclasses. The middleware calls the predicate later, outside the
+    transaction of the view and never in an event loop. Without our middleware or in a framework
+    with its own error pages, the exception acts as its other base class, a plain refusal.
     """
 
     def __init__(self, predicate: Predicate, message: str = "") -> None:
@@ -56,7 +56,7 @@ class NeedsAnotherAccount(Exception):
 
 
 class NotFoundForThisAccount(NeedsAnotherAccount, Http404):
-    """A 404. Raise it for what does not exist, too: the two must not be told apart."""
+    """A 404. Raise it for missing objects, too, so that nobody can tell the two cases apart."""
 
 
 class ForbiddenForThisAccount(NeedsAnotherAccount, PermissionDenied):
@@ -66,19 +66,19 @@ class ForbiddenForThisAccount(NeedsAnotherAccount, PermissionDenied):
 def accounts_that_can(request: HttpRequest, predicate: Predicate) -> list[Session]:
     """List the other accounts signed in on this browser whose user satisfies ``predicate``.
 
-    One query for the list, and what the predicate asks. Expired, revoked and deactivated accounts
-    are not among them, nor those whose password has changed.
+    Costs one query for the list, plus those of the predicate. Leaves out expired, revoked and
+    deactivated accounts, and those whose password has changed.
     """
     accounts: MultiSession | None = getattr(request, "multisession", None)
-    if accounts is None:  # another engine, or no middleware
+    if accounts is None:  # another engine or no middleware of ours
         return []
     return [session for session in accounts.other_sessions if predicate(session.user)]
 
 
 def accounts_to_offer(request: HttpRequest, predicate: Predicate) -> list[Session]:
-    """List these accounts if there is a person to offer them to, who looks at a page.
+    """List these accounts if the answer is shown to a person as a page.
 
-    Scripts get the plain refusal, and so does what nobody caused: they would not show a page.
+    Scripts and background requests get the plain refusal.
     """
     sender = sender_of(request)
     takes_pages = request.get_preferred_type(["text/html", "application/json"]) == "text/html"
@@ -93,10 +93,10 @@ def get_object_or_offer(
     queryset_for: Callable[[Any], Manager[M] | QuerySet[M]],
     **lookup: Any,
 ) -> M:
-    """``get_object_or_404`` among what the active user may open, ``queryset_for(user)``.
+    """Call ``get_object_or_404()`` with ``queryset_for(user)`` of the active user.
 
-    If it is not there, but among what another account of this browser may open, the 404 offers
-    that account.
+    If the object is missing there, but is in the queryset of another account of this browser, the
+    404 page offers that account.
     """
     user = getattr(request, "user", None)
     try:
@@ -108,17 +108,17 @@ def get_object_or_offer(
 
 
 def answer(request: HttpRequest, exception: Exception) -> HttpResponse | None:
-    """Answer with the page that offers an account; None if the refusal is the ordinary one."""
+    """Return the page that offers an account; None for an ordinary refusal."""
     if not isinstance(exception, NeedsAnotherAccount):
         return None
     if not url_of("multisession:set_active"):
-        return None  # The package's URLs are not included: there is no way to switch.
+        return None  # Without the package's URLs nobody can switch.
     offered = accounts_to_offer(request, exception.predicate)
     if not offered:
         return None
     status = 404 if isinstance(exception, Http404) else 403
     if request.headers.get("HX-Boosted") == "true":
-        # htmx shows nothing of a 403; but it follows this, and then it is a page.
+        # htmx swaps no 403 into the page, but it follows this header and loads the page.
         return HttpResponse(status=status, headers={"HX-Redirect": address_of(request)})
     if is_htmx(request):
         response = page(request, offered, status, "_other_account_sheet.html")  # type: ignore[arg-type]
@@ -136,9 +136,9 @@ def page(
     status: int,
     template: str = "other_account.html",
 ) -> HttpResponse:
-    """Show one form for each account, to switch to it and come back here.
+    """Show a form for each account that switches to it and leads back here.
 
-    For htmx *here* is the page that the fragment belongs to.
+    For htmx *here* is the page that has the fragment.
     """
     here = current_page(request)
     context = {

@@ -1,8 +1,7 @@
-"""Before a sensitive step: is it still the person who signed in?
+"""Ask for the password again before a sensitive step.
 
-Asks for the password of the *active* account, and remembers the answer in that account's own
-session data. So it counts for this account on this browser alone: not for the other accounts of
-the browser, and for nobody who comes after a sign-out.
+It is the password of the *active* account, and that account's session data notes the time. So the
+answer counts only for this account on this browser, and only until it signs out.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ __all__ = [
     "note",
 ]
 
-#: Seconds for which a password that was typed need not be typed again.
+#: Seconds for which a typed password counts.
 FRESH = 10 * 60
 KEY = PROVEN
 
 
 def is_needed(request: MultiSessionRequest) -> bool:
-    """Return True if to ask: not again within ten minutes, nor somebody who has no password."""
+    """Return True if the user has a password and has not typed it within ``FRESH`` seconds."""
     user: Any = request.user
     if not user.has_usable_password():
         return False
@@ -41,9 +40,9 @@ def is_needed(request: MultiSessionRequest) -> bool:
 
 @sensitive_variables("password")
 def confirm(request: MultiSessionRequest, password: str) -> bool:
-    """Return True if this is the active account's password; if so, it is fresh from now on.
+    """Check the active account's password. If it is right, note the time and return True.
 
-    Through ``authenticate()``: what limits the guesses at the sign-in page limits them here.
+    Calls ``authenticate()``, so the limits on guesses at the sign-in page apply here, too.
     """
     found = authenticate(request, username=request.user.get_username(), password=password)
     if found is None or found.pk != request.user.pk:
@@ -53,7 +52,7 @@ def confirm(request: MultiSessionRequest, password: str) -> bool:
 
 
 def note(request: MultiSessionRequest) -> None:
-    """Note that the active account's password was typed, perhaps into another form."""
+    """Note that the active account's password has been typed, also for other forms."""
     request.session[KEY] = _now()
 
 

@@ -1,7 +1,7 @@
-"""Fixtures for pytest, which finds them by itself where the package is installed.
+"""Fixtures for pytest, which loads them if the package is installed.
 
-This module is imported at the start of every pytest run, before there are settings: Django and
-the rest of the package wait until a test asks.
+pytest imports this module at the start of every run, before Django is configured. So the fixtures
+import Django and the rest of the package only when a test uses them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ __all__ = ["signed_in_async_client", "signed_in_client"]
 
 @pytest.fixture
 def signed_in_client() -> Callable[..., Client]:
-    """Make a test client on which these users are signed in, the last one active.
+    """Return a function that makes a test client with these users signed in, the last one active.
 
-    ``client = signed_in_client(ada, grace)``. Keyword arguments are those of ``Client``.
+    ``client = signed_in_client(ada, grace)``. Keyword arguments are passed to ``Client``.
     """
     from django.test import Client
 
@@ -38,7 +38,7 @@ def signed_in_client() -> Callable[..., Client]:
 
 @pytest.fixture
 def signed_in_async_client() -> Callable[..., Awaitable[AsyncClient]]:
-    """Make the same for coroutines. Call it in a coroutine with ``await``."""
+    """Return the same for coroutines. Await what the function returns."""
     from django.test import AsyncClient
 
     from .test import asign_in

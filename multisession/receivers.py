@@ -1,4 +1,4 @@
-"""What Django's own sign-in signals tell the engine. Connected by the app's config."""
+"""Receivers of Django's sign-in signals. The AppConfig connects them."""
 
 from typing import Any
 
@@ -19,21 +19,21 @@ from .request_user import become
 
 
 def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
-    """``login()`` has written the user into the session: an account is about to be added.
+    """Add the account, after ``login()`` has written the user into the session.
 
-    Packages send the signal without ``login()``, too, for a token (django-rest-knox, djoser): that
-    changes nothing here.
+    Some packages send the signal without ``login()``, when they issue a token (django-rest-knox,
+    djoser). This receiver ignores it.
 
-    Without a request (Channels sends none) there is no store to tell: the account that made
-    room ends, as under Django's own sessions.
+    Without a request (Channels sends none) there is no store. Then the previous account ends, as
+    under Django's own sessions.
     """
     store = getattr(request, "session", None)
     if not isinstance(store, SessionStore):
         _say_without_request("in", request, user)
         return
     if not store.holds_login_of(user):
-        return  # A package gave somebody a token, and nobody signed in on this browser.
-    # In a project whose user model was swapped at run time (tests), the key fits no user.
+        return  # A package has issued a token; nobody signed in on this browser.
+    # If a test has swapped AUTH_USER_MODEL, the foreign key can't refer to this user.
     users: Any = Session.user.field.related_model
     fits = isinstance(user, users._meta.concrete_model)
     active = store.row
@@ -69,11 +69,11 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
             messages.info(request, text % values, fail_silently=True)
         page_tokens.account_changed(request)
         if request.multisession._serves_coroutine:
-            store.save()  # What the coroutine draws next needs the session's id.
+            store.save()  # What the coroutine renders next needs the session's id.
 
 
 def on_signed_out(sender: Any, request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
-    """``logout()`` is about to flush the session: that flush is meant as a sign-out."""
+    """Tell the store that the flush() of ``logout()``, which follows, is a sign-out."""
     store = getattr(request, "session", None)
     if not isinstance(store, SessionStore):
         _say_without_request("out", request, user)
@@ -96,15 +96,15 @@ def _say_without_request(what: str, request: HttpRequest | None, user: Any) -> N
 
 
 def _nobody(request: HttpRequest | None) -> None:
-    """``login()`` has set the user who was refused."""
+    """Make ``request.user`` anonymous, as ``login()`` has set the refused user."""
     if request is not None and hasattr(request, "user"):
         become(request, AnonymousUser())
 
 
 def _leave_messages_behind(request: HttpRequest) -> None:
-    """Unread messages of the account that made room are still in its session: not for this one.
+    """Drop the previous account's unread messages from this request; its session keeps them.
 
-    What this request has queued is for whom its answer is for.
+    Messages that this request has added stay, as they belong to its answer.
     """
     storage: Any = getattr(request, "_messages", None)
     if hasattr(storage, "_loaded_data"):

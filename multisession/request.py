@@ -1,4 +1,4 @@
-"""``request.multisession``: the accounts of the browser that sent the request, when asked for."""
+"""``request.multisession``: the accounts of the browser that sent the request, read lazily."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ __all__ = [
 
 
 class MultiSessionRequest(HttpRequest):
-    """What the middleware makes of a request, for type checkers."""
+    """The request with the attributes that the middleware adds, for type checkers."""
 
     session: SessionStore
     multisession: MultiSession
 
 
 class MultiSession:
-    """Lazy: each answer costs nothing until it is asked for, and one query once."""
+    """The browser's accounts. Each attribute is lazy and costs at most one query."""
 
-    #: The active account, while the view sees nobody in its place: see guard/guard.py.
+    #: The active account while the guard runs the view without a user; see guard/guard.py.
     _beneath: Session | None = None
-    #: The view is a coroutine, which can't ask the database.
+    #: True if the view is a coroutine, which can't query the database.
     _serves_coroutine = False
 
     def __init__(self, request: HttpRequest) -> None:
@@ -42,13 +42,13 @@ class MultiSession:
 
     @property
     def client(self) -> Client | None:
-        """The browser, or None for one that we have not met."""
+        """The browser's client, or None for a browser without one."""
         token = self._store.token
         return None if token is None else coroutines.ask(lambda: token.client)
 
     @property
     def client_id(self) -> int | None:
-        """The primary key of the browser, which costs no statement of its own."""
+        """The client's primary key, which costs no query of its own."""
         token = self._store.token
         return None if token is None else token.client_id
 
@@ -66,8 +66,8 @@ class MultiSession:
     def sessions(self) -> list[Session]:
         """List the accounts signed in here, the most recently used first. One query.
 
-        An account that could not act, because its password has changed or it was deactivated,
-        is not among them; it is one of ``signed_out_sessions``.
+        An account that has been deactivated or has a new password is in ``signed_out_sessions``
+        instead.
         """
         return [row for row in self._known if row.is_live and row.is_current_for(row.user)]
 
@@ -81,22 +81,22 @@ class MultiSession:
     def stepped_aside(self) -> Session | None:
         """The account that stepped aside for a sign-in (``actions.step_aside``), to go back to.
 
-        None as soon as an account is active, and if that one could not act any more. Costs
-        ``sessions``, once an account has stepped aside, and nothing otherwise.
+        None if an account is active, or if this one can't act any more. Costs the query of
+        ``sessions`` if an account has stepped aside, and nothing otherwise.
         """
         said = self._left_by_step_aside.get("session")
         return next((row for row in self.sessions if row.public_id == said), None) if said else None
 
     @property
     def page_left(self) -> str:
-        """The page that it stepped aside on; empty if that is not known."""
+        """The URL of the page on which it stepped aside, or ""."""
         return str(self._left_by_step_aside.get("page") or "")
 
     @cached_property
     def signed_out_sessions(self) -> list[Session]:
-        """List the accounts that this browser remembers though signed out, newest first.
+        """List the signed-out accounts that this browser remembers, newest first.
 
-        One for each user, none for a user who is signed in here.
+        One session for each user who is not signed in here.
         """
         seen = {row.user_id for row in self.sessions}
         found = []
@@ -107,12 +107,12 @@ class MultiSession:
         return found
 
     def read_again(self) -> None:
-        """Ask the database again at the next look: something has changed."""
+        """Forget the lists, so that the next access reads them again."""
         for name in ("_known", "sessions", "signed_out_sessions"):
             self.__dict__.pop(name, None)
 
     async def asessions(self) -> list[Session]:
-        """``sessions``, for a coroutine; once awaited, its templates may ask for them, too."""
+        """Return ``sessions`` in a coroutine. Afterwards its templates can use the lists, too."""
         return await sync_to_async(lambda: self.sessions)()
 
     @property
@@ -122,7 +122,7 @@ class MultiSession:
 
     @property
     def _user(self) -> Any:
-        """``request.user``; in a coroutine, what ``await request.auser()`` has found."""
+        """``request.user``; in a coroutine, the result of ``await request.auser()``."""
         user = getattr(self._request, "user", None)
         if not django_private.is_unread(user):
             return user

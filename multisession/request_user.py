@@ -1,10 +1,10 @@
-"""``request.user`` without a second look-up, where the session's statement has found the user.
+"""Find ``request.user`` without a second query, if the session's query has found the user.
 
-Django's own function makes ``request.user`` (``django.contrib.auth.get_user``). Its questions are
-asked here, of the row that is there already: is the backend of the sign-in still in use, does it
-let this user in, is the password the one of the sign-in? If all is well the answer is put where
-Django's middleware looks first. If not, or if a backend has its own way to find users, Django's
-function is called as ever, and signs out, tries earlier keys and so on.
+Django finds ``request.user`` with ``django.contrib.auth.get_user``. This module makes the same
+checks on the row that is loaded already: is the backend of the sign-in still in use, does it let
+this user in, is the password hash the one of the sign-in? If so, the user is put where Django's
+middleware looks first. If not, or if a backend finds users in its own way, Django's function runs
+as usual: it signs out, tries fallback keys and so on.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .request import MultiSession
 
 
 def install(request: HttpRequest) -> None:
-    """Let ``request.user`` and ``request.auser`` look here first: if they are still Django's own.
+    """Make ``request.user`` and ``request.auser`` look here first, if they are Django's own.
 
     Costs nothing until they are used.
     """
@@ -42,10 +42,10 @@ def install(request: HttpRequest) -> None:
 
 
 def become(request: HttpRequest, user: Any) -> None:
-    """Make ``user`` the user of the rest of this request, for coroutines as well.
+    """Make ``user`` the user of the rest of this request, also for coroutines.
 
-    ``request.auser()`` follows ``request.user`` from then on: Django 5.2's ``login()`` changes that
-    one alone.
+    ``request.auser()`` then follows ``request.user``, as Django 5.2's ``login()`` sets only
+    ``request.user``.
     """
 
     async def auser() -> Any:
@@ -56,10 +56,10 @@ def become(request: HttpRequest, user: Any) -> None:
 
 
 def read_ahead(request: HttpRequest) -> None:
-    """Read session and user before a coroutine view is called: its templates can't.
+    """Read session and user before a coroutine view runs, because its templates can't.
 
-    One statement, where the browser has sent a cookie. It is no use of the session: the answer
-    does not vary by it, and it is no activity.
+    Costs one query if the browser has sent a cookie. It does not count as a use of the session:
+    neither ``Vary`` nor ``last_active_at`` change.
     """
     store = request.session
     if not isinstance(store, SessionStore):
@@ -85,7 +85,7 @@ def _user(request: HttpRequest) -> Any:
 async def _auser(request: HttpRequest) -> Any:
     user = request.__dict__.get("user")
     if user is not None and type(user) is not SimpleLazyObject:
-        return user  # Set by login() or logout(): Django 5.2 changes request.user alone.
+        return user  # Set by login() or logout(), which in Django 5.2 change only request.user.
     if django_private.auser_read(request) is None:
         found = await sync_to_async(_found)(request)
         if found is not None:
@@ -94,7 +94,7 @@ async def _auser(request: HttpRequest) -> Any:
 
 
 def _found(request: HttpRequest) -> Any:
-    """Return the user that came with the session; None if Django might find another."""
+    """Return the user that was read with the session; None if Django has to look itself."""
     store = request.session
     if not isinstance(store, SessionStore):
         return None
@@ -123,10 +123,10 @@ def _found(request: HttpRequest) -> Any:
 
 
 def _refused(store: SessionStore, user: Any, is_current: bool) -> Any:
-    """Do what Django does with a user who may not act, or not with this password any more.
+    """Sign out a user who was deactivated or has a new password, as Django would.
 
-    Asked of the database that users are written to. Django would look at a replica, which may not
-    have heard of it yet. None if that makes no difference.
+    ``user`` is from the primary database. Django would read a replica, which may lag behind. Return
+    None if Django has to try its fallback keys.
     """
     found = store.get(HASH_SESSION_KEY) or ""
     if is_current:

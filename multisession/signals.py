@@ -1,9 +1,9 @@
-"""What other code may listen to. The sender is the ``Session`` model, unless it says so.
+"""The package's signals. The sender is the ``Session`` model, unless stated otherwise.
 
-``active_session_changing`` runs **before** the active account changes and may refuse: an
-exception raised by a receiver leaves everything as it was and reaches the caller. (Clerk called
-this hook ``beforeEmit``.) The others run after the transaction was committed; what a
-receiver of these raises is logged and changes nothing.
+``active_session_changing`` is sent **before** the active account changes. A receiver can refuse the
+change by raising an exception, which reaches the caller. (Clerk called this hook ``beforeEmit``.)
+The other signals are sent after the commit; exceptions of their receivers are logged and change
+nothing.
 """
 
 from django.dispatch import Signal
@@ -27,18 +27,18 @@ session_created = Signal()
 #: Arguments: ``session``. The account became its client's active one.
 session_activated = Signal()
 
-#: Arguments: ``session``, ``status`` (the new Session.Status), ``by`` (who: a user, the name of a
-#: program, or None). The row's data is gone; ``session.get_decoded()`` still has what it was. Not
-#: sent for what the clock has ended.
+#: Arguments: ``session``, ``status`` (the new Session.Status), ``by`` (a user, the name of a
+#: program, or None). The row's data is deleted, but ``session.get_decoded()`` still returns it. Not
+#: sent for sessions that time out.
 session_ended = Signal()
 
-#: Arguments: ``client``, ``sessions`` (those live on it). A value of the client's cookie was
-#: presented that had ended, as after a theft. Sent once for each value; nothing has changed.
+#: Arguments: ``client``, ``sessions`` (its live ones). A request presented a value of the client's
+#: cookie that had ended, as after a theft. Sent once for each value; nothing has changed.
 token_reused = Signal()
 
-#: Arguments: ``event``. Something is on record in the audit trail; the sender is ``Event``.
+#: Arguments: ``event``. An event was written to the audit trail. The sender is ``Event``.
 event_recorded = Signal()
 
-#: For caches of the engine, not for projects. Arguments: ``client_ids``, ``using``. Something that
-#: a token of these clients shows has changed; sent at once, within the transaction.
+#: For the engine's cache, not for projects. Arguments: ``client_ids``, ``using``. The sessions of
+#: these clients have changed. Sent at once, within the transaction.
 clients_changed = Signal()

@@ -1,11 +1,11 @@
 """Helpers for the tests of a project: several accounts in Django's test client.
 
-Like ``force_login()``, they need no password, no form and no URL. Each takes a ``Client``; the
-twins whose names begin with ``a`` are for coroutines and take an ``AsyncClient``. A client of
-another package will do if it keeps ``cookies`` as Django's does.
+Like ``force_login()``, they need no password, form or URL. Each takes a ``Client``; the twins whose
+names begin with ``a`` are for coroutines and take an ``AsyncClient``. A client of another package
+works if it has ``cookies`` like Django's.
 
-``client.force_login(user)`` adds an account, too. ``client.logout()`` is no sign-out of one
-account: it throws the cookie away, as a browser does whose cookies are deleted.
+``client.force_login(user)`` adds an account, too. ``client.logout()`` does not sign out of one
+account: it discards the cookies.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def sign_in(client: AnyClient, *users: AbstractBaseUser, backend: str | None = N
     """
     path = backend or _first_backend()
     for user in users:
-        # The default binds the user of this turn.
+        # The default argument binds the user of this iteration.
         def view(request: HttpRequest, user: Any = user) -> None:
             login(request, user, path)
 
@@ -80,7 +80,7 @@ def sign_out_all(client: AnyClient) -> None:
 
 
 def active_user(client: AnyClient) -> AbstractBaseUser | None:
-    """Return the user as whom the next page is shown, or None."""
+    """Return the user of the active account, or None."""
 
     def view(request: HttpRequest) -> AbstractBaseUser | None:
         active = _accounts(request).session
@@ -99,14 +99,14 @@ def signed_in_users(client: AnyClient) -> list[AbstractBaseUser]:
 
 
 def assert_active(client: AnyClient, user: AbstractBaseUser | None) -> None:
-    """Fail unless this is the active account; None: unless there is none."""
+    """Fail unless this user's account is active, or, for None, if any account is active."""
     found = active_user(client)
     if found != user:
         raise AssertionError(f"The active account is {found}, not {user}.")
 
 
 def assert_signed_in(client: AnyClient, *users: AbstractBaseUser) -> None:
-    """Fail unless exactly these users are signed in, in whatever order."""
+    """Fail unless exactly these users are signed in, in any order."""
     found = signed_in_users(client)
     if set(found) != set(users):
         raise AssertionError(f"Signed in: {_names(found)}. Expected: {_names(users)}.")
@@ -155,9 +155,9 @@ async def aassert_signed_in(client: AsyncClient, *users: AbstractBaseUser) -> No
 
 
 def _visit(client: AnyClient, view: Callable[[Any], Result]) -> Result:
-    """Run a view behind our middleware, with the client's cookies; give it those of the answer.
+    """Run a view behind our middleware with the client's cookies, and update them.
 
-    So the cookie is made, sent and replaced by the code that does it on the site.
+    So the cookie is made, sent and replaced by the same code as on the site.
     """
     results = []
 

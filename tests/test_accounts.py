@@ -128,14 +128,14 @@ class TestAddAccountInPlace:
         assert b"<html" not in response.content
         assert "HX-Request" in response["Vary"]
 
-    def test_the_menus_script_gives_it_the_focus(self, client, ada):
+    def test_the_menus_script_gives_the_form_the_focus(self, client, ada):
         fresh = client.get(SIGN_IN, headers=HTMX)
         for response in (fresh, sign_in(client, ada, "?", headers=HTMX)):
             assert "data-multisession-focus" in response.text
             assert "autofocus" not in response.text
         assert "autofocus" in client.get(SIGN_IN).text
 
-    def test_its_ids_differ_from_those_of_the_page(self, client):
+    def test_ids_of_the_form_in_the_menu_differ_from_those_of_the_page(self, client):
         assert b'id="id_username"' in client.get(SIGN_IN).content
         assert b'id="id_username"' not in client.get(SIGN_IN, headers=HTMX).content
 
@@ -279,7 +279,7 @@ class TestStaff:
 
 
 class TestDemoAccounts:
-    def test_there_are_four_one_of_them_staff(self, settings, capsys):
+    def test_there_are_four_demo_accounts_one_of_them_staff(self, settings, capsys):
         settings.DEBUG = True
         call_command("demo_accounts", address="http://127.0.0.1:8000/")
         said = capsys.readouterr().out
@@ -289,7 +289,7 @@ class TestDemoAccounts:
         assert User.objects.filter(is_staff=True, is_superuser=True).count() == 1
         assert all(user.check_password(DEMO_PASSWORD) for user in User.objects.all())
 
-    def test_running_it_again_keeps_what_was_changed(self, settings, capsys):
+    def test_running_demo_accounts_again_keeps_what_was_changed(self, settings, capsys):
         settings.DEBUG = True
         call_command("demo_accounts")
         User.objects.filter(email=ACCOUNTS[0].email).update(name="Somebody else")
@@ -297,7 +297,7 @@ class TestDemoAccounts:
         assert User.objects.count() == 4
         assert User.objects.get(email=ACCOUNTS[0].email).name == "Somebody else"
 
-    def test_the_sign_in_page_shows_them_while_debugging(self, client, settings):
+    def test_the_sign_in_page_shows_the_demo_accounts_while_debugging(self, client, settings):
         settings.DEBUG = True
         page = client.get(SIGN_IN).content.decode()
         assert DEMO_PASSWORD in page
@@ -402,7 +402,7 @@ class TestVillains:
         form = {"username": ada.email, "password": PASSWORD, **TestSigningUp.NEW, "next": target}
         assert client.post(url, form)["Location"] == "/"
 
-    def test_next_never_leaves_the_site_by_htmx_either(self, client, ada):
+    def test_next_never_leaves_the_site_under_htmx(self, client, ada):
         form = {"username": ada.email, "password": PASSWORD, "next": "https://evil.example/"}
         assert client.post(SIGN_IN, form, headers=HTMX)["HX-Redirect"] == "/"
 

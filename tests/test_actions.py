@@ -69,12 +69,14 @@ class TestSetActive(EveryWay):
         browser.switch(grace)
         assert browser.page()["data"] == {"theirs": "of Grace", "draft": "unsaved"}
 
-    def test_the_active_one_again_changes_nothing(self, browser, grace):
+    def test_set_active_of_the_active_account_changes_nothing(self, browser, grace):
         before = browser.cookie
         assert silent(browser.switch(grace))
         assert (browser.cookie, browser.who()) == (before, "grace")
 
-    def test_none_removes_the_active_account_and_keeps_the_other(self, browser, ada, grace):
+    def test_set_active_none_removes_the_active_account_and_keeps_the_other(
+        self, browser, ada, grace
+    ):
         assert browser.verb("set_active").json()["user"] == NOBODY
         assert statuses(grace) == ["removed"]
         listed = browser.listed()
@@ -89,18 +91,18 @@ class TestNone:
     """``set_active(None)``: "removes the current one and activates no other"."""
 
     @pytest.mark.parametrize("after_sign_out", ["choose", "next"])
-    def test_it_activates_no_other(self, settings, after_sign_out, firefox):
+    def test_set_active_none_activates_no_other_account(self, settings, after_sign_out, firefox):
         settings.MULTISESSION = {"AFTER_SIGN_OUT": after_sign_out}
         firefox.verb("set_active")
         assert firefox.who() == NOBODY
         assert firefox.accounts() == ["ada"]
 
-    def test_with_nobody_active_it_changes_nothing(self, firefox):
+    def test_set_active_none_changes_nothing_while_nobody_is_active(self, firefox):
         firefox.verb("set_active")
         firefox.verb("set_active")
         assert (firefox.who(), firefox.accounts()) == (NOBODY, ["ada"])
 
-    def test_a_visitor_may_ask_too(self, db):
+    def test_a_visitor_may_call_set_active_none(self, db):
         assert Browser().verb("set_active").status_code == 200
 
 
@@ -113,7 +115,7 @@ class TestStepAside(EveryWay):
         browser.sign_in(grace)
         browser.put("theirs", "of Grace")
 
-    def test_leaves_everybody_signed_in_and_nobody_active(self, browser, ada, grace):
+    def test_stepping_aside_leaves_everybody_signed_in_and_nobody_active(self, browser, ada, grace):
         assert browser.verb("step_aside").json() == {
             **({"before": "grace"} if browser.asynchronous else {}),
             "user": NOBODY,
@@ -124,7 +126,7 @@ class TestStepAside(EveryWay):
         assert browser.listed()["stepped_aside"] == ["grace"]
         assert statuses(ada) == statuses(grace) == ["active"]
 
-    def test_lasts_until_somebody_is_chosen(self, browser, ada):
+    def test_stepping_aside_lasts_until_an_account_is_chosen(self, browser, ada):
         """Whatever ``AFTER_SIGN_OUT`` says: nobody has signed out."""
         browser.verb("step_aside")
         assert [browser.who() for _ in range(3)] == [NOBODY] * 3
@@ -134,7 +136,7 @@ class TestStepAside(EveryWay):
         assert browser.who() == "ada"
         assert browser.listed()["stepped_aside"] == []
 
-    def test_lasts_longer_than_the_visit(self, browser, settings):
+    def test_stepping_aside_lasts_longer_than_a_visitors_session(self, browser, settings):
         settings.MULTISESSION = {**settings.MULTISESSION, "VISITOR_AGE": 24 * 60 * 60}
         browser.verb("step_aside")
         with later(days=2):
@@ -203,7 +205,7 @@ class TestStepAsideAndVillains:
         assert heard == [("grace@example.com", None)]
         assert firefox.who() == "grace"
 
-    def test_through_a_cookie_that_has_ended_it_does_nothing(self, firefox, alan):
+    def test_stepping_aside_through_an_ended_cookie_does_nothing(self, firefox, alan):
         late = firefox.late()
         firefox.sign_in(alan)
         settled(firefox)
@@ -314,7 +316,9 @@ class TestIdsThatAreNotOurs(EveryWay):
         }
 
     @pytest.mark.parametrize("verb", ["set_active", "sign_out", "forget"])
-    def test_they_are_not_found(self, browser, ids, verb, ada, grace, alan):
+    def test_ids_that_are_not_of_this_browser_are_not_found(
+        self, browser, ids, verb, ada, grace, alan
+    ):
         cookie = browser.cookie
         before = [(s.pk, s.status) for s in Session.objects.order_by("pk")]
         for kind, public_id in ids.items():
@@ -374,7 +378,7 @@ class TestSignInAgain(EveryWay):
         assert browser.listed()["signed_out"] == ["ada"]
 
     @pytest.mark.parametrize("reason", ["password", "signed out", "expired"])
-    def test_signing_in_again_cures_it(self, browser, ada, reason):
+    def test_signing_in_again_makes_a_stale_account_usable(self, browser, ada, reason):
         self.make_stale(reason, browser, ada)
         browser.sign_in(ada)
         assert (browser.who(), browser.accounts()) == ("ada", ["ada", "grace"])
@@ -385,7 +389,7 @@ class TestSignInAgain(EveryWay):
         assert browser.switch(ada).json()["refused"] == "sign in again"
         assert (browser.who(), browser.accounts()) == (NOBODY, [])
 
-    def test_it_can_be_forgotten(self, browser, why, ada):
+    def test_an_account_that_has_to_sign_in_again_can_be_forgotten(self, browser, why, ada):
         browser.verb("forget", browser.id_of(ada))
         assert "ada" not in browser.listed()["ids"]
 
@@ -397,7 +401,7 @@ class TestSignInAgain(EveryWay):
 
 
 class TestSignOut(EveryWay):
-    def test_of_the_active_account_is_djangos_logout(self, browser, then, ada, grace):
+    def test_sign_out_of_the_active_account_is_djangos_logout(self, browser, then, ada, grace):
         browser.sign_in(ada)
         browser.sign_in(grace)
         assert browser.verb("sign_out", browser.id_of(grace)).json()["user"] == NOBODY
@@ -405,7 +409,9 @@ class TestSignOut(EveryWay):
         listed = browser.listed()
         assert (listed["sessions"], listed["signed_out"]) == (["ada"], ["grace"])
 
-    def test_of_another_account_leaves_the_active_one_and_its_cookie(self, browser, ada, grace):
+    def test_sign_out_of_another_account_leaves_the_active_one_and_its_cookie(
+        self, browser, ada, grace
+    ):
         browser.sign_in(ada)
         browser.sign_in(grace)
         response = browser.verb("sign_out", browser.id_of(ada))
@@ -413,13 +419,13 @@ class TestSignOut(EveryWay):
         assert browser.who() == "grace"
         assert (statuses(ada), statuses(grace)) == (["ended"], ["active"])
 
-    def test_it_ends_the_account_on_this_browser_only(self, browser, ada):
+    def test_sign_out_ends_the_account_on_this_browser_only(self, browser, ada):
         safari = signed_in(ada)
         browser.sign_in(ada)
         browser.verb("sign_out", browser.id_of(ada))
         assert (browser.who(), safari.who()) == (NOBODY, "ada")
 
-    def test_the_session_it_returns_has_ended(self, browser, ada, grace):
+    def test_sign_out_returns_the_session_that_has_ended(self, browser, ada, grace):
         browser.sign_in(ada)
         browser.sign_in(grace)
         for user in (ada, grace):
@@ -476,16 +482,16 @@ class TestSignOutOfAll(EveryWay):
         browser.verb("sign_out_all")
         assert safari.who() == "ada"
 
-    def test_with_nobody_active_it_ends_the_rest(self, browser, ada):
+    def test_sign_out_of_all_ends_the_rest_while_nobody_is_active(self, browser, ada):
         browser.verb("set_active")
         browser.verb("sign_out_all")
         assert statuses(ada) == ["removed"]
 
-    def test_nothing_written_in_the_same_request_outlives_it(self, browser, db):
+    def test_nothing_written_in_the_same_request_outlives_a_sign_out_of_all(self, browser, db):
         browser.verb("sign_out_all", put="theirs")
         assert browser.page() == {"user": NOBODY, "data": {}}
 
-    def test_answered_500_it_has_signed_out_all_the_same(self, browser, db):
+    def test_a_sign_out_of_all_answered_500_has_signed_out_of_all(self, browser, db):
         browser.verb("sign_out_all", status=500)
         assert (browser.who(), browser.listed()["ids"]) == (NOBODY, {})
 
@@ -499,13 +505,13 @@ class TestForget(EveryWay):
         assert browser.listed()["ids"].keys() == {"grace"}
         assert statuses(ada) == ["removed"]
 
-    def test_a_live_account_is_signed_out_too(self, browser, ada, grace):
+    def test_forgetting_a_live_account_signs_it_out(self, browser, ada, grace):
         browser.sign_in(ada)
         browser.sign_in(grace)
         browser.verb("forget", browser.id_of(ada))
         assert (browser.who(), browser.listed()["ids"].keys()) == ("grace", {"grace"})
 
-    def test_the_active_account_is_signed_out_too(self, browser, ada, grace):
+    def test_forgetting_the_active_account_signs_it_out(self, browser, ada, grace):
         browser.sign_in(ada)
         browser.sign_in(grace)
         browser.verb("forget", browser.id_of(grace))
@@ -523,7 +529,9 @@ class TestForget(EveryWay):
         assert "ada" not in browser.listed()["ids"]
 
     @pytest.mark.parametrize("active", [False, True])
-    def test_so_is_one_that_signed_out_before_and_is_live_now(self, browser, ada, grace, active):
+    def test_a_live_account_that_signed_out_before_is_forgotten_as_a_whole(
+        self, browser, ada, grace, active
+    ):
         browser.sign_in(ada)
         browser.verb("sign_out", browser.id_of(ada))
         for user in (grace, ada) if active else (ada, grace):
@@ -539,7 +547,7 @@ class TestForget(EveryWay):
         browser.verb("set_active")
         assert browser.listed()["ids"].keys() == {"grace"}
 
-    def test_the_session_it_returns_is_removed(self, browser, ada, grace):
+    def test_forget_returns_the_session_that_is_removed(self, browser, ada, grace):
         browser.sign_in(ada)
         browser.sign_in(grace)
         for user in (ada, grace):
@@ -548,18 +556,18 @@ class TestForget(EveryWay):
 
 
 class TestRevoke:
-    def test_its_very_next_request_is_nobodys(self, firefox, grace, ada):
+    def test_the_next_request_of_a_revoked_session_is_nobodys(self, firefox, grace, ada):
         admin = User.objects.create_user("admin@example.com")
         assert actions.revoke(session_of(grace), by=admin)
         assert (firefox.who(), firefox.accounts()) == (NOBODY, ["ada"])
         assert statuses(grace) == ["revoked"]
         assert firefox.listed()["signed_out"] == ["grace"]  # to be signed in again
 
-    def test_an_account_below_the_active_one_is_revoked_as_well(self, firefox, ada):
+    def test_an_account_below_the_active_one_can_be_revoked(self, firefox, ada):
         actions.revoke(session_of(ada))
         assert (firefox.who(), firefox.accounts()) == ("grace", ["grace"])
 
-    def test_it_says_whether_it_ended_anything(self, firefox, ada):
+    def test_revoke_says_whether_it_ended_anything(self, firefox, ada):
         session = session_of(ada)
         assert actions.revoke(session) is True
         assert session.status == "revoked"
@@ -606,10 +614,10 @@ class TestActivity:
 
         return count
 
-    def test_once_a_minute(self, ada, writes):
+    def test_activity_is_written_at_most_once_a_minute(self, ada, writes):
         assert writes(signed_in(ada), 30, 59, 61, 90, 120, 122) == [0, 0, 61, 61, 61, 122]
 
-    def test_as_often_as_the_setting_says(self, ada, writes, settings):
+    def test_activity_is_written_as_often_as_the_setting_says(self, ada, writes, settings):
         settings.MULTISESSION = {"ACTIVITY_INTERVAL": 3600}
         assert writes(signed_in(ada), 600, 3590, 3601) == [0, 0, 3601]
 
@@ -619,14 +627,14 @@ class TestActivity:
 
         assert writes(signed_in(ada), 600, act=nothing) == [0]
 
-    def test_a_page_that_writes_session_data_is_activity_too(self, ada, writes):
+    def test_a_page_that_writes_session_data_is_activity(self, ada, writes):
         def put(browser):
             browser.put("theirs")
 
         assert writes(signed_in(ada), 30, 61) == [0, 61]
         assert writes(signed_in(ada), 30, 61, act=put) == [0, 61]
 
-    def test_so_is_every_page_under_save_every_request(self, ada, writes, settings):
+    def test_every_page_under_save_every_request_is_activity(self, ada, writes, settings):
         settings.SESSION_SAVE_EVERY_REQUEST = True
         assert writes(signed_in(ada), 30, 61) == [0, 61]
 
@@ -669,7 +677,7 @@ class TestMostRecentlyUsed:
         firefox = signed_in(ada, grace, ada)
         assert firefox.listed()["sessions"] == ["ada", "grace"]
 
-    def test_next_is_the_one_used_last(self, settings, ada, grace, alan):
+    def test_the_next_account_is_the_most_recently_used(self, settings, ada, grace, alan):
         settings.MULTISESSION = {"AFTER_SIGN_OUT": "next"}
         firefox = signed_in(ada, grace, alan)
         firefox.switch(ada)
@@ -713,7 +721,7 @@ class TestForms(EitherSetting):
         assert browser.post("/put/theirs/1/", form).status_code in (403, 409)
         assert browser.page()["data"] == {}
 
-    def test_after_a_sign_out(self, form, then, ada):
+    def test_a_form_of_another_account_is_good_after_a_sign_out(self, form, then, ada):
         firefox, fields = form
         firefox.post("/sign-out/", fields)
         if firefox.who() == NOBODY:
@@ -723,7 +731,7 @@ class TestForms(EitherSetting):
         assert firefox.who() == "ada"
         self.check(firefox, fields)
 
-    def test_after_a_switch(self, form, ada):
+    def test_a_form_is_good_after_a_switch(self, form, ada):
         firefox, fields = form
         response = firefox.post("/verb/set_active/", {**fields, "session": firefox.id_of(ada)})
         assert (response.status_code, firefox.who()) == (200, "ada")
@@ -746,14 +754,14 @@ class TestRefusal:
         assert set(Session.objects.values_list("status", flat=True)) == {"active"}
 
     @pytest.mark.parametrize("trouble", [None, "boom"])
-    def test_of_a_switch(self, firefox, ada, refusing, trouble):
+    def test_a_receiver_can_refuse_a_switch(self, firefox, ada, refusing, trouble):
         cookie = firefox.cookie
         query = {} if trouble is None else {"trouble": trouble}
         assert firefox.switch(ada, **query).status_code == 403
         assert firefox.cookie == cookie
         self.unchanged(firefox)
 
-    def test_of_a_sign_in_as_somebody_else(self, firefox, alan, refusing):
+    def test_a_receiver_can_refuse_a_sign_in_as_somebody_else(self, firefox, alan, refusing):
         firefox.put("theirs")
         cookie = firefox.cookie
         assert firefox.sign_in(alan).status_code == 403
@@ -761,28 +769,32 @@ class TestRefusal:
         self.unchanged(firefox)
         assert firefox.page()["data"] == {"theirs": "1"}
 
-    def test_of_a_first_sign_in(self, ada, refusing):
+    def test_a_receiver_can_refuse_a_first_sign_in(self, ada, refusing):
         firefox = Browser()
         firefox.put("cart")
         assert firefox.sign_in(ada).status_code == 403
         assert firefox.page() == {"user": NOBODY, "data": {"cart": "1"}}
         assert not Session.objects.accounts().exists()
 
-    def test_of_a_sign_in_as_an_account_that_is_here(self, firefox, ada, refusing):
+    def test_a_receiver_can_refuse_a_sign_in_as_an_account_that_is_here(
+        self, firefox, ada, refusing
+    ):
         assert firefox.sign_in(ada).status_code == 403
         self.unchanged(firefox)
 
-    def test_of_djangos_logout(self, firefox, refusing):
+    def test_a_receiver_can_refuse_djangos_logout(self, firefox, refusing):
         assert firefox.sign_out().status_code == 403
         self.unchanged(firefox)
 
     @pytest.mark.parametrize("verb", ["sign_out", "forget"])
-    def test_of_a_verb_about_the_active_account(self, firefox, grace, refusing, verb):
+    def test_a_receiver_can_refuse_a_verb_about_the_active_account(
+        self, firefox, grace, refusing, verb
+    ):
         assert firefox.verb(verb, firefox.id_of(grace)).status_code == 403
         self.unchanged(firefox)
 
     @pytest.mark.parametrize("verb", ["set_active", "sign_out_all"])
-    def test_of_a_verb_without_a_session(self, firefox, refusing, verb):
+    def test_a_receiver_can_refuse_a_verb_without_a_session(self, firefox, refusing, verb):
         assert firefox.verb(verb).status_code == 403
         self.unchanged(firefox)
 
@@ -808,7 +820,7 @@ class TestCallingTheVerbs:
         assert issubclass(actions.SessionNotFound, Http404)
         assert issubclass(actions.SignInAgain, actions.SessionNotFound)
 
-    def test_the_lists_are_those_of_after(self, firefox, ada, grace):
+    def test_the_lists_are_up_to_date_after_a_verb(self, firefox, ada, grace):
         request = request_of(firefox)
         assert [s.user for s in request.multisession.other_sessions] == [ada]
         actions.set_active(request, session_of(ada))
@@ -821,7 +833,7 @@ class TestCallingTheVerbs:
         assert request.multisession.session is None
         assert request.user.is_anonymous
 
-    def test_the_lists_are_those_of_after_django_s_own_functions_too(self, firefox, grace):
+    def test_the_lists_are_up_to_date_after_djangos_logout(self, firefox, grace):
         request = request_of(firefox)
         assert len(request.multisession.sessions) == 2
         logout(request)

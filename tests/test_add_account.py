@@ -141,7 +141,7 @@ def links(page) -> dict[str, str]:
 
 
 class TestThroughAPageThatSendsSignedInPeopleAway:
-    def test_its_form_is_shown_and_a_sign_in_adds(self, browser, ada, grace):
+    def test_the_sign_in_form_is_shown_and_a_sign_in_adds_an_account(self, browser, ada, grace):
         form = add_account(browser)
         assert form.redirect_chain == [("/login/", 302)]
         assert sign_in(browser, form, grace).status_code == 302
@@ -197,7 +197,7 @@ class TestThroughAPageThatSendsSignedInPeopleAway:
         )
         assert (answer.status_code, answer["HX-Redirect"]) == (200, "/login/")
 
-    def test_through_the_stock_admin(self, ada, grace, settings):
+    def test_an_account_is_added_through_the_stock_admin(self, ada, grace, settings):
         settings.LOGIN_URL = "admin:login"
         User.objects.update(is_staff=True, is_superuser=True)
         browser = Client(enforce_csrf_checks=True)
@@ -221,7 +221,7 @@ class TestThroughAPageThatSendsSignedInPeopleAway:
         sign_in(browser, form, ada)
         assert (whoami(browser), accounts(browser)) == (ada.email, [ada.email, grace.email])
 
-    def test_so_does_one_whose_password_has_changed(self, browser, ada, grace):
+    def test_an_account_whose_password_has_changed_signs_in_again(self, browser, ada, grace):
         sign_in(browser, add_account(browser), grace)
         chooser = browser.get("/multisession/choose/")
         ada.set_password("another long password")
@@ -232,7 +232,7 @@ class TestThroughAPageThatSendsSignedInPeopleAway:
         press(browser, browser.get("/"), f"Back to {grace.name}")
         assert whoami(browser) == grace.email
 
-    def test_so_does_one_whose_page_is_refused(self, browser, ada, grace):
+    def test_an_account_whose_page_is_refused_signs_in_again(self, browser, ada, grace):
         """Ada's page is open, she is signed out and Grace is active: the 409 leads to the form."""
         tab = Tab(browser, "/multisession/choose/")
         sign_in(browser, add_account(browser), grace)
@@ -248,7 +248,7 @@ class TestThroughAPageThatSendsSignedInPeopleAway:
         # It goes to where it was going: as Ada, who has signed in again, the view is reached.
         assert (sent.status_code, ada.email in sent.text) == (200, True)
 
-    def test_so_does_one_that_the_notice_speaks_of(self, browser, ada, grace):
+    def test_an_account_that_the_notice_names_signs_in_again(self, browser, ada, grace):
         session = Session.objects.get(user=ada).public_id
         sign_in(browser, add_account(browser), grace)
         press(browser, browser.get("/multisession/choose/"), f"Sign out of {ada.name}")
@@ -260,7 +260,9 @@ class TestThroughAPageThatSendsSignedInPeopleAway:
 
 
 class TestWhereItLeads:
-    def test_to_the_page_that_had_asked_nobody_to_sign_in(self, browser, ada, grace):
+    def test_add_account_leads_to_the_page_that_had_asked_nobody_to_sign_in(
+        self, browser, ada, grace
+    ):
         add_account(browser)
         asked = browser.get(f"/users/{grace.pk}/", follow=True)
         assert asked.redirect_chain == [(f"/login/?next=/users/{grace.pk}/", 302)]
@@ -269,7 +271,7 @@ class TestWhereItLeads:
         landed = sign_in(browser, form, grace, follow=True)
         assert landed.redirect_chain == [(f"/users/{grace.pk}/", 302)]
 
-    def test_from_the_chooser_that_was_asked_for_a_page(self, browser, ada, grace):
+    def test_add_account_on_the_chooser_leads_to_the_page_of_its_next(self, browser, ada, grace):
         """As after a 403: the page wants another account than Ada's."""
         chooser = browser.get("/multisession/choose/", {"next": f"/users/{grace.pk}/"})
         form = press(browser, chooser, "Add account", follow=True)
@@ -288,7 +290,7 @@ class TestWhereItLeads:
         "away",
         ["https://evil.example/", "//evil.example/", "javascript:alert(1)", "/\\evil.example"],
     )
-    def test_to_no_other_site(self, browser, ada, away):
+    def test_add_account_leads_to_no_other_site(self, browser, ada, away):
         token = Tab(browser, "/multisession/choose/").token
         form = {"csrfmiddlewaretoken": token, "next": away, "page": away}
         assert browser.post(ADD, form)["Location"] == "/login/"
@@ -297,7 +299,7 @@ class TestWhereItLeads:
 
 
 class TestBackTo:
-    def test_is_offered_in_the_button_the_chooser_and_above_a_form_with_our_tag(
+    def test_back_to_is_offered_in_the_button_the_chooser_and_above_a_form_with_our_tag(
         self, browser, ada, grace
     ):
         add_account(browser)
@@ -309,14 +311,14 @@ class TestBackTo:
             assert whoami(browser) == ada.email, url
             add_account(browser)
 
-    def test_goes_to_the_page_that_had_asked(self, browser, ada):
+    def test_back_to_goes_to_the_page_that_had_asked(self, browser, ada):
         add_account(browser, "/users/99/")
         page = browser.get("/login-with-list/", {"next": f"/users/{ada.pk}/"})
         back = press(browser, page, f"Back to {ada.name}", follow=True)
         assert back.redirect_chain == [(f"/users/{ada.pk}/", 302)]
         assert back.status_code == 200
 
-    def test_is_offered_until_somebody_is_active(self, browser, ada, grace):
+    def test_back_to_is_offered_until_somebody_is_active(self, browser, ada, grace):
         sign_in(browser, add_account(browser), grace)
         add_account(browser)
         assert "Back to Grace Hopper" in browser.get("/").text
@@ -325,7 +327,7 @@ class TestBackTo:
         assert "Back to" not in browser.get("/").text
         assert "Back to" not in browser.get("/multisession/choose/").text
 
-    def test_comes_first_in_the_chooser_and_only_once(self, browser, ada, grace):
+    def test_back_to_comes_first_in_the_chooser_and_only_once(self, browser, ada, grace):
         sign_in(browser, add_account(browser), grace)
         press(browser, browser.get("/multisession/choose/"), f"Switch to {ada.name}")
         whoami(browser)
@@ -340,7 +342,7 @@ class TestBackTo:
         assert not [name for name in names[4:] if ada.name in name]
 
     @pytest.mark.parametrize("die", ["revoke", "password", "deactivate", "sign out of all"])
-    def test_is_not_offered_to_who_could_not_act(self, browser, ada, die):
+    def test_back_to_is_not_offered_for_an_account_that_cannot_act(self, browser, ada, die):
         add_account(browser)
         if die == "revoke":
             Session.objects.get(user=ada).revoke()
@@ -356,7 +358,7 @@ class TestBackTo:
         assert "Back to" not in browser.get("/multisession/choose/").text
         assert links(browser.get("/")) == {"Sign in": "/login/?next=/"}
 
-    def test_of_a_person_who_wrote_a_script_for_a_name_is_text(self, browser, ada):
+    def test_back_to_shows_a_name_with_a_script_as_text(self, browser, ada):
         User.objects.update(name="<script>alert(1)</script>")
         add_account(browser)
         assert "<script>alert" not in browser.get("/").text
@@ -378,13 +380,15 @@ class TestTwoTabs:
         assert (sent.status_code, sent["Location"]) == (307, f"/users/{ada.pk}/")
         assert whoami(browser) == ada.email
 
-    def test_it_may_add_an_account_too(self, browser, other, ada, grace):
+    def test_a_second_tab_may_add_an_account(self, browser, other, ada, grace):
         add_account(browser, f"/users/{ada.pk}/")
         assert other.send(ADD, {})["Location"] == "/login/"
         back = press(browser, browser.get("/"), "Back to Ada Lovelace")
         assert back["Location"] == f"/users/{ada.pk}/"
 
-    def test_its_menu_says_that_nobody_is_active_and_switches(self, browser, other, ada):
+    def test_the_menu_of_a_second_tab_says_that_nobody_is_active_and_switches(
+        self, browser, other, ada
+    ):
         add_account(browser)
         session = Session.objects.get(user=ada).public_id
         menu = browser.get(MENU, {"session": session}, headers={"HX-Request": "true"})
@@ -393,7 +397,9 @@ class TestTwoTabs:
         assert whoami(browser) == ada.email
 
     @pytest.mark.parametrize("sends_away", [False, True])
-    def test_both_may_sign_in(self, browser, other, ada, grace, alan, monkeypatch, sends_away):
+    def test_two_tabs_may_both_sign_in(
+        self, browser, other, ada, grace, alan, monkeypatch, sends_away
+    ):
         """Two sign-in pages were opened as nobody: one account after the other is added.
 
         Also where Django's page sends people away who are signed in: this one was nobody's.
@@ -420,13 +426,13 @@ class TestChooseAnAccount:
         press(browser, chooser, f"Switch to {ada.name}")
         assert whoami(browser) == ada.email
 
-    def test_it_leads_on_to_the_page_that_one_is_on(self, browser, ada, grace):
+    def test_the_chooser_leads_back_to_the_page_that_one_is_on(self, browser, ada, grace):
         sign_in(browser, add_account(browser), grace)
         Tab(browser, "/multisession/choose/").send("/logout/", {})
         menu = links(browser.get("/?q=1"))
         assert menu == {"Choose an account": "/multisession/choose/?next=/%3Fq%3D1"}
 
-    def test_where_everybody_has_signed_out_it_says_sign_in(self, browser):
+    def test_the_button_says_sign_in_where_everybody_has_signed_out(self, browser):
         Tab(browser, "/multisession/choose/").send("/logout/", {})
         assert links(browser.get("/")) == {"Sign in": "/login/?next=/"}
 
@@ -438,7 +444,9 @@ class TestChooseAnAccount:
         press(browser, button, "Back to Ada Lovelace")
         assert whoami(browser) == ada.email
 
-    def test_what_it_costs(self, browser, ada, grace, django_assert_num_queries):
+    def test_the_button_costs_one_more_query_while_nobody_is_active(
+        self, browser, ada, grace, django_assert_num_queries
+    ):
         sign_in(browser, add_account(browser), grace)
         settled(browser, "/")
         with django_assert_num_queries(1):  # a signed-in page: the token, session and user
@@ -519,7 +527,9 @@ class TestVillains:
 
 
 class TestLimits:
-    def test_where_a_browser_holds_one_account(self, browser, ada, grace, settings):
+    def test_add_account_is_not_offered_where_a_browser_holds_one_account(
+        self, browser, ada, grace, settings
+    ):
         settings.MULTISESSION = {"MAX_ACCOUNTS": 1}
         assert "Add account" not in menu_on(browser, "/").text
         assert "Add account" not in browser.get("/multisession/choose/").text

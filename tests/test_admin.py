@@ -64,18 +64,18 @@ def revoke(browser: Browser, *users: User):
 
 
 class TestList:
-    def test_it_says_who_on_which_browser_since_when_until_when(self, office, firefox):
+    def test_the_list_says_who_on_which_browser_since_when_until_when(self, office, firefox):
         text = page(office)
         for expected in ("ada@example.com", "grace@example.com", "Firefox on Linux", "active"):
             assert expected in text
         assert listed(office) == ["grace", "ada", "staff"]
 
-    def test_visitors_are_not_on_it(self, office):
+    def test_visitors_are_not_on_the_list(self, office):
         Browser().put("cart")
         assert listed(office) == ["staff"]
 
     @pytest.mark.parametrize("status", Session.Status)
-    def test_it_can_be_filtered_by_status(self, office, firefox, ada, status):
+    def test_the_list_can_be_filtered_by_status(self, office, firefox, ada, status):
         Session.objects.filter(user=ada).update(status=status)
         others = ["grace", "staff"] if status == "active" else []
         assert sorted(listed(office, status=status)) == sorted(["ada", *others])
@@ -91,7 +91,7 @@ class TestList:
     def test_a_status_that_does_not_exist_filters_nothing(self, office, firefox):
         assert len(listed(office, status="x' OR 1=1")) == 3
 
-    def test_it_can_be_searched(self, office, firefox, ada):
+    def test_the_list_can_be_searched(self, office, firefox, ada):
         session = session_of(ada)
         for query in ("ada@", session.public_id, "ADA@EXAMPLE"):
             assert listed(office, q=query) == ["ada"]
@@ -99,7 +99,7 @@ class TestList:
         for query in (session.public_id[:-1], session.client.public_id[:-1], firefox.cookie):
             assert listed(office, q=query) == []
 
-    def test_it_does_not_cost_more_for_more_sessions(
+    def test_the_list_does_not_cost_more_for_more_sessions(
         self, office, ada, django_assert_max_num_queries
     ):
         for _ in range(5):
@@ -115,7 +115,7 @@ class TestList:
 
 
 class TestRevoke:
-    def test_it_ends_the_session_on_its_very_next_request(self, office, firefox, ada, grace):
+    def test_revoking_ends_the_session_on_its_very_next_request(self, office, firefox, ada, grace):
         revoke(office, ada, grace)
         assert (firefox.who(), firefox.accounts()) == (NOBODY, [])
         assert (statuses(ada), statuses(grace)) == (["revoked"], ["revoked"])
@@ -131,7 +131,7 @@ class TestRevoke:
         revoke(office, staff)
         assert office.who() == NOBODY
 
-    def test_without_the_permission_it_is_not_offered_and_not_done(
+    def test_revoking_is_neither_offered_nor_done_without_the_permission(
         self, office, firefox, staff, ada
     ):
         staff.user_permissions.remove(Permission.objects.get(codename="revoke_session"))
@@ -146,7 +146,7 @@ class TestWhoMayNot:
         User.objects.filter(pk=grace.pk).update(is_staff=is_staff)
         assert firefox.get(LIST).status_code == (403 if is_staff else 302)
 
-    def test_not_even_a_superuser_can_add_change_or_delete_one(self, ada):
+    def test_a_superuser_can_add_change_or_delete_no_session(self, ada):
         User.objects.filter(pk=ada.pk).update(is_staff=True, is_superuser=True)
         office, session = signed_in(ada), session_of(ada)
         assert office.get(f"{LIST}add/").status_code == 403
@@ -161,14 +161,14 @@ class TestWhoMayNot:
 class TestDeletingUsers:
     """Without a permission on sessions, which go along."""
 
-    def test_one(self, office, firefox, grace, ada):
+    def test_deleting_a_user_ends_the_users_sessions(self, office, firefox, grace, ada):
         path = f"/admin/accounts/user/{ada.pk}/delete/"
         assert "permission" not in page(office, path)
         assert office.post(path, {"post": "yes"}).status_code == 302
         assert not User.objects.filter(pk=ada.pk).exists()
         assert (firefox.who(), firefox.accounts()) == ("grace", ["grace"])
 
-    def test_several(self, office, firefox, ada, grace):
+    def test_deleting_several_users_ends_their_sessions(self, office, firefox, ada, grace):
         form = {
             "action": "delete_selected",
             "_selected_action": [str(ada.pk), str(grace.pk)],

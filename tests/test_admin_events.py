@@ -75,7 +75,7 @@ class TestList:
             assert expected in text
         assert firefox.cookie not in text
 
-    def test_by_kind_by_when_by_user_by_session(self, office, ada, grace):
+    def test_the_trail_is_filtered_by_kind_by_when_by_user_by_session(self, office, ada, grace):
         with later(days=-10):
             signed_in(ada)
         firefox = signed_in(ada, grace)
@@ -129,7 +129,7 @@ class TestList:
         many(1, account="<script>alert(1)</script>", actor="<script>alert(2)</script>")
         assert "<script>alert" not in page(office)
 
-    def test_no_secret_is_in_it(self, office, ada):
+    def test_no_secret_is_in_the_trails_list(self, office, ada):
         firefox = signed_in(ada)
         text = page(office)
         assert not [s for s in (firefox.cookie, office.cookie, *digests()) if s in text]
@@ -156,7 +156,7 @@ class TestPages:
             assert not [sql for sql in lists if "OFFSET" in sql]
             assert all("LIMIT" in sql for sql in lists if "COUNT(" in sql)
 
-    def test_it_costs_the_same_for_many(self, office, ada):
+    def test_the_trails_list_costs_the_same_for_many_events(self, office, ada):
         costs = []
         for count in (1, 40):
             many(count)
@@ -167,7 +167,7 @@ class TestPages:
 
 
 class TestWhoMayNot:
-    def test_others_do_not_come_in(self, ada):
+    def test_staff_without_permission_do_not_see_the_trail(self, ada):
         firefox = signed_in(ada)
         assert firefox.get(LIST).status_code == 302
         User.objects.filter(pk=ada.pk).update(is_staff=True)

@@ -113,7 +113,9 @@ class TestPages:
         assert newer[-1] == older[0]
 
     @pytest.mark.parametrize("status", ["expired", "abandoned"])
-    def test_also_where_the_clock_decides_the_status(self, office, ada, status):
+    def test_pages_lead_through_everything_where_the_clock_decides_the_status(
+        self, office, ada, status
+    ):
         now = timezone.now()
         made = many(ada, 8)
         for days, session in enumerate(made):
@@ -162,7 +164,7 @@ class TestPages:
             assert all("LIMIT" in sql for sql in counts)
             assert len(counts) == (0 if query.keys() - {"before"} else 1)
 
-    def test_it_says_how_many_as_far_as_that_is_known(self, office, ada, monkeypatch):
+    def test_the_list_says_how_many_as_far_as_that_is_known(self, office, ada, monkeypatch):
         many(ada, 5, status="revoked")
         assert "6 sessions" in page(office)
         assert "more than 3 sessions" in page(office, status="revoked")
@@ -178,7 +180,7 @@ class TestPages:
 
 
 class TestFilters:
-    def test_by_user(self, office, ada, grace):
+    def test_the_list_is_filtered_by_user(self, office, ada, grace):
         many(ada, 2)
         [hers] = many(grace, 1)
         assert shown(office, user=str(grace.pk)) == [hers.public_id]
@@ -188,7 +190,7 @@ class TestFilters:
             assert response.status_code == 200
             assert len(response.context["cl"].result_list) == (0 if wrong else 4)
 
-    def test_by_client(self, office, ada, grace):
+    def test_the_list_is_filtered_by_client(self, office, ada, grace):
         signed_in(ada, grace)
         many(ada, 2)
         client = session_of(grace).client.public_id
@@ -196,7 +198,7 @@ class TestFilters:
         assert shown(office, client=client[:-1]) == []
         assert shown(office, client="\x00") == []
 
-    def test_by_browser(self, office, ada):
+    def test_the_list_is_filtered_by_browser(self, office, ada):
         edge = "Mozilla/5.0 (Windows) AppleWebKit/537.36 Chrome/130.0 Safari/537.36 Edg/130.0"
         chrome = edge.partition(" Edg")[0]
         [with_edge] = many(ada, 1, user_agent=edge)
@@ -206,7 +208,7 @@ class TestFilters:
         assert shown(office, browser="Safari") == []
         assert len(shown(office, browser="Mosaic")) == 3
 
-    def test_by_when(self, office, ada):
+    def test_the_list_is_filtered_by_the_time_of_sign_in(self, office, ada):
         [old] = many(ada, 1, created_at=timezone.now() - datetime.timedelta(days=20))
         assert old.public_id not in shown(office, since="7")
         assert old.public_id in shown(office, since="30")
@@ -314,7 +316,7 @@ class TestRevokeAllThatMatch:
 
 
 class TestSession:
-    def test_its_story_is_told(self, office, ada):
+    def test_a_sessions_page_tells_its_story(self, office, ada):
         firefox = signed_in(ada, headers={"user-agent": "Firefox on Linux"})
         path = f"{LIST}{session_of(ada).pk}"
         assert "Signed in: Firefox on Linux" in page(office, f"{path}/change/")
@@ -326,7 +328,7 @@ class TestSession:
         assert "Revoke…" not in text
 
     @pytest.mark.parametrize(("days", "word"), [(10, "Expired"), (40, "Abandoned")])
-    def test_the_clock_s_part_of_it(self, office, ada, days, word):
+    def test_a_sessions_story_says_when_it_timed_out(self, office, ada, days, word):
         then = timezone.now() - datetime.timedelta(days=days)
         [session] = many(
             ada,
@@ -338,13 +340,13 @@ class TestSession:
         )
         assert word in page(office, f"{LIST}{session.pk}/change/")
 
-    def test_it_leads_to_all_of_the_user_s(self, office, ada):
+    def test_a_sessions_page_links_to_all_sessions_of_its_user(self, office, ada):
         [session] = many(ada, 1)
         text = page(office, f"{LIST}{session.pk}/change/")
         assert f'href="{LIST}?user={ada.pk}"' in text
         assert f'href="{REVOKE}?user={ada.pk}"' in text
 
-    def test_so_does_the_user_s_own_page(self, office, staff, ada):
+    def test_the_users_admin_page_links_to_all_sessions_of_the_user(self, office, staff, ada):
         grant(staff, "view_session", "view_user")
         assert f'href="{LIST}?user={ada.pk}"' in page(
             office, f"/admin/accounts/user/{ada.pk}/change/"
@@ -356,7 +358,7 @@ class TestSession:
         assert statuses(ada) == ["active"]
 
     @pytest.mark.parametrize("key", ["0", "x", "9" * 30])
-    def test_one_that_does_not_exist(self, office, key):
+    def test_the_page_of_a_session_that_does_not_exist_is_not_found(self, office, key):
         assert office.get(f"{LIST}{key}/revoke/").status_code == 404
 
 
@@ -379,15 +381,15 @@ class TestFiles:
         assert as_text == list(csv.DictReader(io.StringIO(exported(office, **query))))
         assert [row["status"] for row in rows] == ["expired"] * 2
 
-    def test_none_is_a_file_too(self, office):
+    def test_an_export_of_no_sessions_is_a_valid_file(self, office):
         assert json.loads(exported(office, "json", q="nobody@")) == []
 
-    def test_it_goes_on_where_a_chunk_ends(self, office, ada, monkeypatch):
+    def test_an_export_goes_on_where_a_chunk_ends(self, office, ada, monkeypatch):
         monkeypatch.setattr(export, "CHUNK", 2)
         many(ada, 6)
         assert len(json.loads(exported(office, "json"))) == 7
 
-    def test_it_is_a_download_that_nobody_keeps(self, office):
+    def test_an_export_is_a_download_that_no_cache_keeps(self, office):
         response = office.get(f"{LIST}export.csv")
         assert re.fullmatch(
             r'attachment; filename="sessions-[\d-]{10}.csv"', response["Content-Disposition"]
@@ -414,7 +416,7 @@ class TestFiles:
 class TestWhoMayNot:
     PAGES = (LIST, REVOKE, f"{LIST}export.csv", f"{LIST}export.json")
 
-    def test_others_do_not_come_in(self, ada):
+    def test_staff_without_permission_do_not_see_the_sessions(self, ada):
         firefox = signed_in(ada)
         for path in (*self.PAGES, f"{LIST}{session_of(ada).pk}/revoke/"):
             assert firefox.get(path).status_code == 302

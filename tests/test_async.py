@@ -58,26 +58,26 @@ def test_every_verb_has_a_twin(verb):
 class TestAuser:
     """``request.auser()`` is who is active, also if it has been asked before."""
 
-    def test_after_a_switch(self, firefox, ada):
+    def test_auser_follows_a_switch(self, firefox, ada):
         answer = firefox.switch(ada).json()
         assert (answer["before"], answer["user"]) == ("grace", "ada")
 
     @pytest.mark.parametrize("verb", ["sign_out", "forget"])
-    def test_after_a_verb_about_the_active_account(self, firefox, grace, verb):
+    def test_auser_follows_a_verb_about_the_active_account(self, firefox, grace, verb):
         answer = firefox.verb(verb, firefox.id_of(grace)).json()
         assert (answer["before"], answer["user"]) == ("grace", NOBODY)
 
     @pytest.mark.parametrize("verb", ["set_active", "sign_out_all"])
-    def test_after_a_verb_without_a_session(self, firefox, verb):
+    def test_auser_follows_a_verb_without_a_session(self, firefox, verb):
         answer = firefox.verb(verb).json()
         assert (answer["before"], answer["user"]) == ("grace", NOBODY)
 
     @pytest.mark.parametrize("verb", ["sign_out", "forget"])
-    def test_after_a_verb_about_another_account(self, firefox, ada, verb):
+    def test_auser_stays_after_a_verb_about_another_account(self, firefox, ada, verb):
         answer = firefox.verb(verb, firefox.id_of(ada)).json()
         assert (answer["before"], answer["user"]) == ("grace", "grace")
 
-    def test_after_a_refused_sign_in(self, firefox, alan):
+    def test_auser_is_not_the_user_of_a_refused_sign_in(self, firefox, alan):
         """Whoever was refused is not signed in for the rest of the request either."""
 
         def refuse(**kwargs):
@@ -103,7 +103,7 @@ class TestReading:
 
         assert in_a_coroutine(firefox, story) == session_of(grace)
 
-    def test_the_lists_are_there_once_they_were_read(self, firefox, ada):
+    def test_a_coroutine_can_use_the_lists_once_they_were_read(self, firefox, ada):
         request = firefox.get("/list/").asgi_request
 
         async def story() -> list[User]:
@@ -115,7 +115,7 @@ class TestReading:
 class TestStore:
     """``SessionStore(key)`` in a websocket or a job."""
 
-    def test_it_reads_and_writes_the_account_of_its_key(self, firefox, grace):
+    def test_an_async_store_reads_and_writes_the_account_of_its_key(self, firefox, grace):
         async def story() -> str:
             store = SessionStore(firefox.cookie)
             await store.aset("theirs", 1)

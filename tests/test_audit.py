@@ -89,7 +89,7 @@ class TestWhatPeopleDo:
         signed_in(ada, grace)
         assert news() == ["ada signed-in by ada", "grace signed-in by grace"]
 
-    def test_nor_does_it_outside_a_request(self, news, ada, grace):
+    def test_a_sign_in_outside_a_request_ends_no_account(self, news, ada, grace):
         """As the test client's ``force_login`` and jobs do it, where nobody says it is over."""
         http = Http()
         http.force_login(ada)
@@ -97,7 +97,7 @@ class TestWhatPeopleDo:
         assert news() == ["ada signed-in by ada", "grace signed-in by grace"]
         assert (statuses(ada), statuses(grace)) == (["active"], ["active"])
 
-    def test_nor_is_anything_else_lost_there(self, news, ada, grace):
+    def test_a_revocation_during_a_sign_in_outside_a_request_is_kept(self, news, ada, grace):
         """Somebody revokes the first account in the middle of the sign-in as the second."""
 
         def revoke(request):
@@ -124,7 +124,7 @@ class TestWhatPeopleDo:
         assert news() == ["grace signed-in by grace", "ada signed-in by ada"]
         assert Session.objects.count() == 2
 
-    def test_in_replace_mode_the_first_is_replaced(self, news, ada, grace):
+    def test_in_replace_mode_the_first_account_is_recorded_as_replaced(self, news, ada, grace):
         firefox = signed_in(ada)
         news()
         firefox.sign_in(grace, mode="replace")
@@ -173,7 +173,7 @@ class TestWhatPeopleDo:
         assert news() == []
 
     @pytest.mark.parametrize("asynchronous", [False, True])
-    def test_the_coroutines_are_on_record_as_well(self, news, ada, grace, asynchronous):
+    def test_async_verbs_are_on_record(self, news, ada, grace, asynchronous):
         firefox = signed_in(ada, grace, asynchronous=asynchronous)
         firefox.switch(ada)
         firefox.sign_out()
@@ -326,7 +326,7 @@ class TestWhatARowHolds:
         assert (event.ip_address, event.user_agent) == ("127.0.0.1", "Firefox on Linux")
         assert abs(event.at - timezone.now()) < datetime.timedelta(minutes=1)
 
-    def test_it_stays_when_the_user_is_gone(self, news, ada, grace):
+    def test_an_event_stays_when_the_user_is_gone(self, news, ada, grace):
         firefox = signed_in(ada, grace)
         key = str(ada.pk)
         ada.delete()
@@ -335,7 +335,7 @@ class TestWhatARowHolds:
         assert not Session.objects.filter(client__user_agent="x", user_id=key).exists()
         assert firefox.accounts() == ["grace"]
 
-    def test_and_keeps_the_name_of_then(self, ada):
+    def test_an_event_keeps_the_name_that_the_user_had(self, ada):
         signed_in(ada)
         ada.email = "lovelace@example.com"
         ada.save()
@@ -346,7 +346,7 @@ class TestWhatARowHolds:
     def test_no_row_refers_to_another(self):
         assert not [field for field in Event._meta.get_fields() if field.is_relation]
 
-    def test_no_secret_is_in_it(self, ada, grace):
+    def test_no_secret_is_in_an_event(self, ada, grace):
         firefox = signed_in(ada, grace)
         firefox.put("private", "of-grace")
         firefox.switch(ada)
@@ -417,7 +417,7 @@ class TestCost:
             lambda: firefox.verb("sign_out_all"),
         ]
 
-    def test_one_statement_for_each_thing(self, settings, ada, grace, alan):
+    def test_the_trail_costs_one_statement_for_each_step(self, settings, ada, grace, alan):
         """Against the same day without a trail."""
         counted = {}
         for audit in (False, True):
@@ -427,7 +427,7 @@ class TestCost:
         assert extra[:-1] == [1] * 7
         assert extra[-1] <= 2  # of all: those that ended, and those that are forgotten
 
-    def test_as_many_for_many_as_for_one(self, settings, ada, grace):
+    def test_revoking_many_costs_as_many_statements_as_revoking_one(self, settings, ada, grace):
         firefox, others = signed_in(ada), [signed_in(grace) for _ in range(9)]
         one = self.statements(
             settings, True, lambda: actions.revoke_all(Session.objects.filter(user=ada))
@@ -520,11 +520,11 @@ class TestRetention:
         purge()
         assert Event.objects.get().user_agent == "Firefox on Linux"
 
-    def test_the_browser_s_name_is_erased_from_the_client_too(self, old, ada):
+    def test_the_browsers_name_is_erased_from_the_client(self, old, ada):
         purge()
         assert Client.objects.get().user_agent == ""
 
-    def test_but_not_while_somebody_is_signed_in_there(self, ada, grace):
+    def test_the_browsers_name_is_kept_while_somebody_is_signed_in_there(self, ada, grace):
         with later(days=-50):
             firefox = signed_in(ada, **FIREFOX)
             firefox.sign_out()
@@ -532,7 +532,7 @@ class TestRetention:
         assert purge().browsers == 0
         assert Client.objects.get().user_agent == "Firefox on Linux"
 
-    def test_and_it_comes_back_with_the_person(self, ada):
+    def test_the_browsers_name_comes_back_with_the_person(self, ada):
         with later(days=-50):
             firefox = signed_in(ada, **FIREFOX)
             firefox.sign_out()

@@ -97,7 +97,7 @@ class TestSessions:
             created_at.microsecond // 1000
         )
 
-    def test_with_paginated_it_says_how_many_there_are(self, api, ada):
+    def test_a_paginated_list_says_how_many_sessions_there_are(self, api, ada):
         for _ in range(3):
             signed_in(ada)
         query = {"user_id": f"user_{ada.pk}", "paginated": "true", "limit": 2}
@@ -108,7 +108,7 @@ class TestSessions:
         assert api.get("/v1/sessions", query | {"paginated": "false", "offset": 9}).json() == []
 
     @pytest.mark.parametrize("status", STATUSES)
-    def test_it_can_be_filtered_by_each_status(self, api, ada, status):
+    def test_sessions_can_be_filtered_by_each_status(self, api, ada, status):
         signed_in(ada)
         signed_in(ada)
         other = "ended" if status != "ended" else "revoked"
@@ -118,7 +118,7 @@ class TestSessions:
         query = {"client_id": first.client.public_id, "status": status}
         assert [found["id"] for found in api.get("/v1/sessions", query).json()] == [first.public_id]
 
-    def test_one_of_them(self, api, ada):
+    def test_one_session_is_read_by_its_id(self, api, ada):
         firefox = signed_in(ada, headers={"user-agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0"})
         found = api.get(f"/v1/sessions/{firefox.id_of(ada)}").json()
         assert set(found) == SESSION_KEYS
@@ -126,7 +126,7 @@ class TestSessions:
         assert found["latest_activity"]["browser_name"] == "Firefox"
         assert found["latest_activity"]["ip_address"] == "127.0.0.1"
 
-    def test_to_revoke_one_ends_that_one(self, api, ada, grace):
+    def test_revoking_a_session_ends_that_session(self, api, ada, grace):
         firefox = signed_in(ada, grace)
         response = api.post(f"/v1/sessions/{firefox.id_of(grace)}/revoke")
         assert response.status_code == 200
@@ -135,7 +135,7 @@ class TestSessions:
         assert firefox.accounts() == ["ada"]
 
     @pytest.mark.parametrize("status", STATUSES)
-    def test_to_revoke_what_is_over_changes_nothing(self, api, ada, status):
+    def test_revoking_an_ended_session_changes_nothing(self, api, ada, status):
         firefox = signed_in(ada)
         url = f"/v1/sessions/{firefox.id_of(ada)}/revoke"
         past = {"expire_at": timezone.now() - datetime.timedelta(days=1)}
@@ -151,7 +151,7 @@ class TestSessions:
         refusal(api.get(f"/v1/sessions/{visitor.public_id}"), 404, "resource_not_found")
         refusal(api.post(f"/v1/sessions/{visitor.public_id}/revoke"), 404, "resource_not_found")
 
-    def test_it_costs_the_same_for_many(self, api, ada, django_assert_num_queries):
+    def test_a_list_costs_the_same_for_many_sessions(self, api, ada, django_assert_num_queries):
         api.get("/v1/clients")  # the use of the key is noted
         for number in (1, 5):
             for _ in range(number):
@@ -161,7 +161,7 @@ class TestSessions:
 
 
 class TestClients:
-    def test_one_with_the_accounts_that_it_remembers(self, api, ada, grace, alan):
+    def test_a_client_is_read_with_the_accounts_that_it_remembers(self, api, ada, grace, alan):
         firefox = signed_in(ada, grace, alan)
         firefox.verb("forget", firefox.id_of(ada))
         firefox.verb("sign_out", firefox.id_of(grace))
@@ -174,14 +174,16 @@ class TestClients:
         assert all(set(session) == SESSION_KEYS for session in found["sessions"])
         assert found["last_active_session_id"] == ids[0]
 
-    def test_nobody_is_active_on_it(self, api, ada):
+    def test_a_client_may_have_no_active_account(self, api, ada):
         firefox = signed_in(ada)
         firefox.sign_out()
         firefox.who()
         client_id = session_of(ada).client.public_id
         assert api.get(f"/v1/clients/{client_id}").json()["last_active_session_id"] is None
 
-    def test_all_of_them_the_newest_first(self, api, ada, grace, django_assert_num_queries):
+    def test_all_clients_are_listed_the_newest_first(
+        self, api, ada, grace, django_assert_num_queries
+    ):
         for user in (ada, grace, ada):
             signed_in(user)
         newest = [client.public_id for client in Client.objects.order_by("-pk")]
@@ -271,7 +273,7 @@ class TestKeys:
         refusal(api.get("/v1/clients"), 401, "clerk_key_invalid")
         assert other.get("/v1/clients").status_code == 200
 
-    def test_its_use_is_noted_once_a_minute(self, api, django_assert_num_queries):
+    def test_the_use_of_a_key_is_noted_once_a_minute(self, api, django_assert_num_queries):
         with later(minutes=1):
             api.get("/v1/clients")
         first = ApiKey.objects.get().last_used_at
@@ -363,11 +365,11 @@ class TestBadInput:
                 refusal(api.get(address), 404, "resource_not_found")
             refusal(api.post(f"/v1/sessions/{value}/revoke"), 404, "resource_not_found")
 
-    def test_neither_a_client_nor_a_user(self, api):
+    def test_a_request_without_client_and_user_is_refused(self, api):
         error = refusal(api.get("/v1/sessions"), 400, "missing_query_parameter")
         assert "client_id, user_id" in error["long_message"]
 
-    def test_both_are_fine(self, api, ada):
+    def test_client_and_user_may_both_be_given(self, api, ada):
         client = session_of(ada).client.public_id
         for user, found in ((ada.pk, 1), (0, 0)):
             query = {"client_id": client, "user_id": f"user_{user}"}
@@ -407,7 +409,7 @@ class TestBadInput:
 
 
 class TestDescription:
-    def test_it_is_for_everybody_and_says_where_the_api_is(self, db):
+    def test_the_description_needs_no_key_and_says_where_the_api_is(self, db):
         response = Http().get("/v1/openapi.json")
         assert response["Content-Type"] == "application/json"
         document = response.json()
@@ -416,7 +418,7 @@ class TestDescription:
         assert document["security"] == [{"secret_key": []}]
         refusal(Http(enforce_csrf_checks=True).post("/v1/openapi.json"), 405, "method_not_allowed")
 
-    def test_it_describes_what_is_answered(self, api, ada):
+    def test_the_description_matches_the_answers(self, api, ada):
         signed_in(ada)
         schemas = Http().get("/v1/openapi.json").json()["components"]["schemas"]
         [client] = api.get("/v1/clients").json()
@@ -425,7 +427,7 @@ class TestDescription:
         assert set(schemas["Session"]["properties"]["status"]["enum"]) == set(STATUSES)
 
 
-def test_nothing_of_it_is_there_unless_included():
+def test_the_api_does_not_exist_unless_included():
     with pytest.raises(Resolver404):
         resolve("/v1/sessions", "multisession.urls")
 
@@ -452,7 +454,7 @@ class TestCommand:
         assert api.get("/v1/clients").status_code == 401
         assert f"{ApiKey.objects.get().revoked_at:%Y-%m-%d %H:%MZ}" in self.run("list")
 
-    def test_to_revoke_what_is_not_there_fails(self, db):
+    def test_revoking_a_key_that_does_not_exist_fails(self, db):
         self.run("create", "one")
         pk = str(ApiKey.objects.get().pk)
         self.run("revoke", pk)

@@ -115,7 +115,9 @@ def test_an_entry_of_another_release_is_not_taken_for_ours(cache, ada, django_as
 
 @pytest.mark.urls("tests.engine_urls")
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_one_statement_for_a_coroutine_too(cache, ada, asynchronous, django_assert_num_queries):
+def test_a_page_of_a_coroutine_costs_one_statement(
+    cache, ada, asynchronous, django_assert_num_queries
+):
     cookie = signed_in(ada).cookie
     cache.clear()
     browser = Browser(cookie, asynchronous=asynchronous)
@@ -151,7 +153,7 @@ def test_a_revoked_session_ends_at_the_next_request(cache, ada):
     assert whoami(browser) is None
 
 
-def test_signing_out_ends_it_for_a_kept_cookie(cache, ada):
+def test_signing_out_ends_the_account_for_a_kept_cookie(cache, ada):
     browser = cached(sign_in(ada))
     kept = browser.cookies["sessionid"].value
     browser.post("/multisession/sign-out/", {"session": Session.objects.get().public_id})
@@ -170,7 +172,7 @@ def test_an_old_cookie_goes_on_until_its_successor_has_arrived_for_good(cache, a
 
 
 @pytest.mark.urls("tests.engine_urls")
-def test_a_successor_that_is_in_the_cache_settles_as_well(cache, ada, grace):
+def test_a_successor_that_is_in_the_cache_settles(cache, ada, grace):
     firefox = signed_in(ada)
     old = firefox.late()
     firefox.sign_in(grace)

@@ -144,7 +144,7 @@ def test_e003_wrong_order(found, path):
     assert found(MIDDLEWARE=[path, *without(path)]) == ["E003"]
 
 
-def test_e003_a_subclass_of_it_counts_too(found):
+def test_e003_a_subclass_of_the_csrf_middleware_in_the_wrong_order(found):
     assert found(MIDDLEWARE=[f"{__name__}.CsrfVariant", *without(CSRF)]) == ["E003"]
 
 

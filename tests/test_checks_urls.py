@@ -120,14 +120,14 @@ class TestChecks:
         settings.LOGIN_URL = url
         assert found() == {}
 
-    def test_none_for_urls_with_a_language(self, project, settings):
+    def test_no_warning_for_urls_with_a_language(self, project, settings):
         settings.LOGIN_REDIRECT_URL = "/de/"
         project(*i18n_patterns(HOME, LOGIN, OURS))
         assert found() == {}
         settings.LOGIN_URL = "/accounts/no/"
         assert list(found()) == ["W015"]
 
-    def test_none_below_a_path_of_the_server(self, project, settings):
+    def test_no_warning_below_a_path_of_the_server(self, project, settings):
         from django.urls import get_script_prefix, set_script_prefix
 
         project(HOME, LOGIN, OURS)
@@ -141,12 +141,12 @@ class TestChecks:
         finally:
             set_script_prefix(before)
 
-    def test_none_for_the_admin_as_the_only_sign_in_page(self, project, settings):
+    def test_no_warning_for_the_admin_as_the_only_sign_in_page(self, project, settings):
         settings.LOGIN_URL = "admin:login"
         project(HOME, path("admin/", admin.site.urls), OURS)
         assert found() == {}
 
-    def test_none_under_another_engine(self, project, settings):
+    def test_no_warning_under_another_engine(self, project, settings):
         settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
         project()
         assert set(found()) == {"E001"}

@@ -99,7 +99,7 @@ every_death = pytest.mark.parametrize("die", DEATHS)
 
 
 class TestAfterSigningOut:
-    def test_of_the_active_account_one_lands_in_the_chooser(self, browser, ada, grace):
+    def test_signing_out_of_the_active_account_leads_to_the_chooser(self, browser, ada, grace):
         page = post(browser, "sign-out", grace)
         assert page.redirect_chain == [(CHOOSE, 302)]
         assert "No account is active." in page.text
@@ -114,7 +114,7 @@ class TestAfterSigningOut:
         assert f'value="{grace.email}"' in form.text
         assert NOTE not in form.text  # She did it herself.
 
-    def test_forget_takes_it_off_the_list(self, browser, grace):
+    def test_forget_takes_an_account_off_the_list(self, browser, grace):
         post(browser, "sign-out", grace)
         page = post(browser, "forget", grace)
         assert not offers_to_sign_in_again(page, grace)
@@ -126,12 +126,12 @@ class TestAfterSigningOut:
         post(browser, "sign-out", grace)
         assert signed_out(post(browser, "forget", grace)) == []
 
-    def test_forget_the_account_in_use_forgets_its_past_too(self, browser, ada, grace):
+    def test_forgetting_the_active_account_forgets_its_earlier_sessions(self, browser, ada, grace):
         post(browser, "sign-out", grace)
         sign_in(browser, grace)
         assert signed_out(post(browser, "forget", grace)) == []
 
-    def test_of_all_nobody_is_remembered(self, browser, ada, grace):
+    def test_after_signing_out_of_all_nobody_is_remembered(self, browser, ada, grace):
         post(browser, "sign-out", ada)
         browser.post("/multisession/sign-out-all/")
         page = browser.get(CHOOSE)
@@ -171,7 +171,9 @@ class TestAfterTheActiveAccountDied:
         assert page.context["user"] == ada
 
     @every_death
-    def test_the_chooser_remembers_it_until_it_is_forgotten(self, die, browser, ada, grace):
+    def test_the_chooser_lists_an_ended_account_until_it_is_forgotten(
+        self, die, browser, ada, grace
+    ):
         die(grace)
         browser.get(PROFILE)
         page = browser.get(CHOOSE)
@@ -197,7 +199,7 @@ class TestAfterTheActiveAccountDied:
         assert f'value="{ada.email}"' in page.text
         assert signed_out(client.get(CHOOSE)) == [ada]
 
-    def test_signing_out_of_all_forgets_it(self, browser, grace):
+    def test_signing_out_of_all_forgets_an_ended_account(self, browser, grace):
         revoke(grace)
         browser.post("/multisession/sign-out-all/")
         assert signed_out(browser.get(CHOOSE)) == []
@@ -216,7 +218,7 @@ class TestAfterTheActiveAccountDied:
 
 
 class TestAboveTheSignInForm:
-    def test_are_the_accounts_as_in_the_chooser(self, browser, ada, grace):
+    def test_account_list_shows_the_accounts_as_in_the_chooser(self, browser, ada, grace):
         post(browser, "sign-out", ada)
         page = browser.get(SIGN_IN, {"next": PROFILE})
         names = Buttons(page).names
@@ -245,7 +247,9 @@ class TestAboveTheSignInForm:
         page = browser.get(SIGN_IN, headers={"HX-Request": "true"})
         assert "Your accounts" not in page.text
 
-    def test_costs_one_query_however_many_there_are(self, client, ada, grace, alan):
+    def test_account_list_costs_one_query_for_any_number_of_accounts(
+        self, client, ada, grace, alan
+    ):
         counts = []
         for user in (ada, grace, alan):
             sign_in(client, user)

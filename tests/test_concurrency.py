@@ -499,7 +499,9 @@ class TestChanging:
         assert answer.status == 200
         assert left_long_ago.user_of(answer.cookie) == str(users[1].pk)
 
-    def test_clearsessions_comes_in_the_middle_of_it(self, left_long_ago, users):
+    def test_clearsessions_in_the_middle_of_a_sign_in_deletes_nothing_in_use(
+        self, left_long_ago, users
+    ):
         signing_in = threading.Event()
 
         def wait(execute: Any, sql: str, *args: Any) -> Any:
@@ -698,7 +700,7 @@ class TestWriting:
             store = SessionStore(one.cookie)
             assert "_auth_user_id" not in store
 
-    def test_the_store_alone_drops_it_too(self, users):
+    def test_a_bare_store_drops_a_save_that_lost_its_session(self, users):
         one = Meeting("loaded")
         (session,) = one.sign_in(users[0])
         store = SessionStore(one.cookie)

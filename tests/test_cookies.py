@@ -126,7 +126,9 @@ class TestDeletedByAView(EitherSetting):
         assert cookie.value == firefox.cookie
 
     @pytest.mark.parametrize("url", ["/delete-only/", "/delete-every-cookie/"])
-    def test_without_a_logout_it_signs_out_of_the_active_account(self, ada, grace, url, then):
+    def test_deleting_the_cookie_without_a_logout_signs_out_of_the_active_account(
+        self, ada, grace, url, then
+    ):
         firefox = signed_in(grace, ada)
         assert silent(firefox.post(url))
         assert statuses(ada) == ["ended"]
@@ -140,7 +142,7 @@ class TestDeletedByAView(EitherSetting):
         assert told(firefox) == ["Bye."]
         assert firefox.page()["data"] == {}
 
-    def test_where_nobody_is_active_it_changes_nothing(self, ada, grace):
+    def test_deleting_the_cookie_while_nobody_is_active_changes_nothing(self, ada, grace):
         firefox = signed_in(grace, ada)
         firefox.sign_out()
         assert silent(firefox.post("/delete-every-cookie/"))
@@ -165,7 +167,7 @@ class TestDeletedByAView(EitherSetting):
         firefox.post("/delete-every-cookie/")
         assert (firefox.cookie, Session.objects.count()) == (None, 0)
 
-    def test_so_does_a_cookie_that_opens_nothing(self, db):
+    def test_a_view_can_delete_a_cookie_that_opens_nothing(self, db):
         firefox = Browser("0" * 32)
         firefox.post("/delete-every-cookie/")
         assert firefox.cookie is None
@@ -179,7 +181,9 @@ class TestSetByAView:
         assert (cookie["max-age"], cookie["path"]) == (COOKIE_AGE, "/")
         assert (firefox.who(), firefox.accounts()) == ("grace", ["ada", "grace"])
 
-    def test_nor_does_a_late_answer_bring_an_older_value_back(self, ada, grace):
+    def test_a_late_answer_of_a_view_that_sets_the_cookie_brings_no_older_value_back(
+        self, ada, grace
+    ):
         firefox = signed_in(ada)
         late = firefox.late()
         firefox.sign_in(grace)
@@ -214,7 +218,7 @@ class TestLifetime:
     def test_a_visitors_lives_as_long_as_djangos_and_half_as_long_again(self, db):
         assert Browser().put("cart").cookies[COOKIE]["max-age"] == TWO_WEEKS * 3 // 2
 
-    def test_it_is_sent_again_before_it_is_too_old(self, db):
+    def test_the_cookie_is_sent_again_before_it_is_too_old(self, db):
         firefox = Browser()
         firefox.put("cart")
         with later(days=6):
@@ -231,12 +235,12 @@ class TestLifetime:
         with later(days=201):
             assert firefox.put("theirs", "2").cookies[COOKIE]["max-age"] >= COOKIE_AGE
 
-    def test_a_remembered_account_keeps_it(self, ada):
+    def test_a_remembered_account_keeps_the_cookie(self, ada):
         firefox = Browser()
         assert firefox.sign_in(ada).cookies[COOKIE]["max-age"] == COOKIE_AGE
         assert silent(firefox.sign_out())
 
-    def test_when_the_last_one_is_forgotten_it_goes(self, ada, grace):
+    def test_the_cookie_goes_when_the_last_account_is_forgotten(self, ada, grace):
         firefox = signed_in(ada, grace)
         sids = [firefox.id_of(ada), firefox.id_of(grace)]
         firefox.sign_out()
@@ -244,7 +248,7 @@ class TestLifetime:
         assert firefox.verb("forget", sids[0]).cookies[COOKIE]["max-age"] == 0
         assert firefox.cookie is None
 
-    def test_or_lives_on_as_a_visitors(self, ada):
+    def test_the_cookie_becomes_a_visitors_when_the_last_account_is_forgotten(self, ada):
         firefox = signed_in(ada)
         sid = firefox.id_of(ada)
         firefox.sign_out()
@@ -253,7 +257,7 @@ class TestLifetime:
         assert cookie["max-age"] == TWO_WEEKS * 3 // 2
         assert firefox.page()["data"] == {"cart": "1"}
 
-    def test_a_message_after_signing_out_of_all_does_not_make_it_old(self, ada):
+    def test_a_message_after_signing_out_of_all_does_not_make_the_cookie_old(self, ada):
         firefox = signed_in(ada)
         response = firefox.client.post("/multisession/sign-out-all/")
         assert response.cookies[COOKIE]["max-age"] in (0, TWO_WEEKS * 3 // 2)
@@ -287,7 +291,7 @@ class TestExpirySetLater:
         firefox.post("/set-expiry/0/")
         assert firefox.post("/set-expiry/600/").cookies[COOKIE]["max-age"] == ""
 
-    def test_a_late_answer_does_not_send_it(self, ada, grace):
+    def test_a_late_answer_with_a_new_expiry_sends_no_cookie(self, ada, grace):
         firefox = signed_in(ada)
         late = firefox.late()
         firefox.sign_in(grace)
@@ -311,7 +315,7 @@ class TestTwoCookies:
     """Of the same name, as from a neighbour on the parent domain or an earlier domain or path."""
 
     @pytest.mark.parametrize("other", [NEIGHBOUR, "", "x", "a.b:c", "0" * 33])
-    def test_the_one_that_is_ours_counts(self, ada, other):
+    def test_of_two_cookies_ours_counts(self, ada, other):
         assert both_ways(signed_in(ada).cookie, other) == {"ada"}
 
     def test_a_neighbours_cookie_is_left_alone_and_not_logged(self, ada, caplog):
@@ -321,7 +325,7 @@ class TestTwoCookies:
         assert silent(response)
         assert not [record for record in caplog.records if record.name == "multisession"]
 
-    def test_the_database_is_asked_once_for_all_of_them(self, ada, django_assert_num_queries):
+    def test_the_database_is_asked_once_for_several_cookies(self, ada, django_assert_num_queries):
         cookie = signed_in(ada).cookie
         many = [f"{number:032}" for number in range(9)]
         with django_assert_num_queries(2):
@@ -329,7 +333,7 @@ class TestTwoCookies:
         with django_assert_num_queries(0):
             assert page("x", "y") == NOBODY
 
-    def test_after_the_domain_was_changed_the_newer_one_counts(self, ada, grace, settings):
+    def test_after_the_domain_was_changed_the_newer_cookie_counts(self, ada, grace, settings):
         """The old cookie is host-only, the new one is the domain's; both are sent."""
         firefox = signed_in(ada)
         before = firefox.cookie
@@ -338,7 +342,9 @@ class TestTwoCookies:
         assert both_ways(before, firefox.cookie) == {"grace"}
         assert firefox.accounts() == ["ada", "grace"]
 
-    def test_and_the_answer_deletes_what_the_other_scope_holds(self, ada, grace, settings, caplog):
+    def test_an_answer_to_two_cookies_deletes_the_one_of_the_other_scope(
+        self, ada, grace, settings, caplog
+    ):
         firefox = signed_in(ada)
         before = firefox.cookie
         settings.ALLOWED_HOSTS = ["www.example.com"]
@@ -355,7 +361,7 @@ class TestTwoCookies:
         assert "Several cookies" in caplog.text
         assert firefox.cookie not in caplog.text
 
-    def test_the_other_way_round(self, ada, grace, settings):
+    def test_after_a_domain_was_given_up_its_cookies_are_deleted(self, ada, grace, settings):
         settings.ALLOWED_HOSTS = ["www.example.com"]
         firefox = signed_in(ada)
         before = firefox.cookie
@@ -366,7 +372,9 @@ class TestTwoCookies:
         gone = {morsel["domain"] for morsel in sent if morsel["max-age"] == 0}
         assert gone == {"www.example.com", "example.com"}
 
-    def test_a_changed_path_is_deleted_too(self, ada, grace, settings):
+    def test_after_a_path_was_set_the_cookie_of_the_root_path_is_deleted(
+        self, ada, grace, settings
+    ):
         settings.SESSION_COOKIE_PATH = "/who/"
         firefox = signed_in(ada)
         before = firefox.cookie
@@ -400,7 +408,7 @@ class TestTwoCookies:
         switching.get("/who/", headers=header(new, other))
         assert both_ways(new, other) == {"alan"}
 
-    def test_one_that_was_planted_in_twos_does_not_help_the_attacker(self, ada, grace, alan):
+    def test_a_cookie_planted_twice_does_not_help_the_attacker(self, ada, grace, alan):
         """The attacker's second cookie was made beside the first, but not beside the victim's."""
         victim, attacker = signed_in(ada), signed_in(grace)
         other = Browser()
@@ -410,7 +418,7 @@ class TestTwoCookies:
         assert page(second, attacker.cookie) == "alan"
         assert page(second, victim.cookie, attacker.cookie) == NOBODY
 
-    def test_a_superseded_one_beside_the_current_is_no_rival(self, ada, grace):
+    def test_a_superseded_cookie_beside_the_current_one_is_ignored(self, ada, grace):
         firefox = signed_in(ada)
         before = firefox.cookie
         firefox.sign_in(grace)
@@ -432,7 +440,7 @@ class TestTwoCookies:
 class TestAdoption:
     """While a project moves, the sessions of its old engine may have a neighbour, too."""
 
-    def test_the_one_that_the_old_engine_knows_is_adopted(self, ada, settings):
+    def test_of_two_cookies_the_one_of_the_old_engine_is_adopted(self, ada, settings):
         from django.contrib.sessions.backends.db import SessionStore as Old
 
         old = Old()

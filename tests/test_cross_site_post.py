@@ -104,7 +104,7 @@ def test_the_recipe_adds_an_account(ada, grace):
     assert (firefox.who(), firefox.accounts()) == ("grace", ["ada", "grace"])
 
 
-def test_without_it_the_browser_begins_anew(ada, grace):
+def test_a_cross_site_post_without_the_recipe_begins_a_new_client(ada, grace):
     """As under Django's own sessions: the cookie of the answer takes the old one's place."""
     firefox = signed_in(ada)
     assert from_the_provider(firefox, "/acs-without/", grace).status_code == 302

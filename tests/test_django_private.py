@@ -116,7 +116,7 @@ class TestTheUser:
         )
         return request
 
-    def test_is_lazy_with_its_function_in_setupfunc(self, request_):
+    def test_request_user_is_lazy_with_its_function_in_setupfunc(self, request_):
         lazy = vars(request_.user) if type(request_.user) is SimpleLazyObject else {}
         assert lazy.get("_wrapped") is empty, (
             "request.user is no SimpleLazyObject with _wrapped any more: see find_user_with() and "
@@ -127,7 +127,7 @@ class TestTheUser:
             "find_user_with()."
         )
 
-    def test_can_be_found_by_another_function(self, request_):
+    def test_request_user_can_be_found_by_another_function(self, request_):
         found = AnonymousUser()
         django_private.find_user_with(request_, lambda request: found, lambda request: found)
         assert django_private.is_unread(request_.user)
@@ -139,13 +139,13 @@ class TestTheUser:
             "find_user_with()."
         )
 
-    def test_one_that_a_project_has_set_stays(self, request_):
+    def test_a_request_user_that_a_project_has_set_stays(self, request_):
         theirs = SimpleLazyObject(AnonymousUser)
         request_.user = theirs
         django_private.find_user_with(request_, lambda request: 1, lambda request: 1)
         assert str(request_.user) == "AnonymousUser"
 
-    def test_once_found_is_not_looked_for_again(self, request_):
+    def test_request_user_is_looked_up_once(self, request_):
         user = object()
         django_private.set_user_read(request_, user)
         assert auth_middleware.get_user(request_) is user, (
@@ -153,7 +153,7 @@ class TestTheUser:
         )
         assert django_private.user_read(request_) is user
 
-    def test_once_found_by_a_coroutine_is_not_looked_for_again(self, request_):
+    def test_request_auser_is_looked_up_once(self, request_):
         user = object()
         django_private.set_auser_read(request_, user)
         assert async_to_sync(auth_middleware.auser)(request_) is user, (
@@ -182,7 +182,7 @@ class TestInstances:
         assert django_private.maker(Token) == Token.from_db
 
     @pytest.mark.parametrize("name", ["__init__", "__setattr__", "from_db"])
-    def test_nor_is_a_model_with_a_way_of_its_own(self, name, monkeypatch):
+    def test_a_model_with_its_own_way_to_be_made_is_not_plain(self, name, monkeypatch):
         own = classmethod(lambda cls, *row: None) if name == "from_db" else lambda *args: None
         monkeypatch.setattr(Token, name, own)
         assert django_private.maker(Token) == Token.from_db

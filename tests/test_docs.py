@@ -86,7 +86,7 @@ def prose(page: Path) -> str:
 
 
 class TestBlocks:
-    def test_each_says_what_it_is(self):
+    def test_every_block_names_its_language(self):
         unknown = [block[:3] for block in blocks() if block.language not in LANGUAGES]
         assert not unknown
 
@@ -115,7 +115,7 @@ class TestBlocks:
         # A fragment stands in a template that has loaded them.
         Engine(libraries=libraries, builtins=list(libraries.values())).from_string(block.code)
 
-    def test_html_that_is_none_is_found(self):
+    def test_invalid_html_is_found(self):
         with pytest.raises(TemplateSyntaxError):
             Engine().from_string("{% user_button %}")
 
@@ -199,7 +199,7 @@ class TestNames:
 
 
 class TestLinks:
-    def test_each_leads_to_a_file_and_a_heading(self):
+    def test_every_link_leads_to_a_file_and_a_heading(self):
         """Those of README.md and CHANGELOG.md, too, which Sphinx does not see."""
         for page in PAGES:
             for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", prose(page)):

@@ -71,7 +71,7 @@ class TestSigningInAndOut(EveryWay):
         assert (browser.who(), browser.accounts()) == (NOBODY, [])
         assert browser.listed()["signed_out"] == ["ada"]
 
-    def test_a_sign_out_answered_500_has_signed_out_all_the_same(self, browser, then, ada, grace):
+    def test_a_sign_out_answered_500_has_signed_out(self, browser, then, ada, grace):
         browser.sign_in(ada)
         browser.sign_in(grace)
         assert browser.sign_out(status=500).status_code == 500
@@ -163,7 +163,7 @@ class TestSigningInAndOut(EveryWay):
         browser.sign_out()
         assert browser.who() == NOBODY
 
-    def test_the_same_below_another_account(self, browser, ada, grace):
+    def test_a_new_password_replaces_the_session_below_another_account(self, browser, ada, grace):
         browser.sign_in(ada)
         browser.sign_in(grace)
         change_password(ada)
@@ -239,13 +239,15 @@ class TestData(EveryWay):
 
 
 class TestCookieValue(EveryWay):
-    def test_it_fits_the_columns_in_which_others_keep_a_session_key(self, browser, ada):
+    def test_the_cookie_value_fits_the_columns_in_which_others_keep_a_session_key(
+        self, browser, ada
+    ):
         browser.sign_in(ada)
         assert len(browser.cookie) == 32
         assert browser.cookie.isalnum()
         assert browser.cookie == browser.cookie.lower()
 
-    def test_it_changes_with_every_sign_in(self, browser, ada, grace):
+    def test_the_cookie_value_changes_with_every_sign_in(self, browser, ada, grace):
         browser.put("cart")
         seen = [browser.cookie]
         for user in (ada, grace, ada):
@@ -254,7 +256,9 @@ class TestCookieValue(EveryWay):
             seen.append(browser.cookie)
         assert len(set(seen)) == len(seen)
 
-    def test_it_stays_the_same_at_a_switch_and_at_a_sign_out(self, browser, ada, grace):
+    def test_the_cookie_value_stays_the_same_at_a_switch_and_at_a_sign_out(
+        self, browser, ada, grace
+    ):
         browser.sign_in(ada)
         browser.sign_in(grace)
         before = browser.cookie
@@ -271,7 +275,7 @@ class TestCookieValue(EveryWay):
             assert browser.cookie == before
         assert browser.who() == NOBODY
 
-    def test_it_stays_the_same_on_ordinary_requests(self, browser, ada):
+    def test_the_cookie_value_stays_the_same_on_ordinary_requests(self, browser, ada):
         browser.sign_in(ada)
         before = browser.cookie
         browser.put("theirs")
@@ -433,7 +437,7 @@ class TestKeys:
     def key(browser: Browser) -> str:
         return str(SessionStore(browser.cookie).session_key)
 
-    def test_asking_for_it_loads_the_session_and_asking_again_costs_nothing(
+    def test_asking_for_the_key_loads_the_session_and_asking_again_costs_nothing(
         self, ada, grace, django_assert_num_queries
     ):
         firefox = signed_in(ada, grace)
@@ -470,7 +474,7 @@ class TestKeys:
         for value in (firefox.cookie, "0" * 32, "", None):
             assert SessionStore(value).session_key is None
 
-    def test_an_account_that_is_gone_has_none_and_its_number_opens_no_other(self, ada, grace):
+    def test_the_key_of_an_ended_account_opens_no_other_account(self, ada, grace):
         firefox = signed_in(ada, grace)
         key = self.key(firefox)
         firefox.sign_out()
@@ -479,7 +483,7 @@ class TestKeys:
         assert (store.load(), store.session_key) == ({}, None)
         assert not SessionStore().exists(key)
 
-    def test_asking_during_a_sign_in_places_it(self, rf, ada):
+    def test_asking_for_the_key_during_a_sign_in_adds_the_account(self, rf, ada):
         """A package notes the key of a sign-in in a receiver of ``user_logged_in``."""
         request = rf.get("/")
         noted = []
@@ -533,7 +537,7 @@ class TestKeys:
         assert statuses(ada) == ["revoked"]
         assert (firefox.who(), firefox.accounts()) == ("grace", ["grace"])
 
-    def test_deleting_a_key_of_before_a_password_change_ends_the_account_too(self, ada):
+    def test_deleting_a_key_from_before_a_password_change_ends_the_account(self, ada):
         firefox = signed_in(ada)
         key = self.key(firefox)
         firefox.post("/change-password/")
@@ -547,7 +551,7 @@ class TestKeys:
         assert (firefox.who(), firefox.accounts()) == (NOBODY, [])
         assert safari.who() == "ada"
 
-    def test_deleting_an_old_value_that_lives_signs_that_browser_out_too(self, ada, grace):
+    def test_deleting_a_living_old_value_signs_its_browser_out(self, ada, grace):
         firefox = signed_in(ada)
         old = firefox.cookie
         firefox.sign_in(grace)

@@ -83,20 +83,20 @@ class TestATokenIsNoSignIn:
         settings.MULTISESSION = setting
 
     @pytest.mark.parametrize("query", ["", "?seen"])
-    def test_for_somebody_else(self, ada, grace, query):
+    def test_a_token_for_somebody_else_is_no_sign_in(self, ada, grace, query):
         browser = signed_in(ada)
         cookie, events = browser.cookie, Event.objects.count()
         assert browser.post(f"/token/{grace.pk}/{query}").content == b"token"
         assert (browser.cookie, browser.who(), browser.accounts()) == (cookie, "ada", ["ada"])
         assert Event.objects.count() == events
 
-    def test_for_the_account_in_use(self, ada):
+    def test_a_token_for_the_active_account_is_no_sign_in(self, ada):
         browser = signed_in(ada)
         browser.post(f"/token/{ada.pk}/")
         assert browser.who() == "ada"
         assert [event.kind for event in Event.objects.all()] == ["signed-in"]
 
-    def test_for_a_visitor(self, grace):
+    def test_a_visitors_token_is_no_sign_in(self, grace):
         browser = Browser()
         browser.put("basket")
         cookie = browser.cookie
@@ -116,13 +116,13 @@ class TestATokenIsNoSignIn:
             browser.post(f"/token/{grace.pk}/")
         assert asked == []
 
-    def test_nor_is_its_end_a_sign_out(self, ada, grace):
+    def test_the_end_of_a_token_is_no_sign_out(self, ada, grace):
         browser = signed_in(ada)
         browser.post(f"/token/{grace.pk}/gone/")
         browser.post(f"/token/{ada.pk}/gone/")
         assert browser.who() == "ada"
 
-    def test_a_sign_in_is_one_all_the_same(self, ada, grace):
+    def test_a_sign_in_after_a_token_is_recorded(self, ada, grace):
         browser = signed_in(ada)
         browser.post(f"/token/{ada.pk}/")
         browser.sign_in(ada)
@@ -140,14 +140,14 @@ class TestAnotherUserModel:
         ]
 
     @pytest.mark.parametrize("before", [False, True], ids=["nobody", "ada"])
-    def test_signs_in_with_a_key_that_a_user_has_too(self, ada, before):
+    def test_a_user_of_another_model_signs_in_with_a_key_that_one_of_ours_has(self, ada, before):
         browser = signed_in(ada) if before else Browser()
         for _time in range(2):
             assert browser.post(f"/customer/{ada.pk}/").status_code == 200
             assert browser.get("/who-by-sid/").status_code == 200
             assert browser.who() == "customer"
 
-    def test_and_with_one_that_none_has(self, ada):
+    def test_a_user_of_another_model_signs_in_with_a_key_that_none_of_ours_has(self, ada):
         browser = signed_in(ada)
         assert browser.post("/customer/999999/").status_code == 200
         assert browser.who() == "customer"

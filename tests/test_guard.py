@@ -109,7 +109,9 @@ class TestAPageOfAnotherAccount:
         assert whoami(client) == grace.email
         return tab
 
-    def test_is_not_executed_and_says_whose_it_is(self, adas_tab, ada, grace):
+    def test_a_form_of_another_account_is_not_executed_and_the_answer_names_the_account(
+        self, adas_tab, ada, grace
+    ):
         response = adas_tab.send(NOTES, {"text": "from Ada's page"})
         assert response.status_code == 409
         assert Note.objects.count() == 0
@@ -118,7 +120,7 @@ class TestAPageOfAnotherAccount:
         assert f"You are now using {grace.name}" in text
         assert "no-store" in response["Cache-Control"]
 
-    def test_can_be_sent_as_its_own_account_once(self, adas_tab, client, ada):
+    def test_a_refused_form_can_be_sent_as_its_own_account_once(self, adas_tab, client, ada):
         refused = adas_tab.send(NOTES, {"text": "from Ada's page\nin two lines"})
         sent = follow_form(client, refused, "Switch to Ada")
         assert sent.status_code == 302
@@ -129,19 +131,19 @@ class TestAPageOfAnotherAccount:
         )
         assert whoami(client) == ada.email
 
-    def test_can_be_discarded(self, adas_tab, client, grace):
+    def test_a_refused_form_can_be_discarded(self, adas_tab, client, grace):
         refused = adas_tab.send(NOTES, {"text": "x"}).content.decode()
         link = re.search(r'<a class="ms-button" href="([^"]+)">\s*Discard', refused)[1]
         assert link == "http://testserver/"
         assert whoami(client) == grace.email
         assert Note.objects.count() == 0
 
-    def test_is_good_again_after_switching_back(self, adas_tab, client, ada):
+    def test_a_refused_form_is_good_again_after_switching_back(self, adas_tab, client, ada):
         switch_to(client, ada)
         assert adas_tab.send(NOTES, {"text": "mine"}).status_code == 302
         assert Note.objects.get().user == ada
 
-    def test_through_htmx_gets_a_partial_on_top_of_what_one_sees(self, adas_tab):
+    def test_a_refused_htmx_request_gets_a_partial_on_top_of_what_one_sees(self, adas_tab):
         response = adas_tab.send(NOTES, {"text": "x"}, **{"HX-Request": "true"})
         assert response.status_code == 409
         assert (response["HX-Retarget"], response["HX-Reswap"]) == ("body", "afterbegin")
@@ -149,7 +151,9 @@ class TestAPageOfAnotherAccount:
         assert "<html" not in html
         assert "Switch to Ada" in html
 
-    def test_with_the_token_in_a_header_is_refused_too(self, adas_tab, client):
+    def test_a_request_of_another_account_with_the_token_in_a_header_is_refused(
+        self, adas_tab, client
+    ):
         response = client.post(
             NOTES, {"text": "x"}, headers={"X-CSRFToken": adas_tab.token, "HX-Request": "true"}
         )
@@ -206,7 +210,9 @@ class TestAPageOfAnotherAccount:
 
 
 class TestAPageOfAnAccountThatSignedOut:
-    def test_offers_to_sign_in_and_then_to_send(self, client, sign_in, ada):
+    def test_a_refused_form_of_a_signed_out_account_offers_to_sign_in_and_then_to_send(
+        self, client, sign_in, ada
+    ):
         sign_in(ada)
         tab = Tab(client)
         active = Session.objects.get()
@@ -221,7 +227,7 @@ class TestAPageOfAnAccountThatSignedOut:
         assert follow_form(client, again, "Send as Ada").status_code == 302
         assert [note.text for note in Note.objects.all()] == ["kept"]
 
-    def test_is_refused_also_when_the_browser_forgot_everybody(self, client, sign_in, ada, grace):
+    def test_a_form_is_refused_when_the_browser_forgot_everybody(self, client, sign_in, ada, grace):
         sign_in(ada)
         tab = Tab(client)
         Tab(client).send("/multisession/sign-out-all/", {})
@@ -230,7 +236,9 @@ class TestAPageOfAnAccountThatSignedOut:
         assert tab.send(NOTES, {"text": "x"}).status_code == 409
         assert Note.objects.count() == 0
 
-    def test_does_not_stand_in_the_way_of_a_sign_in(self, client, sign_in, ada):
+    def test_a_page_of_a_signed_out_account_does_not_stand_in_the_way_of_a_sign_in(
+        self, client, sign_in, ada
+    ):
         """The account died by itself; its secret is still in the browser's CSRF cookie."""
         sign_in(ada)
         Tab(client)
@@ -238,7 +246,7 @@ class TestAPageOfAnAccountThatSignedOut:
         sign_in(ada)
         assert whoami(client) == ada.email
 
-    def test_is_the_same_account_after_signing_in_again(self, client, sign_in, ada):
+    def test_a_page_is_of_the_same_account_after_signing_in_again(self, client, sign_in, ada):
         sign_in(ada)
         tab = Tab(client)
         Tab(client).send("/multisession/sign-out/", {"session": Session.objects.get().public_id})

@@ -76,13 +76,15 @@ class TestAMiddlewareThatSignsIn:
         later = self.form(client, "/accounts/profile/", REMOTE_USER=ada.email)
         assert client.post("/write/", later, REMOTE_USER=ada.email).status_code == 200
 
-    def test_a_wrong_token_is_refused_all_the_same(self, client, ada):
+    def test_a_wrong_token_is_refused_where_a_middleware_signs_in(self, client, ada):
         self.form(client, "/accounts/sign-in/")
         form = {"csrfmiddlewaretoken": PLANTED, "text": "x"}
         assert client.post("/write/", form, REMOTE_USER=ada.email).status_code == 403
         assert WRITTEN == []
 
-    def test_a_page_of_another_account_is_refused_all_the_same(self, client, ada, grace):
+    def test_a_page_of_another_account_is_refused_where_a_middleware_signs_in(
+        self, client, ada, grace
+    ):
         client.get("/", REMOTE_USER=grace.email)
         form = self.form(client, "/accounts/profile/", REMOTE_USER=grace.email)
         assert client.post("/write/", form, REMOTE_USER=ada.email).status_code == 409
@@ -108,7 +110,7 @@ class TestANeighbourWhoPlantsTheCookie:
     @pytest.mark.parametrize(
         "address", ["/public/", "/about-the-browser/", "/enter/", "/multisession/sign-out-all/"]
     )
-    def test_writes_nothing_as_the_active_account(self, client, ada, address):
+    def test_a_planted_csrf_cookie_writes_nothing_as_the_active_account(self, client, ada, address):
         sign_in(client, ada)
         client.cookies["csrftoken"] = PLANTED
         form = {"text": "x", "username": ada.email, "password": PASSWORD}
@@ -117,7 +119,7 @@ class TestANeighbourWhoPlantsTheCookie:
         assert WRITTEN == []
         assert Session.objects.live().count() == 1
 
-    def test_nor_through_a_view_that_asks_for_the_check_itself(self, client, ada):
+    def test_a_planted_csrf_cookie_passes_no_view_that_asks_for_the_check_itself(self, client, ada):
         sign_in(client, ada)
         client.cookies["csrftoken"] = PLANTED
         for where in ({"headers": HERE | {"X-CSRFToken": PLANTED}}, {"headers": HERE}):
@@ -125,7 +127,7 @@ class TestANeighbourWhoPlantsTheCookie:
             assert answer.status_code == 403
         assert WRITTEN == []
 
-    def test_spoils_no_form_of_the_active_account(self, client, ada):
+    def test_a_planted_csrf_cookie_spoils_no_form_of_the_active_account(self, client, ada):
         sign_in(client, ada)
         tab = Tab(client)
         client.cookies["csrftoken"] = PLANTED
@@ -144,7 +146,7 @@ class TestANeighbourWhoPlantsTheCookie:
         assert WRITTEN[-1][0] == ada.email
 
     @pytest.mark.parametrize("space", [" ", "\u2000", "\u00a0", "\u3000"])
-    def test_by_a_name_that_only_looks_like_it(self, settings, space):
+    def test_a_cookie_name_with_unicode_spaces_plants_no_csrf_cookie(self, settings, space):
         """Django's parser strips Unicode spaces from a cookie's name, __Host- included."""
         settings.CSRF_COOKIE_NAME = "__Host-csrftoken"
         client = Client(enforce_csrf_checks=True)
@@ -159,7 +161,9 @@ class TestANeighbourWhoPlantsTheCookie:
 class TestAPageDrawnAgain:
     """It carries the token of the account that it shows, not of the one that sent the form."""
 
-    def test_by_a_view_about_the_browser(self, client, ada, grace):
+    def test_a_sign_in_page_drawn_again_for_another_accounts_page_opens_no_other_view(
+        self, client, ada, grace
+    ):
         sign_in(client, ada)
         tab = Tab(client)
         sign_in(client, grace)
@@ -170,7 +174,9 @@ class TestAPageDrawnAgain:
         assert client.post("/public/", form).status_code == 403
         assert client.post("/accounts/sign-in/", form).status_code == 302
 
-    def test_by_a_view_of_any_page_it_is_the_active_accounts(self, client, ada, grace):
+    def test_a_page_drawn_again_by_a_view_of_any_page_is_the_active_accounts(
+        self, client, ada, grace
+    ):
         sign_in(client, ada)
         tab = Tab(client)
         sign_in(client, grace)
@@ -183,7 +189,7 @@ class TestAPageDrawnAgain:
         switch_to(client, ada)
         assert client.post("/public/", form, headers=HERE).status_code == 409
 
-    def test_after_a_switch_in_the_same_browser(self, client, ada, grace):
+    def test_a_page_drawn_after_a_form_of_any_page_is_the_active_accounts(self, client, ada, grace):
         sign_in(client, ada)
         tab = Tab(client, "/accounts/choose/")
         sign_in(client, grace)
@@ -203,7 +209,7 @@ class TestPublicForms:
         sign_in(client, grace)
         return tab
 
-    def test_are_guarded_as_any_other_by_themselves(self, tab):
+    def test_public_forms_are_guarded_by_default(self, tab):
         assert tab.send("/shop/cart/", {"text": "x"}).status_code == 409
 
     @pytest.mark.parametrize("named", ["/shop/", "/shop/cart/", "tests.guarded_urls", "tests"])
@@ -213,7 +219,7 @@ class TestPublicForms:
         assert [(grace.email, {"text": "x"})] == WRITTEN
 
     @pytest.mark.parametrize("named", ["/sho/", "tests.guarded", "test", "/multisession/"])
-    def test_and_no_other(self, tab, settings, named):
+    def test_any_account_exempts_no_other_part_of_the_site(self, tab, settings, named):
         settings.MULTISESSION = {**settings.MULTISESSION, "ANY_ACCOUNT": [named]}
         assert tab.send("/shop/cart/", {"text": "x"}).status_code == 409
 
@@ -228,7 +234,9 @@ class TestAnExemptView:
     def own(self, client: Client, token: str, **headers: str):
         return client.post("/own-check/", {}, headers=HERE | {"X-CSRFToken": token, **headers})
 
-    def test_takes_the_token_of_its_page_and_of_no_other(self, client, ada, grace):
+    def test_an_exempt_view_that_checks_itself_takes_the_token_of_its_page_only(
+        self, client, ada, grace
+    ):
         sign_in(client, ada)
         tab = Tab(client)
         assert self.own(client, tab.token).status_code == 200
@@ -238,7 +246,7 @@ class TestAnExemptView:
         assert self.own(client, tab.token).status_code == 200
         assert [who for who, _said in WRITTEN] == [ada.email, ada.email]
 
-    def test_takes_the_cookies_token_only_for_the_page_of_the_active_account(
+    def test_an_exempt_view_takes_the_cookies_token_only_for_the_page_of_the_active_account(
         self, client, ada, grace
     ):
         """A single-page application reads the cookie when it sends; notice.js says whose page."""
@@ -253,7 +261,7 @@ class TestAnExemptView:
         assert self.own(client, newest, **{"X-Multisession-Page": graces}).status_code == 200
         assert [(grace.email, {})] == WRITTEN
 
-    def test_that_asks_for_no_check_is_left_alone(self, client, ada, grace):
+    def test_an_exempt_view_that_asks_for_no_check_is_left_alone(self, client, ada, grace):
         """A webhook, or an API with keys of its own: called from Ada's stale page even."""
         sign_in(client, ada)
         tab = Tab(client)
@@ -262,7 +270,9 @@ class TestAnExemptView:
         headers = {"X-CSRFToken": tab.token, "X-Multisession-Page": adas}
         assert client.post("/exempt/", {}, headers=headers).status_code == 200
 
-    def test_costs_a_program_without_cookies_no_query(self, client, django_assert_num_queries):
+    def test_an_exempt_view_costs_a_program_without_cookies_no_query(
+        self, client, django_assert_num_queries
+    ):
         with django_assert_num_queries(0):
             client.post("/exempt/", {}, headers={"X-CSRFToken": PLANTED})
 
@@ -284,7 +294,7 @@ class TestWhereARequestComesFrom:
     @pytest.mark.parametrize(
         "address", ["/about-the-browser/", "/multisession/sign-out-all/", "/language/", "/enter/"]
     )
-    def test_its_token_opens_no_view_about_the_browser(self, client, token, address):
+    def test_a_neighbours_token_opens_no_view_about_the_browser(self, client, token, address):
         form = {"text": "x", "csrfmiddlewaretoken": token, "username": "x", "password": "x"}
         answer = client.post(address, form, headers={"Origin": self.NEIGHBOUR})
         assert answer.status_code == 403
@@ -292,7 +302,7 @@ class TestWhereARequestComesFrom:
         assert Session.objects.live().count() == 2
 
     @pytest.mark.parametrize("origin", [NEIGHBOUR, "http://[", "null", "ftp://testserver"])
-    def test_it_switches_nobody_and_keeps_no_words(self, client, ada, token, origin):
+    def test_a_neighbours_form_switches_nobody_and_is_not_kept(self, client, ada, token, origin):
         form = {"text": "its words", "multisession-send": "a" * 22, "csrfmiddlewaretoken": token}
         answer = client.post("/public/", form, headers={"Origin": origin})
         assert answer.status_code == 409

@@ -64,7 +64,7 @@ class TestSwitch:
         assert html_of(page) == (code, "rtl" if code == "ar" else "ltr")
         assert f'lang="{code}" selected>{name}</option>' in page.content.decode()
 
-    def test_it_leads_back_to_the_page_with_its_query(self, browser):
+    def test_choosing_a_language_leads_back_to_the_page_with_its_query(self, browser):
         page = browser.get("/accounts/sign-in/?next=/notes/1/&a=1").content.decode()
         assert 'name="next" value="/accounts/sign-in/?next=/notes/1/&amp;a=1"' in page
 
@@ -101,7 +101,9 @@ class TestSwitch:
         assert browser.cookies[settings.SESSION_COOKIE_NAME].value == key
         assert browser.get("/").wsgi_request.user == ada
 
-    def test_a_page_of_another_account_may_change_it_and_nothing_else(self, browser, ada, grace):
+    def test_a_page_of_another_account_may_change_the_language_and_nothing_else(
+        self, browser, ada, grace
+    ):
         """The language is the browser's: nobody has to be asked as whom."""
         browser.force_login(ada)
         token = token_in(browser.get("/"))
@@ -153,7 +155,7 @@ class TestPages:
             ("ja", "このページは Ada Lovelace, ada@example.com のものです。現在は Grace Hopper"),
         ],
     )
-    def test_the_refusal_speaks_it_too(self, browser, ada, grace, code, said):
+    def test_the_refusal_is_translated(self, browser, ada, grace, code, said):
         browser.force_login(ada)
         choose(browser, code)
         token = token_in(browser.get("/"))
@@ -164,7 +166,7 @@ class TestPages:
         assert html_of(page)[0] == code
         assert said in text_of(page)
 
-    def test_what_has_nothing_else_to_trust_speaks_it_too(self, client, ada, monkeypatch):
+    def test_the_error_page_500_is_translated(self, client, ada, monkeypatch):
         client.force_login(ada)
         client.cookies[COOKIE] = "ar"
         client.raise_request_exception = False
@@ -231,7 +233,7 @@ def test_how_long_ago(code, before, said):
 
 
 @pytest.mark.django_db
-def test_the_administration_speaks_it_too(client):
+def test_the_admin_is_translated(client):
     client.force_login(User.objects.create_superuser("root@example.com", PASSWORD))
     client.cookies[COOKIE] = "fr"
     page = text_of(client.get("/admin/multisession/session/"))

@@ -44,14 +44,14 @@ class TestLifetime:
                 assert found == [status], when
                 assert firefox.who() == ("ada" if status == "active" else NOBODY)
 
-    def test_nothing_lengthens_it(self, settings, ada):
+    def test_nothing_lengthens_the_lifetime(self, settings, ada):
         settings.MULTISESSION = {"LIFETIME": WEEK}
         firefox = signed_in(ada)
         with later(days=6):
             firefox.put("something")
             assert days(session_of(ada), "expire_at") == 7
 
-    def test_without_a_limit_it_is_djangos(self, settings, ada):
+    def test_without_a_limit_the_lifetime_is_djangos(self, settings, ada):
         settings.SESSION_COOKIE_AGE = 50 * DAY
         firefox = signed_in(ada)
         assert days(session_of(ada), "expire_at") == 50
@@ -60,7 +60,7 @@ class TestLifetime:
             firefox.put("something")
             assert days(session_of(ada), "expire_at") == 90
 
-    def test_inactivity_ends_it_and_activity_goes_on(self, settings, ada):
+    def test_inactivity_ends_a_session_and_activity_keeps_it(self, settings, ada):
         settings.MULTISESSION = {"INACTIVITY": 2 * DAY}
         firefox = signed_in(ada)
         for day in (1, 2, 3, 4):
@@ -96,7 +96,7 @@ class TestVisitors:
     def cart(browser):
         return browser.page()["data"].get("cart")
 
-    def test_as_long_as_django_says(self):
+    def test_a_visitors_data_lives_as_long_as_django_says(self):
         firefox = Browser()
         firefox.put("cart")
         with later(days=13):
@@ -125,7 +125,7 @@ class TestVisitors:
         with later(days=6):
             assert self.cart(firefox) == "1"
 
-    def test_never_longer_than_django_says(self, settings):
+    def test_a_visitors_data_never_lives_longer_than_django_says(self, settings):
         settings.SESSION_COOKIE_AGE = 60 * 60
         firefox = Browser()
         firefox.put("cart")
@@ -166,7 +166,9 @@ class TestLimit:
         firefox.sign_in(ada)
         assert (firefox.who(), firefox.accounts()) == ("ada", ["ada", "grace"])
 
-    def test_or_the_sign_in_is_refused_and_nothing_has_changed(self, settings, ada, grace, alan):
+    def test_beyond_the_limit_a_sign_in_is_refused_and_changes_nothing(
+        self, settings, ada, grace, alan
+    ):
         settings.MULTISESSION = {"MAX_ACCOUNTS": 2, "AT_LIMIT": "refuse"}
         firefox = signed_in(ada, grace)
         assert firefox.sign_in(alan).status_code == 403
@@ -176,14 +178,14 @@ class TestLimit:
         assert firefox.accounts() == ["alan", "grace"]
 
     @pytest.mark.parametrize("at_limit", ["replace", "refuse"])
-    def test_one_is_a_limit_too(self, settings, ada, grace, at_limit):
+    def test_a_limit_of_one_account_works(self, settings, ada, grace, at_limit):
         settings.MULTISESSION = {"MAX_ACCOUNTS": 1, "AT_LIMIT": at_limit}
         firefox = signed_in(ada)
         firefox.sign_in(grace)
         stays = "grace" if at_limit == "replace" else "ada"
         assert (firefox.who(), firefox.accounts()) == (stays, [stays])
 
-    def test_the_signed_out_ones_take_no_place(self, settings, ada, grace, alan):
+    def test_signed_out_accounts_do_not_count_for_the_limit(self, settings, ada, grace, alan):
         settings.MULTISESSION = {"MAX_ACCOUNTS": 2}
         firefox = signed_in(ada, grace)
         firefox.verb("sign_out", firefox.id_of(ada))
@@ -199,7 +201,9 @@ class TestSingle:
         assert (firefox.who(), firefox.accounts()) == ("grace", ["grace"])
         assert statuses(ada) == ["replaced"]
 
-    def test_also_from_where_nobody_is_active(self, settings, ada, grace, alan):
+    def test_a_sign_in_replaces_all_accounts_while_nobody_is_active(
+        self, settings, ada, grace, alan
+    ):
         firefox = signed_in(ada, grace)
         firefox.sign_out()
         settings.MULTISESSION = {"MAX_ACCOUNTS": 1}
@@ -326,7 +330,7 @@ class TestClearsessions:
             assert "expired or abandoned: " in self.run()
         assert (statuses(ada), statuses(grace)) == (["expired"], ["abandoned"])
 
-    def test_marked_or_not_it_is_kept_as_long(self, settings, ada, grace):
+    def test_an_expired_session_is_kept_as_long_whether_marked_or_not(self, settings, ada, grace):
         """The retention counts from when it expired, not from when somebody noticed."""
         settings.MULTISESSION = {"LIFETIME": WEEK}
         with later(days=-96):
@@ -386,7 +390,7 @@ class TestClearsessions:
         assert firefox.accounts() == ["ada", "grace"]
         assert safari.accounts() == ["ada", "alan"]
 
-    def test_under_another_engine_it_is_djangos(self, settings, old):
+    def test_clearsessions_under_another_engine_is_djangos(self, settings, old):
         settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
         before = Session.objects.count()
         self.run()

@@ -37,7 +37,7 @@ def log_in(client, user, url="/log-in/", **headers):
 
 
 @pytest.mark.parametrize("url", ["/log-in/", "/admin/login/"])
-def test_any_sign_in_page_says_so_and_shows_the_accounts(client, ada, alan, url):
+def test_any_sign_in_page_at_the_limit_shows_the_accounts(client, ada, alan, url):
     if url.startswith("/admin"):
         alan.is_staff = True
         alan.save()
@@ -51,7 +51,7 @@ def test_any_sign_in_page_says_so_and_shows_the_accounts(client, ada, alan, url)
     assert client.get("/who/").json()["user"] == "ada"
 
 
-def test_then_there_is_a_place(client, grace, alan):
+def test_after_signing_out_of_an_account_another_can_sign_in(client, grace, alan):
     response = log_in(client, alan)
     sid = next(s for s in response.context["sessions"] if s.user == grace).public_id
     signed_out = client.post("/multisession/sign-out/", {"session": sid, "next": "/log-in/"})
@@ -74,7 +74,7 @@ def test_the_forms_on_the_page_pass_the_csrf_check(client, ada, grace, alan):
     assert strict.get("/who/").json()["user"] == "grace"
 
 
-def test_htmx_is_led_to_the_chooser_which_says_it(client, alan):
+def test_htmx_is_led_to_the_chooser_which_names_the_limit(client, alan):
     response = log_in(client, alan, **{"HX-Request": "true"})
     assert response.status_code == 403
     assert SENTENCE in client.get(response["HX-Redirect"]).text
@@ -87,7 +87,7 @@ def test_a_script_is_told_in_json(client, alan):
     assert response.json() == {"error": "account_limit", "detail": SENTENCE}
 
 
-def test_it_is_said_in_the_persons_language(client, alan):
+def test_the_limits_page_is_in_the_persons_language(client, alan):
     with translation.override("en"):  # and back, whatever the request has set
         response = log_in(client, alan, **{"accept-language": "de"})
     assert "Dieser Browser ist bereits bei 2 Konten angemeldet." in response.text
@@ -107,7 +107,7 @@ def test_nobody_is_told_who_is_signed_in_elsewhere(client, alan, ada):
     assert "ada@example.com" not in safari.get("/list/").content.decode()
 
 
-def test_one_account_is_one(settings, ada, grace):
+def test_the_limits_page_says_one_account_in_the_singular(settings, ada, grace):
     settings.MULTISESSION = {"MAX_ACCOUNTS": 1, "AT_LIMIT": "refuse"}
     firefox = signed_in(ada)
     assert "signed in to 1 account already." in firefox.sign_in(grace).content.decode()

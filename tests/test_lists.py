@@ -75,7 +75,7 @@ class TestWhatItReturns:
             both = get_session_list(client_id=same, user_id=ada)
             assert [s.user for s in both.data] == [ada]
 
-    def test_a_visitor_has_no_session_in_it(self):
+    def test_a_visitors_session_is_not_in_the_list(self):
         Browser().put("cart")
         assert get_session_list(client_id=Client.objects.get()).total_count == 0
 
@@ -105,7 +105,7 @@ class TestWhatItReturns:
 
 
 class TestWhatItRefuses:
-    def test_neither_a_client_nor_a_user(self):
+    def test_a_list_without_client_and_user_is_refused(self):
         with pytest.raises(InvalidParameter, match="client_id, user_id, or both"):
             get_session_list()
 
@@ -156,7 +156,7 @@ class TestWhatItRefuses:
         with pytest.raises(ValueError, match=r"^client_id is .*client_2NxV"):
             get_session_list(client_id=value)
 
-    def test_the_error_tells_a_program_too(self):
+    def test_the_error_has_attributes_for_programs(self):
         with pytest.raises(InvalidParameter) as refused:
             get_session_list(user_id="x" * 10_000)
         assert refused.value.parameter == "user_id"
@@ -229,7 +229,7 @@ class TestTheBriefsSample:
     def at(self, milliseconds: int):
         return mock.patch("django.utils.timezone.now", return_value=self.time(milliseconds))
 
-    def test_it_is_what_clerk_shows(self, session, ada):
+    def test_the_sample_list_is_what_clerk_shows(self, session, ada):
         with self.at(self.EXPIRES + 1):
             found = get_session_list(user_id=ada, status="expired")
             assert found.total_count == 1
@@ -248,7 +248,7 @@ class TestTheBriefsSample:
         }
         assert expected.items() <= resource.items()
 
-    def test_the_clock_alone_moves_it_from_list_to_list(self, session, ada):
+    def test_time_alone_moves_a_session_from_list_to_list(self, session, ada):
         for moment, status in [
             (self.CREATED, "active"),
             (self.EXPIRES - 1, "active"),

@@ -39,14 +39,14 @@ COOKIE_AGE = 400 * 24 * 60 * 60
 
 
 class TestCookie:
-    def test_its_attributes_are_the_safest_that_work_without_tls(self, ada):
+    def test_the_cookies_attributes_are_the_safest_that_work_without_tls(self, ada):
         cookie = Browser().sign_in(ada).cookies[COOKIE]
         assert (cookie["path"], cookie["httponly"], cookie["samesite"]) == ("/", True, "Lax")
         assert (cookie["secure"], cookie["domain"]) == ("", "")
         assert cookie["max-age"] == COOKIE_AGE
         assert cookie["expires"]
 
-    def test_its_attributes_are_djangos_settings(self, ada, settings):
+    def test_the_cookies_attributes_are_djangos_settings(self, ada, settings):
         settings.SESSION_COOKIE_SECURE = True
         settings.SESSION_COOKIE_HTTPONLY = False
         settings.SESSION_COOKIE_SAMESITE = "Strict"
@@ -56,7 +56,7 @@ class TestCookie:
         assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == (True, "", "Strict")
         assert (cookie["path"], cookie["domain"]) == ("/app", "example.com")
 
-    def test_it_is_deleted_where_it_was_set(self, ada, settings):
+    def test_the_cookie_is_deleted_where_it_was_set(self, ada, settings):
         settings.SESSION_COOKIE_PATH = "/app"
         settings.SESSION_COOKIE_DOMAIN = "example.com"
         firefox = signed_in(ada)
@@ -65,13 +65,13 @@ class TestCookie:
         assert (cookie["path"], cookie["domain"]) == ("/app", "example.com")
         assert cookie["samesite"] == "Lax"
 
-    def test_its_name_is_djangos_setting(self, ada, settings):
+    def test_the_cookies_name_is_djangos_setting(self, ada, settings):
         settings.SESSION_COOKIE_NAME = "__Host-sessionid"
         response = Browser().sign_in(ada)
         assert set(response.cookies) >= {"__Host-sessionid"}
         assert COOKIE not in response.cookies
 
-    def test_it_does_not_grow_with_the_number_of_accounts(self, django_user_model):
+    def test_the_cookie_does_not_grow_with_the_number_of_accounts(self, django_user_model):
         firefox, sizes = Browser(), set()
         for number in range(10):
             user = django_user_model.objects.create_user(f"user{number}@example.com")
@@ -85,7 +85,9 @@ class TestCookie:
         for response in (firefox.get("/who/"), firefox.put("theirs"), firefox.get("/list/")):
             assert silent(response)
 
-    def test_save_every_request_renews_it_for_the_current_value_only(self, ada, grace, settings):
+    def test_save_every_request_renews_the_cookie_for_the_current_value_only(
+        self, ada, grace, settings
+    ):
         settings.SESSION_SAVE_EVERY_REQUEST = True
         firefox = signed_in(ada)
         late = firefox.late()
@@ -96,7 +98,7 @@ class TestCookie:
         assert silent(late.get("/who/"))
         assert (firefox.who(), firefox.accounts()) == ("grace", ["ada", "grace"])
 
-    def test_an_account_until_the_browser_closes_makes_it_one_for_all(self, ada, grace):
+    def test_an_account_until_the_browser_closes_makes_a_browser_session_cookie(self, ada, grace):
         firefox = Browser()
         assert firefox.sign_in(ada, expiry=0).cookies[COOKIE]["max-age"] == ""
         assert firefox.sign_in(grace, expiry=TWO_WEEKS).cookies[COOKIE]["max-age"] == ""
@@ -105,22 +107,24 @@ class TestCookie:
         assert answer.cookies[COOKIE]["max-age"] == COOKIE_AGE
         assert answer.cookies[COOKIE].value == firefox.cookie
 
-    def test_the_other_way_round_as_well(self, ada, grace):
+    def test_adding_an_account_until_the_browser_closes_makes_a_browser_session_cookie(
+        self, ada, grace
+    ):
         firefox = signed_in(grace)
         assert firefox.sign_in(ada, expiry=0).cookies[COOKIE]["max-age"] == ""
         assert silent(firefox.switch(grace))
 
-    def test_it_outlives_every_session(self, ada):
+    def test_the_cookie_outlives_every_session(self, ada):
         answer = Browser().sign_in(ada, expiry=2 * COOKIE_AGE)
         assert answer.cookies[COOKIE]["max-age"] == pytest.approx(2 * COOKIE_AGE, abs=2)
 
-    def test_django_s_own_setting_makes_it_one_until_the_browser_closes(self, ada, settings):
+    def test_djangos_own_setting_makes_a_browser_session_cookie(self, ada, settings):
         settings.SESSION_EXPIRE_AT_BROWSER_CLOSE = True
         assert Browser().sign_in(ada).cookies[COOKIE]["max-age"] == ""
 
 
 class TestExpiry:
-    def test_each_account_has_its_own(self, ada, grace):
+    def test_each_account_has_its_own_expiry(self, ada, grace):
         firefox = Browser()
         firefox.sign_in(ada, expiry=60)
         firefox.sign_in(grace, expiry=6000)
@@ -130,7 +134,7 @@ class TestExpiry:
         ]
         assert lives == [60, 6000]
 
-    def test_it_can_be_changed_later(self, ada):
+    def test_an_expiry_can_be_changed_later(self, ada):
         firefox = signed_in(ada)
         firefox.post("/set-expiry/5/")
         session = session_of(ada)
@@ -139,11 +143,11 @@ class TestExpiry:
 
 class TestVary:
     @pytest.mark.parametrize("path", ["/who/", "/who-by-sid/", "/list/"])
-    def test_a_page_that_looked_at_the_account_says_so(self, ada, path):
+    def test_a_page_that_read_the_account_varies_on_the_cookie(self, ada, path):
         for browser in (Browser(), signed_in(ada)):
             assert "Cookie" in browser.get(path)["Vary"]
 
-    def test_a_page_that_did_not_is_the_same_for_all(self, ada):
+    def test_a_page_that_did_not_read_the_account_does_not_vary(self, ada):
         assert "Cookie" not in signed_in(ada).get("/nothing/").headers.get("Vary", "")
 
 
@@ -182,11 +186,11 @@ class TestQueries:
             firefox.get("/nothing/")
 
     @pytest.mark.parametrize("path", ["/who/", "/who-by-sid/", "/form/"])
-    def test_a_signed_in_page_costs_one(self, firefox, django_assert_num_queries, path):
+    def test_a_signed_in_page_costs_one_query(self, firefox, django_assert_num_queries, path):
         with django_assert_num_queries(1):
             firefox.get(path)
 
-    def test_the_list_of_accounts_costs_one_more(self, firefox, django_assert_num_queries):
+    def test_the_list_of_accounts_costs_one_more_query(self, firefox, django_assert_num_queries):
         with django_assert_num_queries(3):  # (It names the client, too.)
             firefox.get("/list/")
 
@@ -203,7 +207,7 @@ class TestQueries:
             firefox.put("theirs", "no")
         assert firefox.get("/who/").json()["data"]["theirs"] == "no"
 
-    def test_but_it_goes_on_keeping_the_session_alive(self, ada):
+    def test_writes_with_a_short_expiry_keep_the_session_alive(self, ada):
         firefox = signed_in(ada)
         firefox.get("/set-expiry/30/")
         for seconds in (20, 40, 60, 80):
@@ -229,7 +233,7 @@ class TestQueries:
             "INSERT event",
         ]
 
-    def test_nor_does_signing_out_of_another_one(self, grown):
+    def test_signing_out_of_another_account_costs_the_same_for_any_number(self, grown):
         sid = grown.id_of(User.objects.first())
         assert said(lambda: grown.verb("sign_out", sid)) == [
             "SELECT token",
@@ -239,7 +243,7 @@ class TestQueries:
             "INSERT event",
         ]
 
-    def test_nor_does_signing_out_of_the_active_one(self, grown):
+    def test_signing_out_of_the_active_account_costs_the_same_for_any_number(self, grown):
         assert said(grown.sign_out) == [
             "SELECT token",
             "SELECT client",  # locked
@@ -247,7 +251,7 @@ class TestQueries:
             "INSERT event",
         ]
 
-    def test_nor_does_signing_out_of_all(self, firefox):
+    def test_signing_out_of_all_costs_the_same_for_any_number(self, firefox):
         assert said(lambda: firefox.verb("sign_out_all")) == [
             "SELECT token",
             "SELECT session",  # the newest: what comes later has not signed out
@@ -265,7 +269,9 @@ class TestQueries:
             "UPDATE token",  # which ends
         ]
 
-    def test_the_first_page_after_a_first_sign_in_costs_one(self, ada, django_assert_num_queries):
+    def test_the_first_page_after_a_first_sign_in_costs_one_write(
+        self, ada, django_assert_num_queries
+    ):
         firefox = Browser()
         firefox.sign_in(ada)
         with django_assert_num_queries(1):
@@ -304,7 +310,7 @@ class TestQueries:
         assert said(lambda: Browser(cookie).get(path)) == []
 
     @pytest.mark.parametrize("path", ["/who/", "/who-by-sid/", "/form/"])
-    def test_a_cookie_that_opens_nothing_costs_one_look(self, ada, grace, path):
+    def test_a_cookie_that_opens_nothing_costs_one_query(self, ada, grace, path):
         def expired(browser):
             Session.objects.update(expire_at=timezone.now())
 
@@ -397,7 +403,7 @@ class TestNothingSecret:
 
         return firefox, known
 
-    def test_in_log_lines(self, secrets, ada, alan, caplog):
+    def test_no_secret_is_in_log_lines(self, secrets, ada, alan, caplog):
         firefox, known = secrets
         seen = set(known())
         with caplog.at_level(logging.DEBUG):
@@ -418,14 +424,14 @@ class TestNothingSecret:
 
     @pytest.mark.parametrize("debug", [False, True])
     @pytest.mark.parametrize("path", ["/explode/", "/nowhere/", "/multisession/menu/"])
-    def test_on_error_pages(self, secrets, settings, debug, path):
+    def test_no_secret_is_on_error_pages(self, secrets, settings, debug, path):
         firefox, known = secrets
         settings.DEBUG = debug
         page = firefox.get(path).content.decode()
         assert page
         assert not any(secret in page for secret in known())
 
-    def test_on_the_error_page_of_a_superseded_request(self, secrets, settings, ada):
+    def test_no_secret_is_on_the_error_page_of_a_superseded_request(self, secrets, settings, ada):
         firefox, known = secrets
         settings.DEBUG = True
 

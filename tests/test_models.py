@@ -60,7 +60,7 @@ class TestEnding:
         assert len(Session.objects.filter(user=ada).remove_all()) == 1
         assert statuses(ada) == ["removed", "revoked", "removed"]
 
-    def test_what_was_revoked_stays_so_in_memory_too(self, ada):
+    def test_a_revoked_session_stays_revoked_in_memory(self, ada):
         signed_in(ada)
         session = session_of(ada)
         session.revoke()
@@ -178,14 +178,14 @@ class TestTokens:
             self.present(self.follow(chain[1]))
         assert Token.objects.get(pk=chain[0].pk).ends_at == end
 
-    def test_settling_ends_all_before_it_and_makes_it_the_first(self, chain):
+    def test_settling_a_token_ends_all_before_it_and_makes_it_the_first(self, chain):
         with later(seconds=SETTLING.total_seconds()):
             settled = self.present(chain[2])
             assert self.living(*chain) == [False, False, True]
         assert settled.parent is None
         assert Token.objects.count() == 3, "those that ended are known, to recognise their use"
 
-    def test_presented_early_and_again_a_minute_later_it_is_settled(self, chain):
+    def test_a_token_presented_early_and_again_a_minute_later_is_settled(self, chain):
         self.present(chain[1])
         with later(seconds=59):
             self.present(chain[1])
@@ -241,7 +241,7 @@ class TestTokens:
         assert old.point_to(None) is False
         assert Token.objects.get(pk=old.pk).session == chain[0].session
 
-    def test_to_end_one_is_to_end_those_before_it_and_no_other(self, chain):
+    def test_ending_a_token_ends_those_before_it_and_no_other(self, chain):
         sibling = self.follow(chain[0])
         Token.objects.get(pk=chain[1].pk).end()
         assert self.living(*chain, sibling) == [False, False, True, True]
@@ -263,7 +263,7 @@ class TestTokens:
 class TestSecrets:
     """Neither a secret nor its hash where people look: only public ids."""
 
-    def test_no_row_shows_one(self, ada, grace):
+    def test_no_row_shows_a_secret(self, ada, grace):
         firefox = signed_in(ada, grace)
         Browser().put("cart")
         digests = list(Token.objects.values_list("digest", flat=True))
@@ -278,7 +278,7 @@ class TestSecrets:
             for values in model.objects.values():
                 assert firefox.cookie not in str(values)
 
-    def test_no_store_shows_one(self, ada):
+    def test_no_store_shows_a_secret(self, ada):
         firefox = signed_in(ada)
         store = SessionStore(firefox.cookie)
         store["loaded"] = True
@@ -288,7 +288,7 @@ class TestSecrets:
 
 
 class TestData:
-    def test_it_comes_back_as_it_went(self):
+    def test_session_data_comes_back_as_written(self):
         data = {"number": 1, "text": "é\x00\ud83d", "list": [1, None], "empty": {}}
         assert serialization.loads(serialization.dumps(data)) == data
 
@@ -319,7 +319,9 @@ class OtherSerializer(JSONSerializer):
 
 
 class TestPurge:
-    def test_it_deletes_expired_visitors_and_what_ended_long_ago_and_nothing_else(self, ada, grace):
+    def test_purge_deletes_expired_visitors_and_what_ended_long_ago_and_nothing_else(
+        self, ada, grace
+    ):
         signed_in(ada)
         firefox = signed_in(grace)
         firefox.sign_out()

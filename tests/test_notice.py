@@ -54,7 +54,7 @@ def whoami(client):
 
 
 class TestTheNotice:
-    def test_has_nothing_to_say_to_a_page_of_the_active_account(
+    def test_there_is_no_notice_for_a_page_of_the_active_account(
         self, client, ada, django_assert_num_queries
     ):
         session = sign_in(client, ada)
@@ -63,11 +63,11 @@ class TestTheNotice:
         assert response.status_code == 204
         assert response.content == b""
 
-    def test_costs_a_stranger_nothing(self, client, django_assert_num_queries):
+    def test_the_notice_costs_a_stranger_nothing(self, client, django_assert_num_queries):
         with django_assert_num_queries(0):
             assert ask(client, "").status_code == 204
 
-    def test_names_who_is_active_and_leads_there_and_back(self, client, ada, grace):
+    def test_the_notice_names_who_is_active_and_leads_there_and_back(self, client, ada, grace):
         adas = sign_in(client, ada)
         sign_in(client, grace)
         response = ask(client, adas, next="/accounts/profile/?a=1&b=2")
@@ -89,7 +89,7 @@ class TestTheNotice:
         assert "Reload as Ada, grace@example.com" in said
         assert "Switch back to Ada, ada@example.com" in said
 
-    def test_says_who_was_signed_out(self, client, ada, grace):
+    def test_the_notice_says_who_was_signed_out(self, client, ada, grace):
         adas = sign_in(client, ada)
         Tab(client).send("/multisession/sign-out/", {"session": adas})
         said = ask(client, adas, next="/note")
@@ -102,7 +102,7 @@ class TestTheNotice:
         assert "Sign in again" in said
 
     @pytest.mark.parametrize("change", ["revoke", "password", "deactivate"])
-    def test_says_so_too_when_somebody_else_ended_it(self, client, ada, change):
+    def test_the_notice_says_who_was_signed_out_by_somebody_else(self, client, ada, change):
         adas = sign_in(client, ada)
         if change == "revoke":
             actions.revoke(Session.objects.get())
@@ -114,27 +114,27 @@ class TestTheNotice:
             ada.save()
         assert "was signed out" in words(ask(client, adas))
 
-    def test_tells_a_page_of_nobody(self, client, ada):
+    def test_the_notice_tells_a_page_without_an_account_who_is_active(self, client, ada):
         sign_in(client, ada)
         said = words(ask(client, ""))
         assert "You are now using Ada" in said
         assert "Switch back" not in said
         assert "Sign in again" not in said
 
-    def test_leaves_a_page_alone_whose_account_signed_in_again(self, client, ada):
+    def test_there_is_no_notice_for_a_page_whose_account_signed_in_again(self, client, ada):
         first = sign_in(client, ada)
         Tab(client).send("/multisession/sign-out/", {"session": first})
         assert sign_in(client, ada) != first
         assert ask(client, first).status_code == 204
 
-    def test_names_nobody_after_signing_out_of_all(self, client, ada):
+    def test_the_notice_names_nobody_after_signing_out_of_all(self, client, ada):
         adas = sign_in(client, ada)
         Tab(client).send("/multisession/sign-out-all/", {})
         response = ask(client, adas)
         assert "You are signed out." in words(response)
         assert "Ada" not in response.text
 
-    def test_knows_only_the_accounts_of_its_own_browser(self, client, ada, grace):
+    def test_the_notice_knows_only_the_accounts_of_its_own_browser(self, client, ada, grace):
         other = Client(enforce_csrf_checks=True)
         foreign = sign_in(other, grace)
         sign_in(client, ada)
@@ -144,7 +144,7 @@ class TestTheNotice:
             assert "<form" not in response.text
 
     @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "javascript:1"])
-    def test_leads_nowhere_else(self, client, ada, grace, target):
+    def test_the_notice_leads_to_no_other_site(self, client, ada, grace, target):
         adas = sign_in(client, ada)
         sign_in(client, grace)
         response = ask(client, adas, next=target)
@@ -152,14 +152,16 @@ class TestTheNotice:
         assert "javascript:" not in response.text
         assert 'href=""' in response.text  # the page that it is shown on
 
-    def test_is_nobodys_to_keep(self, client, ada, grace):
+    def test_no_cache_keeps_the_notice(self, client, ada, grace):
         adas = sign_in(client, ada)
         for session in (adas, ""):
             response = ask(client, session)
             assert {"private", "no-store"} <= set(response["Cache-Control"].split(", "))
             assert "Cookie" in response["Vary"]
 
-    def test_is_there_for_nobody_too_under_login_required_middleware(self, client, settings):
+    def test_the_notice_is_there_for_visitors_under_login_required_middleware(
+        self, client, settings
+    ):
         required = "django.contrib.auth.middleware.LoginRequiredMiddleware"
         settings.MIDDLEWARE = [*settings.MIDDLEWARE, required]
         assert client.get("/note").status_code == 302
@@ -177,7 +179,7 @@ class TestTheNotice:
 
 
 class TestThePageSaysWhoseItIs:
-    def test_with_a_button_and_without_one(self, client, ada):
+    def test_a_page_names_its_account_with_and_without_a_button(self, client, ada):
         said = re.compile(r'data-multisession-page="([^"]*)" data-multisession-notice="([^"]*)"')
         assert said.findall(client.get("/").text) == [("", NOTICE)]
         session = sign_in(client, ada)
@@ -195,7 +197,7 @@ class TestTheRefusal:
         for headers in ({}, {"HX-Request": "true"}, {"Accept": "application/json"}):
             assert tab.send("/notes/", {}, **headers)["X-Multisession"] == "wrong-account"
 
-    def test_of_what_the_pages_script_saw_sent_is_a_few_words_and_the_sheet_is_asked_for(
+    def test_the_refusal_of_a_script_with_our_header_is_short_and_the_sheet_is_loaded_later(
         self, client, ada, grace
     ):
         session = sign_in(client, ada)
@@ -214,7 +216,9 @@ class TestTheRefusal:
         assert whoami(client) == ada.email
         assert ask(client, session, refused="1").status_code == 204
 
-    def test_of_a_form_is_discarded_by_loading_the_page_that_it_was_on(self, client, ada, grace):
+    def test_the_refusal_of_a_form_is_discarded_by_loading_the_page_that_it_was_on(
+        self, client, ada, grace
+    ):
         sign_in(client, ada)
         tab = Tab(client)
         sign_in(client, grace)
@@ -225,14 +229,14 @@ class TestTheRefusal:
 
 
 class TestTheScript:
-    def test_is_less_than_two_and_a_half_kilobytes(self, capsys):
+    def test_the_notice_script_is_less_than_two_and_a_half_kilobytes(self, capsys):
         script = (STATIC / "notice.js").read_text()
         size = len(gzip.compress(minified(script).encode(), 9))
         with capsys.disabled():
             print(f"\nnotice.js: {size} bytes, minified and gzipped")  # noqa: T201
         assert size < 2500
 
-    def test_keeps_nothing_and_asks_for_nothing_by_the_clock(self):
+    def test_the_notice_script_stores_nothing_and_never_polls(self):
         script = (STATIC / "notice.js").read_text()
         assert not re.search(r"Storage|indexedDB|document\.cookie|caches|setInterval", script)
         assert not re.search(r"htmx[.\[:]", script)
@@ -281,7 +285,9 @@ class TestNoGetChangesTheActiveAccount:
         ids=["get", "prefetch", "prerender"],
     )
     @pytest.mark.parametrize("after_sign_out", ["choose", "next"])
-    def test_of_any_url(self, client, ada, grace, settings, headers, after_sign_out):
+    def test_a_get_of_no_url_changes_the_active_account(
+        self, client, ada, grace, settings, headers, after_sign_out
+    ):
         settings.MULTISESSION = {**settings.MULTISESSION, "AFTER_SIGN_OUT": after_sign_out}
         for user in (ada, grace):
             user.is_staff = user.is_superuser = True
@@ -298,7 +304,7 @@ class TestNoGetChangesTheActiveAccount:
         assert whoami(client) == grace.email
         assert Session.objects.live().count() == 2
 
-    def test_nor_does_a_prefetch_choose_the_next_account(self, client, ada, grace, settings):
+    def test_a_prefetch_does_not_choose_the_next_account(self, client, ada, grace, settings):
         settings.MULTISESSION = {**settings.MULTISESSION, "AFTER_SIGN_OUT": "next"}
         sign_in(client, ada)
         sign_in(client, grace)
@@ -349,7 +355,7 @@ class TestNothingLeaksFromOneAccountToTheNext:
         assert response["Clear-Site-Data"] == '"cache"'
         assert response.cookies["sessionid"].value == ""
 
-    def test_signing_out_of_one_does_not(self, both, ada):
+    def test_signing_out_of_one_account_does_not_empty_the_browsers_cache(self, both, ada):
         response = Tab(both).send("/multisession/sign-out/", {"session": id_of(ada)})
         assert not response.has_header("Clear-Site-Data")
 

@@ -164,7 +164,7 @@ def press(browser: Client, response: HttpResponse) -> HttpResponse:
 
 
 class TestANoteOfAnotherAccount:
-    def test_offers_to_switch_and_opens(self, browser, ada, note):
+    def test_a_note_of_another_account_offers_to_switch_and_opens(self, browser, ada, note):
         response = browser.get(f"/notes/{note.pk}/?from=mail")
         assert response.status_code == 404
         assert OFFER in response.text
@@ -181,7 +181,7 @@ class TestANoteOfAnotherAccount:
         assert browser.cookies["sessionid"].value == cookie
         assert active(browser) == grace.email
 
-    def test_is_offered_by_a_real_form(self, ada, grace, note):
+    def test_a_note_of_another_account_is_offered_by_a_real_form(self, ada, grace, note):
         """As a browser sends it, under Django's CSRF check."""
         browser = Client(enforce_csrf_checks=True)
         for user in (ada, grace):
@@ -189,18 +189,18 @@ class TestANoteOfAnotherAccount:
             browser.get("/whoami")
         assert "Ada&#x27;s own" in press(browser, browser.get(f"/notes/{note.pk}/")).text
 
-    def test_opens_for_its_owner_without_a_question(self, browser, grace):
+    def test_a_note_opens_for_its_owner_without_a_question(self, browser, grace):
         own = Note.objects.create(user=grace, text="Grace's own")
         assert browser.get(f"/notes/{own.pk}/").status_code == 200
 
     def test_head_answers_as_get_does(self, browser, note):
         assert browser.head(f"/notes/{note.pk}/").status_code == 404
 
-    def test_leads_to_the_chooser_too_and_back_from_it(self, browser, note):
+    def test_an_offer_leads_to_the_chooser_and_back_from_it(self, browser, note):
         response = browser.get(f"/notes/{note.pk}/")
         assert f'href="/accounts/choose/?next=/notes/{note.pk}/"' in response.text
 
-    def test_stays_out_of_caches(self, browser, note):
+    def test_an_offer_stays_out_of_caches(self, browser, note):
         response = browser.get(f"/notes/{note.pk}/")
         assert {"private", "no-store"} <= set(response["Cache-Control"].split(", "))
         assert "Cookie" in response["Vary"]
@@ -212,26 +212,28 @@ class TestANoteOfAnotherAccount:
         assert response.redirect_chain == [(f"/accounts/sign-in/?next=/notes/{note.pk}/", 302)]
         assert "Ada&#x27;s own" in press(browser, response).text
 
-    def test_stands_on_its_own_without_a_base_template_of_the_project(self, browser, ada, settings):
+    def test_the_offer_works_without_a_base_template_of_the_project(self, browser, ada, settings):
         settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": []}]
         assert offered(browser.get("/raised/")) == [ada.email]
 
 
 class TestWhoCan:
-    def test_is_asked_of_the_other_accounts_only(self, browser, ada, alan):
+    def test_the_predicate_is_called_for_the_other_accounts_only(self, browser, ada, alan):
         request = browser.get("/whoami").wsgi_request
         asked = []
         able = offers.accounts_that_can(request, lambda user: asked.append(user) or True)
         assert asked == [ada]
         assert [session.user for session in able] == [ada]
 
-    def test_is_every_account_that_could(self, client, ada, alan, grace):
+    def test_accounts_that_can_are_all_for_whom_the_predicate_is_true(
+        self, client, ada, alan, grace
+    ):
         with_accounts(client, ada, alan, grace)
         request = client.get("/whoami").wsgi_request
         able = offers.accounts_that_can(request, lambda user: True)
         assert {session.user for session in able} == {ada, alan}
 
-    def test_is_nobody_under_another_engine(self, rf):
+    def test_accounts_that_can_are_none_under_another_engine(self, rf):
         assert offers.accounts_that_can(rf.get("/"), lambda user: True) == []
         refused = offers.ForbiddenForThisAccount(lambda user: True)
         assert offers.answer(rf.get("/"), refused) is None
@@ -241,7 +243,9 @@ class TestPermissions:
     @pytest.mark.parametrize(
         "url", ["/forbidden/", "/redirected/", "/forbidden-class/", "/redirected-class/"]
     )
-    def test_offer_the_account_that_has_them(self, url, browser, privileged):
+    def test_permission_checks_offer_the_account_that_has_the_permission(
+        self, url, browser, privileged
+    ):
         response = browser.get(url)
         assert response.status_code == 403
         assert offered(response) == [privileged.email]
@@ -463,5 +467,5 @@ class TestCosts:
         with_accounts(client, privileged)
         assert self.count(client, "/forbidden/") == 3  # session and user, hers, her groups'
 
-    def test_alone_a_refusal_costs_the_list(self, grace, note):
+    def test_a_refusal_without_other_accounts_costs_the_list(self, grace, note):
         assert self.count(with_accounts(Client(), grace), f"/notes/{note.pk}/") == 3

@@ -58,7 +58,7 @@ class TestOneSpelling:
             ("fe80::7c4b:1aff:fe2b:3c4d%enp0s31f6-long-name", "fe80::7c4b:1aff:fe2b:3c4d"),
         ],
     )
-    def test_of_an_address(self, ada, given, kept):
+    def test_an_address_has_one_spelling(self, ada, given, kept):
         assert address_of(ada, REMOTE_ADDR=given) == kept
         assert Event.objects.get().ip_address == kept
 
@@ -102,7 +102,7 @@ class TestBehindProxies:
         settings.MULTISESSION = {"CLIENT_ADDRESS": 2}
         assert address_of(ada, REMOTE_ADDR="198.51.100.1", **header) == "198.51.100.1"
 
-    def test_a_function_finds_it_anywhere(self, ada, settings):
+    def test_a_function_may_find_the_address_anywhere(self, ada, settings):
         settings.MULTISESSION = {"CLIENT_ADDRESS": f"{__name__}.from_a_header"}
         assert address_of(ada, HTTP_X_REAL_IP="198.51.100.1") == "198.51.100.1"
 
@@ -127,7 +127,9 @@ class TestKeepingLess:
         assert list(Session.objects.values_list("ip_address", flat=True)) == [None]
         assert set(Event.objects.values_list("ip_address", flat=True)) == {None}
 
-    def test_those_that_it_had_go_with_the_next_activity(self, ada, settings):
+    def test_addresses_are_erased_at_the_next_activity_if_the_project_keeps_none(
+        self, ada, settings
+    ):
         browser = signed_in(ada, REMOTE_ADDR="198.51.100.1")
         assert session_of(ada).ip_address == "198.51.100.1"
         settings.MULTISESSION = {"CLIENT_ADDRESS": None}
@@ -135,7 +137,7 @@ class TestKeepingLess:
             browser.get("/who/")
         assert session_of(ada).ip_address is None
 
-    def test_or_only_a_part_of_each(self, ada, settings):
+    def test_a_project_may_keep_a_part_of_each_address(self, ada, settings):
         settings.MULTISESSION = {"CLIENT_ADDRESS": f"{__name__}.without_the_last_part"}
         assert address_of(ada, REMOTE_ADDR="198.51.100.77") == "198.51.100.0"
 
@@ -143,25 +145,27 @@ class TestKeepingLess:
 class TestTheNameOfTheBrowser:
     OLD, NEW = "Firefox/140.0", "Firefox/141.0"
 
-    def test_is_kept_up_to_date(self, ada):
+    def test_the_browsers_name_is_kept_up_to_date(self, ada):
         browser = signed_in(ada, HTTP_USER_AGENT=self.OLD)
         with later(hours=2):
             browser.get("/who/", HTTP_USER_AGENT=self.NEW)
         assert Client.objects.get().user_agent == self.NEW
 
-    def test_also_when_the_session_is_written(self, ada):
+    def test_the_browsers_name_is_updated_when_the_session_is_written(self, ada):
         browser = signed_in(ada, HTTP_USER_AGENT=self.OLD)
         updated = Browser(browser.cookie, HTTP_USER_AGENT=self.NEW)
         with later(hours=2):
             updated.put("colour")
         assert Client.objects.get().user_agent == self.NEW
 
-    def test_also_when_somebody_signs_in(self, ada, grace):
+    def test_the_browsers_name_is_updated_when_somebody_signs_in(self, ada, grace):
         browser = signed_in(ada, HTTP_USER_AGENT=self.OLD)
         Browser(browser.cookie, HTTP_USER_AGENT=self.NEW).sign_in(grace)
         assert Client.objects.get().user_agent == self.NEW
 
-    def test_costs_one_statement_when_somebody_comes_back(self, ada, django_assert_num_queries):
+    def test_the_browsers_name_costs_one_statement_when_somebody_comes_back(
+        self, ada, django_assert_num_queries
+    ):
         browser = signed_in(ada, HTTP_USER_AGENT=self.OLD)
         with django_assert_num_queries(1):
             browser.get("/who/", HTTP_USER_AGENT=self.NEW)
@@ -173,7 +177,7 @@ class TestTheNameOfTheBrowser:
             with django_assert_num_queries(1):
                 browser.get("/who/", HTTP_USER_AGENT=self.NEW)
 
-    def test_is_not_lost_to_a_program_that_gives_none(self, ada):
+    def test_the_browsers_name_is_not_lost_to_a_program_that_sends_none(self, ada):
         browser = signed_in(ada, HTTP_USER_AGENT=self.OLD)
         with later(minutes=5):
             browser.get("/who/", HTTP_USER_AGENT="")
@@ -191,7 +195,7 @@ class TestAPageFetchedInAdvance:
             {"HTTP_X_MOZ": "prefetch"},
         ],
     )
-    def test_is_no_activity(self, ada, header, django_assert_num_queries):
+    def test_a_prefetched_page_is_no_activity(self, ada, header, django_assert_num_queries):
         browser = signed_in(ada)
         before = session_of(ada).last_active_at
         with later(minutes=5):
@@ -201,7 +205,7 @@ class TestAPageFetchedInAdvance:
             browser.get("/who/", HTTP_X_MOZ="anything else")
             assert session_of(ada).last_active_at > before
 
-    def test_not_even_if_it_writes(self, ada):
+    def test_a_prefetched_page_that_writes_is_no_activity(self, ada):
         browser = signed_in(ada)
         before = session_of(ada).last_active_at
         ahead = Browser(browser.cookie, HTTP_SEC_PURPOSE="prefetch")
@@ -220,7 +224,7 @@ class TestTheRecipes:
         exec(recipe, found)  # noqa: S102
         return found
 
-    def test_of_the_settings(self, ada, settings):
+    def test_the_recipes_of_the_settings_work(self, ada, settings):
         forwarded = {"REMOTE_ADDR": PROXY, "HTTP_X_FORWARDED_FOR": "203.0.113.9, 198.51.100.1"}
         kept = []
         for recipe in (RECIPES[0], RECIPES[2]):
@@ -228,7 +232,7 @@ class TestTheRecipes:
             kept.append(address_of(ada, **forwarded))
         assert kept == ["198.51.100.1", None]
 
-    def test_of_the_functions(self, rf):
+    def test_the_recipes_of_the_functions_work(self, rf):
         client_address = self.names_in(RECIPES[1])["client_address"]
         request = rf.get("/", headers={"CF-Connecting-IP": "198.51.100.1"})
         assert client_address(request) == "198.51.100.1"

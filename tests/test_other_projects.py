@@ -109,15 +109,15 @@ class TestAnotherUserModel:
             "other_projects.Linked",
         ],
     )
-    def test_with_a_key_of_any_kind(self, model):
+    def test_a_project_whose_users_have_any_kind_of_key(self, model):
         check(model, "plain", quick=TOGETHER, ordinary=APART, cached={})
 
     @pytest.mark.parametrize("model", ["other_projects.Alias", "other_projects.Member"])
-    def test_that_is_not_one_table_of_its_own(self, model):
+    def test_a_project_whose_user_model_is_not_one_table(self, model):
         """Django's own look-up finds the user."""
         check(model, "plain", quick=APART, ordinary=APART, cached={})
 
-    def test_changed_through_its_relatives(self):
+    def test_a_project_that_changes_users_through_related_models(self):
         for path in told("other_projects.Member", "plain").values():
             assert path["through relatives"] == {
                 "deactivated in the parent": ["revoked"],
@@ -142,7 +142,7 @@ class TestAnotherUserModel:
             }
 
 
-def test_without_time_zones():
+def test_a_project_without_time_zones():
     """Where clocks are set forward and back: moments leave the project in UTC all the same."""
     check("auth.User", "naive", quick=TOGETHER, ordinary=APART, cached={})
 
@@ -158,12 +158,12 @@ class TestSeveralDatabases:
             ("other_projects.Person", "users-elsewhere-untold"),
         ],
     )
-    def test_users_in_one_of_their_own(self, model, layout):
+    def test_a_project_with_users_in_another_database(self, model, layout):
         costs = IN_TWO_DATABASES
         check(model, layout, quick=costs, ordinary=costs, cached={})
 
     @pytest.mark.parametrize("layout", ["sessions-elsewhere", "sessions-elsewhere-untold"])
-    def test_sessions_in_one_of_their_own(self, layout):
+    def test_a_project_with_sessions_in_another_database(self, layout):
         costs = IN_TWO_DATABASES
         check("auth.User", layout, quick=costs, ordinary=costs, cached={})
 

@@ -121,14 +121,14 @@ class TestOwnAccount(EitherSetting):
         assert firefox.accounts() == ["grace"]
 
     @pytest.mark.parametrize("url", WAYS)
-    def test_so_it_is_for_the_only_account(self, ada, url):
+    def test_a_request_that_ends_the_only_account_is_answered(self, ada, url):
         firefox = signed_in(ada)
         assert firefox.post(url).status_code == 302
         assert len(told(firefox)) == 1
         assert (firefox.page(), firefox.accounts()) == ({"user": NOBODY, "data": {}}, [])
 
     @pytest.mark.parametrize("url", WAYS)
-    def test_one_can_sign_in_afterwards(self, ada, grace, alan, url):
+    def test_one_can_sign_in_after_a_request_ended_its_own_account(self, ada, grace, alan, url):
         firefox = signed_in(grace, ada)
         firefox.post(url)
         firefox.sign_in(alan)

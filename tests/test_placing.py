@@ -89,7 +89,7 @@ class TestAfterASignOut:
         kept = after_sign_out({"cart": 1}, CARRIED_OVER, follows=False)
         assert kept == {"cart": 1, LEFT: True}
 
-    def test_and_where_an_account_is_to_follow_that_is_noted(self):
+    def test_after_a_sign_out_it_is_noted_if_an_account_is_to_follow(self):
         kept = after_sign_out({"_language": "de"}, CARRIED_OVER, follows=True)
         assert kept == {"_language": "de", NEXT: True}
 
@@ -103,6 +103,6 @@ class TestAfterASignOut:
     def test_a_visitors_own_data_goes_along(self):
         assert for_sign_in({"cart": 1}, {"cart": 1}) == {"cart": 1}
 
-    def test_of_messages_the_new_ones_were_said(self):
+    def test_only_new_messages_are_carried_over(self):
         before, now = {"_messages": '["old"]'}, {"_messages": '["old", "new"]', "secret": 1}
         assert said_since(before, now) == {"_messages": '["new"]'}

@@ -63,7 +63,7 @@ class TestNamesThatAreNone:
         profile = profile_of(NoNames())
         assert (profile.name, profile.identifier) == ("ada@example.com", "")
 
-    def test_its_one_field_is_the_name(self):
+    def test_a_model_with_one_name_field_shows_it(self):
         profile = profile_of(NoNames(name="Ada Lovelace"))
         assert (profile.name, profile.identifier) == ("Ada Lovelace", "ada@example.com")
 
@@ -81,7 +81,7 @@ class TestNamesThatAreNone:
         profile = profile_of(user)
         assert (profile.name, profile.initials) == ("ada@example.com", "A")
 
-    def test_neither_name_nor_address(self):
+    def test_a_user_with_neither_name_nor_address_has_a_profile(self):
         assert profile_of(Person(email=None)).name == "ada"
         assert profile_of(Person(email=None, get_username=lambda: None)).name == "Ada"
         assert profile_of(Person(get_username=lambda: None, title=None)).name == "7"

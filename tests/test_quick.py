@@ -432,7 +432,7 @@ class TestTakenOverFromAnotherEngine:
         assert b"book" in page[1]
 
     @pytest.mark.parametrize("adopt_from", [STOCK, None])
-    def test_every_page_after_it(self, adopt_from, ada, grace):
+    def test_every_page_after_a_session_was_adopted(self, adopt_from, ada, grace):
         assert b"ada" in compare(taken_over, TOGETHER, ada, grace, ADOPT_FROM=adopt_from)["page"][1]
 
     def test_signed_out_by_an_old_worker(self, ada, grace):
@@ -460,7 +460,7 @@ class TestTheInstancesAreDjangosOwn:
             (found.user, related.session.user),
         )
 
-    def test_by_value_and_by_type(self, ada):
+    def test_instances_equal_djangos_by_value_and_by_type(self, ada):
         for mine, djangos in self.both(ada):
             assert type(mine) is type(djangos)
             for field in djangos._meta.concrete_fields:
@@ -470,7 +470,7 @@ class TestTheInstancesAreDjangosOwn:
             assert vars(mine).keys() == vars(djangos).keys()
             assert (mine._state.adding, mine._state.db) == (False, "default")
 
-    def test_one_can_be_saved_and_read_again(self, ada):
+    def test_an_instance_can_be_saved_and_read_again(self, ada):
         _token, (session, _), (user, _) = self.both(ada)
         user.name = "Ada, Countess of Lovelace"
         user.save()
@@ -525,12 +525,12 @@ class TestTheInstancesAreDjangosOwn:
 
 class TestInACoroutine:
     @pytest.mark.parametrize("name", ["no cookie", "one account", "two accounts", "just added"])
-    def test_the_same(self, name, ada, grace):
+    def test_a_coroutine_gets_the_same_page(self, name, ada, grace):
         browser = STORIES[name].steps(ada, grace)
         there = Browser(browser.cookie, asynchronous=True)
         assert there.page() == Browser(browser.cookie).page()
 
-    def test_one_statement(self, ada, django_assert_num_queries):
+    def test_a_page_of_a_coroutine_costs_one_statement(self, ada, django_assert_num_queries):
         there = Browser(signed_in(ada).cookie, asynchronous=True)
         with django_assert_num_queries(1):
             assert there.who() == "ada"

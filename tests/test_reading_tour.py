@@ -43,7 +43,7 @@ def test_a_page_goes_through_the_files_of_the_tour_in_its_order(ada, grace):
     assert list(dict.fromkeys(file for file, _name in calls)) == files_in("A page")
 
 
-def test_it_says_how_much_there_is_to_read(ada, grace):
+def test_the_tour_says_how_much_there_is_to_read(ada, grace):
     browser = settled(signed_in(ada, grace))
     text = TOUR.read_text(encoding="utf-8").replace(",", "")
     lines = sum(len((PACKAGE / file).read_text().splitlines()) for file in files_in("A page"))
@@ -54,6 +54,6 @@ def test_it_says_how_much_there_is_to_read(ada, grace):
     assert abs(int(said) - functions) < 0.1 * functions, functions
 
 
-def test_every_file_that_it_names_exists():
+def test_every_file_that_the_tour_names_exists():
     named = files_in("A page") + files_in("A change")
     assert [file for file in named if not (PACKAGE / file).is_file()] == []

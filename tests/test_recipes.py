@@ -208,7 +208,7 @@ def accounts(browser: Client) -> list[str]:
 class TestHtmx:
     """Where it comes from, and what there is without it."""
 
-    def test_it_is_not_needed(self, browser, ada, grace):
+    def test_htmx_is_not_needed(self, browser, ada, grace):
         sign_in(browser, ada)
         chooser = browser.get(links(browser.get("/"))["Your accounts"])
         press(browser, chooser, "Add account")
@@ -217,7 +217,7 @@ class TestHtmx:
         press(browser, chooser, "Switch to Ada Lovelace")
         assert (who(browser), accounts(browser)) == ("ada", ["ada", "grace"])
 
-    def test_django_htmx_brings_it(self, settings):
+    def test_django_htmx_brings_htmx(self, settings):
         from_package, _own_file = blocks("htmx.md", "html")
         (lines,) = blocks("htmx.md")
         *_dots, ours, theirs = run(lines).INSTALLED_APPS
@@ -228,7 +228,7 @@ class TestHtmx:
         assert "htmx-2" in src
         assert finders.find(src.removeprefix(settings.STATIC_URL))
 
-    def test_or_a_file_of_ones_own(self, settings):
+    def test_htmx_can_be_a_file_of_the_project(self, settings):
         settings.STORAGES = {
             **settings.STORAGES,
             "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
@@ -246,7 +246,7 @@ class TestInTheAdmin:
         settings.LOGIN_REDIRECT_URL = run(lines).LOGIN_REDIRECT_URL
         User.objects.update(is_staff=True, is_superuser=True)
 
-    def test_it_stands_below_the_header_of_every_page(self, browser, ada):
+    def test_the_button_stands_below_the_header_of_every_admin_page(self, browser, ada):
         sign_in(browser, ada, "/admin/login/")
         for url in ("/admin/", "/admin/accounts/user/", f"/admin/accounts/user/{ada.pk}/change/"):
             text = browser.get(url).text
@@ -265,7 +265,7 @@ class TestInTheAdmin:
         assert landed.redirect_chain == [("/admin/", 302)]
         assert (who(browser), accounts(browser)) == ("grace", ["ada", "grace"])
 
-    def test_its_log_out_signs_out_of_one(self, browser, ada, grace):
+    def test_the_admins_log_out_signs_out_of_one_account(self, browser, ada, grace):
         sign_in(browser, ada, "/admin/login/")
         add(browser, grace, "/admin/login/")
         press(browser, browser.get("/admin/"), "Log out")
@@ -273,7 +273,9 @@ class TestInTheAdmin:
 
 
 class TestSignInPagesThatSendSignedInPeopleAway:
-    def test_one_adds_an_account(self, browser, ada, grace):
+    def test_add_account_works_with_pages_that_send_signed_in_people_away(
+        self, browser, ada, grace
+    ):
         sign_in(browser, ada)
         assert browser.get("/accounts/login/").status_code == 302
         add(browser, grace)
@@ -306,7 +308,9 @@ class TestRememberMe:
         switch(browser, ada)
         assert not kept(browser)
 
-    def test_it_is_kept_again_after_that_account_has_signed_out(self, browser, ada, grace, alan):
+    def test_remember_me_is_kept_again_after_an_account_without_it_has_signed_out(
+        self, browser, ada, grace, alan
+    ):
         sign_in(browser, ada, "/until-closed/", remember_me="on")
         add(browser, grace, "/until-closed/")
         browser.get("/sign-out/")
@@ -325,7 +329,7 @@ class TestCarts:
     def _no_carts(self):
         Cart.objects = Carts()
 
-    def test_by_session_key_the_cart_is_lost(self, browser, ada, grace):
+    def test_a_cart_by_session_key_is_lost_at_the_sign_in(self, browser, ada, grace):
         browser.get("/cart/session_key/tea/")
         assert things(browser, "session_key") == ["tea"]
         sign_in(browser, ada)
@@ -335,7 +339,7 @@ class TestCarts:
         switch(browser, ada)
         assert things(browser, "session_key") == []
 
-    def test_by_a_key_in_the_data_it_comes_along(self, browser, ada, grace):
+    def test_a_cart_by_a_key_in_the_data_survives_the_sign_in(self, browser, ada, grace):
         browser.get("/cart/cart_key/tea/")
         sign_in(browser, ada)
         assert things(browser, "cart_key") == ["tea"]
@@ -359,7 +363,7 @@ class TestCarts:
         switch(browser, ada)
         assert things(browser, "cart_key") == ["tea"]
 
-    def test_and_nobodys_after_the_way_back(self, browser, ada):
+    def test_a_cart_of_a_visitor_is_lost_after_going_back_to_the_account(self, browser, ada):
         sign_in(browser, ada)
         browser.get("/cart/cart_key/tea/")
         press(browser, menu_on(browser, "/"), "Add account")
@@ -389,7 +393,7 @@ def token_for(user: User) -> str:
 
 class TestLinksByEMail:
     @pytest.mark.parametrize("url", ["/link/", "/kept/"])
-    def test_it_adds_an_account(self, browser, ada, grace, url):
+    def test_a_sign_in_link_adds_an_account(self, browser, ada, grace, url):
         sign_in(browser, ada)
         assert browser.get(f"{url}{token_for(grace)}/").status_code == 302
         assert (who(browser), accounts(browser)) == ("grace", ["ada", "grace"])

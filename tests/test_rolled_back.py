@@ -37,7 +37,7 @@ def test_the_active_account(ada, grace, trouble):
     assert (firefox.who(), late.who(), firefox.accounts()) == (NOBODY, NOBODY, ["grace"])
 
 
-def test_by_a_bare_flush(ada, grace, trouble):
+def test_a_bare_flush_that_was_rolled_back_removes_the_account(ada, grace, trouble):
     firefox = signed_in(grace, ada)
     firefox.flush(trouble=trouble)
     assert statuses(ada) == ["removed"]
@@ -52,7 +52,9 @@ def test_another_account(ada, grace, trouble):
 
 
 @pytest.mark.parametrize("verb", ["forget", "set_active"])
-def test_an_account_that_is_forgotten(ada, grace, trouble, verb):
+def test_an_account_stays_forgotten_and_a_switch_ends_nobody_if_rolled_back(
+    ada, grace, trouble, verb
+):
     firefox = signed_in(grace, ada)
     sid = firefox.id_of(grace)
     if verb == "forget":
@@ -63,7 +65,7 @@ def test_an_account_that_is_forgotten(ada, grace, trouble, verb):
         assert firefox.accounts() == ["ada", "grace"]  # A switch ends nobody.
 
 
-def test_all_of_them_and_the_cookie_goes(ada, grace, trouble):
+def test_a_sign_out_of_all_that_was_rolled_back_deletes_the_cookie(ada, grace, trouble):
     firefox = signed_in(grace, ada)
     late = firefox.late()
     answer = firefox.verb("sign_out_all", trouble=trouble)
@@ -79,7 +81,7 @@ def test_a_sign_in_that_fails_ends_nobody(ada, grace, alan, trouble):
     assert {"ada", "grace"} <= set(firefox.accounts())
 
 
-def test_it_is_told_and_recorded_once(ada, grace, trouble):
+def test_a_rolled_back_end_is_signalled_and_recorded_once(ada, grace, trouble):
     firefox = signed_in(grace, ada)
     ended = []
     with listening(signals.session_ended, lambda session, status, **_: ended.append(status)):

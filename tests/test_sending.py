@@ -101,7 +101,7 @@ class TestOnce:
         SentForm.claim(Browser.objects.create().pk, number)
         assert follow_form(client, refused, "and send").status_code == 302
 
-    def test_the_purge_forgets_it_after_a_day(self, adas_tab, client, monkeypatch):
+    def test_the_purge_deletes_claims_after_a_day(self, adas_tab, client, monkeypatch):
         refused = adas_tab.send(NOTES, {"text": "typed"})
         follow_form(client, refused, "and send")
         assert purge().forms == 0
@@ -128,7 +128,7 @@ class TestWhereItGoes:
         assert whoami(client) == grace.email
         assert Note.objects.count() == 0
 
-    def test_nor_can_one_from_another_site_that_has_the_token(self, adas_tab, client, grace):
+    def test_a_form_of_another_site_with_the_token_can_not_switch(self, adas_tab, client, grace):
         refused = adas_tab.send(NOTES, {"text": "typed"})
         address, fields = the_form(refused, "and send")
         answer = client.post(address, fields, headers={"Origin": "https://evil.example"})
@@ -145,13 +145,13 @@ class TestWhatIsKept:
             *("api_token", "stripeToken", "iban", "mfa-code"),
         ],
     )
-    def test_not_what_its_name_calls_a_secret(self, name):
+    def test_fields_named_as_secrets_are_not_kept(self, name):
         assert is_never_kept(name)
 
     @pytest.mark.parametrize(
         "name", ["pinned", "spin", "secretary", "compass", "postcode", "country_code", "author"]
     )
-    def test_words_that_only_look_like_it_are_kept(self, name):
+    def test_fields_with_names_like_secrets_are_kept(self, name):
         assert not is_never_kept(name)
 
     def test_a_project_has_words_of_its_own(self, adas_tab, settings):
@@ -216,7 +216,7 @@ class TestAForgottenAccount:
         Tab(client, "/accounts/choose/").send("/multisession/forget/", {"session": session})
         return adas_tab
 
-    def test_is_named_nowhere(self, forgotten, client, ada):
+    def test_a_forgotten_account_is_named_nowhere(self, forgotten, client, ada):
         session = Session.objects.get(user=ada).public_id
         answers = [
             forgotten.send(NOTES, {"text": "typed"}),
@@ -230,7 +230,7 @@ class TestAForgottenAccount:
             assert "Ada" not in answer.text
             assert ada.email not in answer.text
 
-    def test_what_was_typed_on_its_page_is_sent_after_a_sign_in(
+    def test_what_was_typed_on_a_forgotten_accounts_page_is_sent_after_a_sign_in(
         self, forgotten, client, sign_in, ada
     ):
         refused = forgotten.send(NOTES, {"text": "typed"}, Origin="http://testserver")
@@ -240,11 +240,13 @@ class TestAForgottenAccount:
         assert follow_form(client, named, "Send as Ada").status_code == 302
         assert Note.objects.get().user == ada
 
-    def test_signed_in_again_its_page_is_good(self, forgotten, sign_in, ada):
+    def test_the_page_of_a_forgotten_account_is_good_after_signing_in_again(
+        self, forgotten, sign_in, ada
+    ):
         sign_in(ada)
         assert forgotten.send(NOTES, {"text": "typed"}).status_code == 302
 
-    def test_signed_in_again_and_left_it_is_named_again(
+    def test_a_forgotten_account_is_named_again_after_signing_in_again(
         self, forgotten, client, sign_in, ada, grace
     ):
         sign_in(ada)

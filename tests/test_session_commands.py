@@ -87,13 +87,13 @@ class TestList:
 
 
 class TestRevoke:
-    def test_of_a_user(self, ada, grace):
+    def test_revokesessions_ends_those_of_a_user(self, ada, grace):
         firefox, konqueror = signed_in(ada, grace), signed_in(ada)
         assert run("revokesessions", f"--user={ada.pk}", "--noinput") == "Revoked: 2.\n"
         assert statuses(ada) == ["revoked", "revoked"]
         assert (firefox.who(), firefox.accounts(), konqueror.who()) == ("grace", ["grace"], NOBODY)
 
-    def test_of_a_client_and_by_id(self, ada, grace):
+    def test_revokesessions_ends_those_of_a_client_or_with_an_id(self, ada, grace):
         firefox, konqueror = signed_in(ada, grace), signed_in(ada, grace)
         client = session_of(ada).client.public_id
         run("revokesessions", f"--client={client}", f"--user={grace.pk}", "--noinput")
@@ -102,7 +102,7 @@ class TestRevoke:
         run("revokesessions", *ids, "--noinput")
         assert (konqueror.accounts(), firefox.accounts()) == (["ada"], [])
 
-    def test_by_age(self, ada):
+    def test_revokesessions_ends_those_older_than_an_age(self, ada):
         signed_in(ada)
         with later(days=2):
             signed_in(ada)
@@ -110,7 +110,7 @@ class TestRevoke:
             assert run("revokesessions", "--older-than=36h", "--noinput") == "Revoked: 1.\n"
             assert statuses(ada) == ["revoked", "active"]
 
-    def test_what_is_over_stays_what_it_is(self, ada):
+    def test_revokesessions_leaves_ended_sessions_alone(self, ada):
         for status in ("ended", "removed", "replaced", "expired", "abandoned"):
             signed_in(ada)
             session_of(ada).close(Session.Status(status))
@@ -127,7 +127,7 @@ class TestRevoke:
         assert statuses(ada) == ["active"]
 
     @pytest.mark.parametrize(("answer", "status"), [("y", "revoked"), (" YES ", "revoked")])
-    def test_it_asks_with_the_number(self, ada, monkeypatch, answer, status):
+    def test_revokesessions_asks_with_the_number(self, ada, monkeypatch, answer, status):
         signed_in(ada)
         signed_in(ada)
         asked = []
@@ -157,7 +157,7 @@ class TestRevoke:
         assert error.value.returncode == 1
         assert statuses(ada) == ["active"]
 
-    def test_who_signs_in_while_it_asks_is_not_meant(self, ada, monkeypatch):
+    def test_revokesessions_spares_sessions_that_begin_while_it_asks(self, ada, monkeypatch):
         signed_in(ada)
 
         def answer(text):

@@ -80,7 +80,9 @@ class TestBefore:
         Browser().sign_out()
         assert changes == []
 
-    def test_next_is_announced_too(self, changes, settings, ada, grace):
+    def test_the_next_account_is_announced_before_it_becomes_active(
+        self, changes, settings, ada, grace
+    ):
         settings.MULTISESSION = {"AFTER_SIGN_OUT": "next"}
         firefox = signed_in(ada, grace)
         firefox.sign_out()
@@ -176,7 +178,7 @@ class TestAfter:
         firefox.verb("forget", firefox.id_of(ada))
         assert heard == []
 
-    def test_revoking_names_who_did_it(self, heard, ada, grace):
+    def test_session_ended_names_who_revoked(self, heard, ada, grace):
         signed_in(ada)
         signed_in(ada)
         heard.clear()
@@ -193,7 +195,7 @@ class TestAfter:
         call_command("clearsessions", verbosity=0)
         assert heard == ["ended ada: revoked by nobody"]
 
-    def test_a_session_that_another_replaces_says_so(self, heard, ada, grace):
+    def test_session_ended_says_that_a_session_was_replaced(self, heard, ada, grace):
         firefox = signed_in(ada, grace)
         ada.set_password("changed elsewhere")
         ada.save()
@@ -201,7 +203,7 @@ class TestAfter:
         firefox.sign_in(ada)
         assert heard == ["ended ada: replaced by ada", "created ada", "activated ada"]
 
-    def test_so_does_one_that_makes_room_in_replace_mode(self, heard, ada, grace):
+    def test_session_ended_says_replaced_in_replace_mode(self, heard, ada, grace):
         firefox = signed_in(ada)
         heard.clear()
         firefox.sign_in(grace, mode="replace")
@@ -229,7 +231,7 @@ class TestAfter:
             assert signed_in(ada).who() == "ada"
         assert "boom" in caplog.text
 
-    def test_it_is_told_after_the_commit(self, ada):
+    def test_signals_are_sent_after_the_commit(self, ada):
         seen = []
 
         def look(session, **kwargs):

@@ -288,7 +288,7 @@ class TestPagesThatWereOpenBefore:
         assert surfer.sign_in(grace, url, token=second).status_code == 302
         assert surfer.accounts() == [grace.email, root.email]
 
-    def test_also_for_a_visitor_with_a_cart(self, surfer, ada, grace):
+    def test_two_open_sign_in_pages_of_a_visitor_with_a_cart_both_sign_in(self, surfer, ada, grace):
         surfer.get("/in/")
         session = surfer.session
         session["cart"] = "book"
@@ -299,7 +299,9 @@ class TestPagesThatWereOpenBefore:
         assert surfer.accounts() == [ada.email, grace.email]
 
     @pytest.mark.parametrize("url", SIGN_IN_PAGES)
-    def test_one_opened_with_another_account_active(self, surfer, root, url, grace, ada):
+    def test_a_page_opened_with_another_account_active_signs_in(
+        self, surfer, root, url, grace, ada
+    ):
         surfer.sign_in(ada, "/by-hand/")
         token = surfer.token("/contact/")
         surfer.sign_in(grace, "/by-hand/")
@@ -307,13 +309,15 @@ class TestPagesThatWereOpenBefore:
         assert surfer.who() == root.email
 
     @pytest.mark.parametrize("how", ["signed out", "expired", "revoked"])
-    def test_one_opened_as_an_account_that_is_gone(self, surfer, root, how):
+    def test_a_page_opened_as_an_account_that_is_gone_signs_in(self, surfer, root, how):
         surfer.sign_in(root, "/in/")
         token = surfer.token("/by-hand/")
         lose(how, surfer)
         assert surfer.sign_in(root, "/by-hand/", token=token).status_code == 302
 
-    def test_one_opened_after_a_sign_out_signs_in_beside_the_next_account(self, surfer, ada, grace):
+    def test_a_page_opened_after_a_sign_out_signs_in_beside_the_next_account(
+        self, surfer, ada, grace
+    ):
         surfer.sign_in(ada, "/in/")
         lose("signed out", surfer)
         first, second = surfer.token("/in/"), surfer.token("/in/")
@@ -334,7 +338,9 @@ class TestPagesThatWereOpenBefore:
             assert answer.status_code == 302
         assert surfer.who() == ada.email
 
-    def test_one_is_good_after_a_changed_secret_key(self, surfer, ada, grace, settings):
+    def test_an_open_sign_in_page_is_good_after_a_changed_secret_key(
+        self, surfer, ada, grace, settings
+    ):
         surfer.sign_in(ada, "/in/")
         lose("signed out", surfer)
         first, second = surfer.token("/in/"), surfer.token("/in/")
@@ -366,7 +372,7 @@ class TestVillains:
         assert surfer.sign_in(grace, "/in/", token=evil).status_code == 403
         assert surfer.who() == ada.email
 
-    def test_nor_one_of_a_known_browser_on_which_nobody_is_active(self, surfer, ada, grace):
+    def test_a_nobodys_page_of_another_known_browser_signs_nobody_in(self, surfer, ada, grace):
         other = Surfer()
         other.sign_in(grace, "/in/")
         lose("signed out", other)
@@ -374,7 +380,9 @@ class TestVillains:
         surfer.sign_in(ada, "/in/")
         assert surfer.sign_in(grace, "/in/", token=evil).status_code == 403
 
-    def test_nor_a_page_of_an_account_that_this_browser_does_not_know(self, surfer, ada, grace):
+    def test_a_page_of_an_account_that_this_browser_does_not_know_signs_nobody_in(
+        self, surfer, ada, grace
+    ):
         other = Surfer()
         other.sign_in(grace, "/in/")
         evil = other.token("/contact/")
@@ -426,7 +434,7 @@ class TestVillains:
         Client_.objects.update(created_at=timezone.now() - datetime.timedelta(minutes=61))
         assert surfer.sign_in(grace, "/in/", token=before).status_code == 403
 
-    def test_and_only_for_sign_in_pages(self, surfer, ada):
+    def test_a_page_from_before_the_first_sign_in_is_good_for_sign_in_pages_only(self, surfer, ada):
         before = surfer.token("/in/")
         surfer.sign_in(ada, "/in/")
         assert surfer.send("/multisession/sign-out-all/", token=before).status_code == 403

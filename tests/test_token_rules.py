@@ -118,21 +118,23 @@ def _reused():
 class TestCurrentCookie(EitherSetting):
     """The value that the browser has: everything."""
 
-    def test_it_reads_the_active_account_and_lists_all(self, current):
+    def test_the_current_cookie_reads_the_active_account_and_lists_all(self, current):
         assert current.who() == "grace"
         assert current.accounts() == ["ada", "grace"]
 
-    def test_it_writes_into_the_active_account_and_is_not_sent_again(self, current, grace):
+    def test_the_current_cookie_writes_into_the_active_account_and_is_not_sent_again(
+        self, current, grace
+    ):
         assert silent(current.put("theirs"))
         assert session_of(grace).get_decoded()["theirs"] == "1"
 
-    def test_a_sign_in_adds_an_account_and_changes_it(self, current, alan):
+    def test_a_sign_in_adds_an_account_and_changes_the_cookie(self, current, alan):
         before = current.cookie
         assert not silent(current.sign_in(alan))
         assert current.cookie != before
         assert current.accounts() == ["ada", "alan", "grace"]
 
-    def test_signing_in_again_as_another_account_changes_it_and_keeps_the_session(
+    def test_signing_in_again_as_another_account_changes_the_cookie_and_keeps_the_session(
         self, current, ada
     ):
         before, session = current.cookie, current.id_of(ada)
@@ -152,47 +154,51 @@ class TestCurrentCookie(EitherSetting):
         assert (statuses(grace), session_of(grace)) == (["active"], session)
         assert (Token.objects.count(), living()) == (2, 1)
 
-    def test_a_switch_does_not_change_it(self, current, ada):
+    def test_a_switch_does_not_change_the_cookie(self, current, ada):
         assert silent(current.switch(ada))
         assert current.who() == "ada"
 
-    def test_a_sign_out_does_not_change_it(self, current, then):
+    def test_a_sign_out_does_not_change_the_cookie(self, current, then):
         assert silent(current.sign_out())
         response = current.get("/who/")
         assert (response.json()["user"], silent(response)) == (then("ada"), True)
         assert current.accounts() == ["ada"]
 
-    def test_what_is_written_after_a_sign_out_does_not_change_it(self, current):
+    def test_a_write_after_a_sign_out_does_not_change_the_cookie(self, current):
         assert silent(current.sign_out(put="said"))
         assert silent(current.get("/who/"))
 
-    def test_a_bare_flush_does_not_change_it_while_others_are_signed_in(self, current, grace):
+    def test_a_bare_flush_does_not_change_the_cookie_while_others_are_signed_in(
+        self, current, grace
+    ):
         assert silent(current.flush())
         assert statuses(grace) == ["removed"]
         assert current.accounts() == ["ada"]
 
     @pytest.mark.parametrize("verb", ["sign_out", "forget"])
-    def test_taking_another_account_off_does_not_change_it(self, current, ada, verb):
+    def test_forgetting_another_account_does_not_change_the_cookie(self, current, ada, verb):
         assert silent(current.verb(verb, current.id_of(ada)))
         assert (current.who(), current.accounts()) == ("grace", ["grace"])
 
-    def test_stepping_aside_and_going_back_do_not_change_it(self, current, grace):
+    def test_stepping_aside_and_going_back_do_not_change_the_cookie(self, current, grace):
         assert silent(current.verb("step_aside"))
         assert (current.who(), current.accounts()) == (NOBODY, ["ada", "grace"])
         assert silent(current.switch(grace))
         assert current.who() == "grace"
 
-    def test_making_nobody_active_does_not_change_it_while_others_are_signed_in(self, current):
+    def test_making_nobody_active_does_not_change_the_cookie_while_others_are_signed_in(
+        self, current
+    ):
         assert silent(current.verb("set_active"))
         assert (current.who(), current.accounts()) == (NOBODY, ["ada"])
 
-    def test_the_last_sign_out_leaves_it_for_the_account_that_is_remembered(self, ada):
+    def test_the_last_sign_out_leaves_the_cookie_for_the_account_that_is_remembered(self, ada):
         firefox = signed_in(ada)
         assert silent(firefox.sign_out())
         assert firefox.listed()["signed_out"] == ["ada"]
 
     @pytest.mark.parametrize("way_out", ["sign_out_all", "forget"])
-    def test_it_is_deleted_and_ends_when_nothing_is_left_behind_it(self, ada, way_out):
+    def test_the_cookie_is_deleted_and_ends_when_nothing_is_left_behind_it(self, ada, way_out):
         firefox = signed_in(ada)
         copy = firefox.late()
         response = firefox.verb(way_out, firefox.id_of(ada) if way_out == "forget" else None)
@@ -200,7 +206,7 @@ class TestCurrentCookie(EitherSetting):
         assert living() == 0
         assert (copy.who(), copy.listed()["client"]) == (NOBODY, None)
 
-    def test_a_new_key_changes_it_and_nothing_else(self, current, grace):
+    def test_a_new_key_changes_the_cookie_and_nothing_else(self, current, grace):
         before, session = current.cookie, session_of(grace)
         assert not silent(current.post("/cycle-key/"))
         assert current.cookie != before
@@ -222,35 +228,41 @@ class TestCurrentCookie(EitherSetting):
 class TestOldCookie(EitherSetting):
     """The value before the last: what it always could, and nothing of what came after."""
 
-    def test_it_goes_on_showing_the_account_it_showed(self, old, current):
+    def test_an_old_cookie_goes_on_showing_the_account_it_showed(self, old, current):
         response = old.get("/who/")
         assert response.json()["user"] == "grace"
         assert silent(response)
         assert current.who() == "alan"
 
-    def test_it_lists_what_it_could_see_and_nothing_added_since(self, old):
+    def test_an_old_cookie_lists_what_it_could_see_and_nothing_added_since(self, old):
         assert old.accounts() == ["ada", "grace"]
 
-    def test_it_writes_into_the_account_it_showed_and_no_other(self, old, current, grace):
+    def test_an_old_cookie_writes_into_the_account_it_showed_and_no_other(
+        self, old, current, grace
+    ):
         assert silent(old.put("late"))
         assert session_of(grace).get_decoded()["late"] == "1"
         assert current.page() == {"user": "alan", "data": {}}
 
-    def test_it_is_never_sent_again(self, old):
+    def test_an_old_cookie_is_never_sent_again(self, old):
         """The browser may have the newer one by now."""
         assert silent(old.post("/set-expiry/0/"))
         assert silent(old.put("late"))
 
-    def test_a_switch_through_it_moves_only_what_it_shows_itself(self, old, current, ada):
+    def test_a_switch_through_an_old_cookie_moves_only_what_that_cookie_shows(
+        self, old, current, ada
+    ):
         assert silent(old.switch(ada))
         assert (old.who(), old.accounts()) == ("ada", ["ada", "grace"])
         assert (current.who(), current.accounts()) == ("alan", ["ada", "alan", "grace"])
 
-    def test_a_switch_of_the_newer_one_moves_only_what_that_shows(self, old, current, ada):
+    def test_a_switch_through_the_newer_cookie_moves_only_what_that_cookie_shows(
+        self, old, current, ada
+    ):
         current.switch(ada)
         assert (old.who(), current.who()) == ("grace", "ada")
 
-    def test_a_sign_out_through_it_ends_its_own_account_and_lands_in_no_other(
+    def test_a_sign_out_through_an_old_cookie_ends_its_own_account_and_lands_in_no_other(
         self, old, current, then, grace
     ):
         assert silent(old.sign_out())
@@ -258,23 +270,25 @@ class TestOldCookie(EitherSetting):
         assert old.who() == then("ada")
         assert (current.who(), current.accounts()) == ("alan", ["ada", "alan"])
 
-    def test_it_cannot_name_an_account_added_since(self, old, alan):
+    def test_an_old_cookie_cannot_name_an_account_added_since(self, old, alan):
         listed = session_of(alan).public_id
         for verb in ("set_active", "sign_out", "forget"):
             assert old.verb(verb, listed).status_code == 404
         assert statuses(alan) == ["active"]
 
-    def test_a_sign_out_of_all_through_it_spares_what_it_cannot_see(self, old, current):
+    def test_a_sign_out_of_all_through_an_old_cookie_spares_what_it_cannot_see(self, old, current):
         assert silent(old.verb("sign_out_all"))
         assert (old.who(), old.accounts()) == (NOBODY, [])
         assert (current.who(), current.accounts()) == ("alan", ["alan"])
 
-    def test_a_bare_flush_through_it_leaves_the_newer_cookie_alone(self, old, current, grace):
+    def test_a_bare_flush_through_an_old_cookie_leaves_the_newer_cookie_alone(
+        self, old, current, grace
+    ):
         assert silent(old.flush())
         assert statuses(grace) == ["removed"]
         assert (current.who(), current.accounts()) == ("alan", ["ada", "alan"])
 
-    def test_forgetting_all_that_it_sees_leaves_the_newer_cookie_alone(
+    def test_forgetting_all_that_an_old_cookie_sees_leaves_the_newer_cookie_alone(
         self, old, current, ada, grace
     ):
         for user in (ada, grace):
@@ -282,12 +296,12 @@ class TestOldCookie(EitherSetting):
         assert (old.who(), old.listed()["signed_out"]) == (NOBODY, [])
         assert (current.who(), current.accounts()) == ("alan", ["alan"])
 
-    def test_a_sign_out_of_all_through_the_newer_one_ends_it_too(self, old, current):
+    def test_a_sign_out_of_all_through_the_newer_cookie_ends_the_old_one(self, old, current):
         response = current.verb("sign_out_all")
         assert response.cookies[COOKIE]["max-age"] == 0
         assert (old.who(), old.accounts(), living()) == (NOBODY, [], 0)
 
-    def test_using_it_is_no_reuse(self, old):
+    def test_using_an_old_cookie_is_no_reuse(self, old):
         old.who()
         old.put("late")
         assert reused() == []
@@ -303,21 +317,21 @@ class TestTheEndOfAnOldCookie:
         return late
 
     @pytest.mark.parametrize("days", [0, 1, 13])
-    def test_it_goes_on_while_its_successor_is_on_its_way(self, old, days):
+    def test_an_old_cookie_goes_on_while_its_successor_is_on_its_way(self, old, days):
         with later(days=days, minutes=5):
             assert old.who() == "grace"
 
-    def test_it_is_not_renewed_past_half_of_its_age(self, old):
+    def test_an_old_cookie_is_not_renewed_past_half_of_its_age(self, old):
         with later(days=9):
             assert old.who() == "grace"
             assert silent(old.put("late"))
 
-    def test_it_goes_on_for_a_day_after_its_successor_was_presented(self, old, current):
+    def test_an_old_cookie_goes_on_for_a_day_after_its_successor_was_presented(self, old, current):
         current.who()
         with later(hours=24, minutes=1):
             assert (old.who(), old.accounts()) == (NOBODY, [])
 
-    def test_used_all_the_same_after_a_crash_it_gets_another_day(self, old, current):
+    def test_an_old_cookie_used_after_a_crash_gets_another_day(self, old, current):
         """The browser has lost the newer value: this is the one that it has."""
         current.who()
         for hours in (10, 30, 50):
@@ -326,7 +340,9 @@ class TestTheEndOfAnOldCookie:
         with later(hours=75):
             assert old.who() == NOBODY
 
-    def test_presenting_it_often_within_a_minute_does_not_put_the_end_off(self, old, current):
+    def test_presenting_a_successor_often_within_a_minute_does_not_put_the_end_off(
+        self, old, current
+    ):
         for seconds in (0, 20, 40, 59):
             with later(seconds=seconds):
                 current.who()
@@ -335,7 +351,7 @@ class TestTheEndOfAnOldCookie:
             assert old.who() == NOBODY
 
     @pytest.mark.parametrize("first", [True, False])
-    def test_it_ends_once_its_successor_is_presented_a_minute_after_it_was_made(
+    def test_an_old_cookie_ends_once_its_successor_is_presented_a_minute_after_it_was_made(
         self, old, current, first
     ):
         if first:
@@ -378,7 +394,7 @@ class TestTheEndOfAnOldCookie:
             assert (older.who(), before.who()) == (NOBODY, NOBODY)
             assert current.accounts() == ["ada", "alan", "eve", "grace"]
 
-    def test_its_successors_successor_ends_it_also_if_the_one_between_was_never_shown(
+    def test_a_cookies_second_successor_ends_it_even_if_the_first_was_never_shown(
         self, old, current, eve
     ):
         current.sign_in(eve)
@@ -403,7 +419,7 @@ class TestTheEndOfAnOldCookie:
                 current.switch(user)
                 assert current.who() == name_of(user)
 
-    def test_presented_all_the_same_it_goes_on_for_another_day(self, old, current):
+    def test_an_old_cookie_presented_again_goes_on_for_another_day(self, old, current):
         current.who()
         for hours in (23, 46, 69):
             with later(hours=hours):
@@ -433,13 +449,13 @@ class TestSiblings(EitherSetting):
         assert not silent(late.sign_in(eve))
         return late
 
-    def test_each_sees_what_it_added_and_what_was_there_before(self, current, other):
+    def test_each_sibling_sees_what_it_added_and_what_was_there_before(self, current, other):
         assert (current.who(), current.accounts()) == ("alan", ["ada", "alan", "grace"])
         assert (other.who(), other.accounts()) == ("eve", ["ada", "eve", "grace"])
         assert current.listed()["client"] == other.listed()["client"]
 
     @pytest.mark.parametrize("order", [1, -1])
-    def test_each_lives_on_when_the_other_is_settled(self, current, other, order):
+    def test_each_sibling_lives_on_when_the_other_is_settled(self, current, other, order):
         with later(**SETTLED):
             for browser in [current, other][::order]:
                 browser.who()
@@ -448,7 +464,7 @@ class TestSiblings(EitherSetting):
         with later(days=2):
             assert (current.who(), other.who()) == ("alan", "eve")
 
-    def test_neither_gains_an_account_by_anything_that_the_other_does(
+    def test_no_sibling_gains_an_account_by_anything_that_the_other_does(
         self, current, other, ada, mallory, eve
     ):
         with later(**SETTLED):
@@ -463,12 +479,14 @@ class TestSiblings(EitherSetting):
             assert other.accounts() == ["ada", "eve", "grace", "mallory"]
             assert current.accounts() == ["ada", "alan", "grace"]
 
-    def test_what_one_of_the_two_signs_out_is_signed_out_for_the_other(self, current, other, ada):
+    def test_what_one_sibling_signs_out_is_signed_out_for_the_other(self, current, other, ada):
         other.verb("sign_out", other.id_of(ada))
         assert other.accounts() == ["eve", "grace"]
         assert current.accounts() == ["alan", "grace"]
 
-    def test_a_sign_out_of_all_through_one_spares_what_only_the_other_sees(self, current, other):
+    def test_a_sign_out_of_all_through_one_sibling_spares_what_only_the_other_sees(
+        self, current, other
+    ):
         response = other.verb("sign_out_all")
         assert response.cookies[COOKIE]["max-age"] == 0
         assert (current.who(), current.accounts()) == ("alan", ["alan"])
@@ -492,7 +510,7 @@ class TestSiblings(EitherSetting):
                 live = Session.objects.live().filter(user=user)
                 assert live.count() == 1
 
-    def test_a_new_key_of_one_shows_nothing_new_to_the_other(self, current, other, eve):
+    def test_a_new_key_of_one_sibling_shows_nothing_new_to_the_other(self, current, other, eve):
         other.post("/cycle-key/")
         assert "eve" not in current.accounts()
         assert current.verb("set_active", session_of(eve).public_id).status_code == 404
@@ -501,54 +519,56 @@ class TestSiblings(EitherSetting):
 class TestEndedCookie(EitherSetting):
     """A value whose successor has arrived for good: nobody, and no answer touches the newer one."""
 
-    def test_it_shows_nobody(self, ended):
+    def test_an_ended_cookie_shows_nobody(self, ended):
         response = ended.get("/who/")
         assert response.json() == {"user": NOBODY, "data": {}}
         assert silent(response)
 
-    def test_it_lists_nothing(self, ended):
+    def test_an_ended_cookie_lists_nothing(self, ended):
         listed = ended.listed()
         assert (listed["client"], listed["sessions"], listed["signed_out"]) == (None, [], [])
 
-    def test_a_sign_in_through_it_begins_a_new_client(self, ended, current, eve):
+    def test_a_sign_in_through_an_ended_cookie_begins_a_new_client(self, ended, current, eve):
         """As after a crash that rolled the browser's cookies back: signing in has to help."""
         assert ended.sign_in(eve).status_code == 200
         assert (ended.who(), ended.accounts()) == ("eve", ["eve"])
         assert ended.listed()["client"] != current.listed()["client"]
         assert current.accounts() == ["ada", "alan", "grace"]
 
-    def test_signing_in_as_an_account_that_it_showed_is_a_sign_in_too(self, ended, current, grace):
+    def test_signing_in_as_an_account_that_an_ended_cookie_showed_is_a_new_sign_in(
+        self, ended, current, grace
+    ):
         assert ended.sign_in(grace).status_code == 200
         assert (ended.who(), ended.accounts()) == ("grace", ["grace"])
         assert statuses(grace) == ["active", "active"]
         assert current.accounts() == ["ada", "alan", "grace"]
 
-    def test_what_a_visitor_writes_through_it_is_a_visitors_of_its_own(self, ended, current, grace):
+    def test_what_is_written_through_an_ended_cookie_is_a_new_visitors(self, ended, current, grace):
         assert ended.put("cart").status_code == 200
         assert ended.page() == {"user": NOBODY, "data": {"cart": "1"}}
         assert "cart" not in session_of(grace).get_decoded()
         assert current.page() == {"user": "alan", "data": {}}
 
     @pytest.mark.parametrize("way_out", ["sign-out", "flush", "verb/sign_out_all"])
-    def test_a_sign_out_through_it_signs_nobody_out(self, ended, current, way_out):
+    def test_a_sign_out_through_an_ended_cookie_signs_nobody_out(self, ended, current, way_out):
         assert silent(ended.post(f"/{way_out}/"))
         assert current.accounts() == ["ada", "alan", "grace"]
 
-    def test_a_verb_through_it_is_refused(self, ended, current, ada):
+    def test_a_verb_through_an_ended_cookie_is_refused(self, ended, current, ada):
         listed = current.id_of(ada)
         for verb in ("set_active", "sign_out", "forget"):
             response = ended.verb(verb, listed)
             assert (response.status_code, silent(response)) == (404, True)
         assert current.accounts() == ["ada", "alan", "grace"]
 
-    def test_it_is_forgotten_in_time_and_unknown_after_that(self, ended, current):
+    def test_an_ended_cookie_is_purged_in_time_and_unknown_after_that(self, ended, current):
         with later(days=ENDED_TOKENS.days + 1):
             purge()
             assert Token.objects.count() == 1
             assert ended.who() == NOBODY
             assert reused() == []
 
-    def test_neither_its_key_nor_that_of_another_account_opens_anything(self, ended):
+    def test_no_key_of_an_ended_cookie_opens_anything(self, ended):
         for number in ("", ".0", ".1", ".2", ".3"):
             assert SessionStore(f"{ended.cookie}{number}").load() == {}
 
@@ -556,13 +576,13 @@ class TestEndedCookie(EitherSetting):
 class TestReuse:
     """An ended value that is presented again: the classic sign of a stolen copy."""
 
-    def test_it_is_on_record_for_each_account_once(self, ended):
+    def test_reuse_is_on_record_for_each_account_once(self, ended):
         assert reused() == []
         for _ in range(3):
             ended.who()
         assert reused() == ["ada", "alan", "grace"]
 
-    def test_it_is_signalled_once_with_the_accounts_that_are_signed_in(
+    def test_reuse_is_signalled_once_with_the_accounts_that_are_signed_in(
         self, ended, current, django_capture_on_commit_callbacks
     ):
         heard = []
@@ -578,25 +598,27 @@ class TestReuse:
                 ended.who()
         assert heard == [(current.listed()["client"], ["ada", "alan", "grace"])]
 
-    def test_it_ends_nothing(self, ended, current):
+    def test_reuse_ends_nothing(self, ended, current):
         ended.who()
         assert (current.who(), current.accounts()) == ("alan", ["ada", "alan", "grace"])
 
-    def test_it_says_where_the_copy_was_used(self, ended):
+    def test_the_record_of_a_reuse_says_where_the_copy_was_used(self, ended):
         ended.get("/who/", REMOTE_ADDR="192.0.2.66", headers={"user-agent": "Thief"})
         found = _reused().first()
         assert (found.ip_address, found.user_agent) == ("192.0.2.66", "Thief")
 
-    def test_it_names_no_account_that_has_signed_out(self, ended, current, grace):
+    def test_the_record_of_a_reuse_names_no_account_that_has_signed_out(
+        self, ended, current, grace
+    ):
         current.verb("sign_out", current.id_of(grace))
         ended.who()
         assert reused() == ["ada", "alan"]
 
-    def test_a_sign_in_through_it_is_on_record_as_well(self, ended, eve):
+    def test_a_sign_in_through_a_reused_cookie_is_on_record(self, ended, eve):
         ended.sign_in(eve)
         assert reused() == ["ada", "alan", "grace"]
 
-    def test_of_two_ended_values_each_is_on_record(self, ended, current, eve):
+    def test_the_reuse_of_each_of_two_ended_values_is_on_record(self, ended, current, eve):
         second = current.late()
         with later(minutes=5):
             current.sign_in(eve)
@@ -606,7 +628,7 @@ class TestReuse:
             second.who()
             assert len(reused()) == 2 * len(["ada", "alan", "eve", "grace"])
 
-    def test_one_that_ended_a_day_after_its_successor_came_is_on_record_too(
+    def test_the_reuse_of_a_value_that_ended_a_day_after_its_successor_is_on_record(
         self, current, ada, eve
     ):
         late = current.late()
@@ -636,7 +658,7 @@ class TestPasswordChange:
         assert not silent(current.post("/change-password/"))
         return late
 
-    def test_it_keeps_the_account_and_its_number(self, current, grace):
+    def test_a_password_change_keeps_the_account_and_its_number(self, current, grace):
         session, key = session_of(grace), key_of(current)
         before = current.cookie
         current.post("/change-password/")
@@ -645,12 +667,12 @@ class TestPasswordChange:
         assert session_of(grace) == session
         assert key_of(current).partition(".")[2] == key.partition(".")[2]
 
-    def test_the_old_value_shows_nobody_in_its_place_at_once(self, copy):
+    def test_after_a_password_change_the_old_value_shows_nobody_at_once(self, copy):
         response = copy.get("/who/")
         assert (response.json()["user"], silent(response)) == (NOBODY, True)
         assert copy.accounts() == ["ada"]
 
-    def test_switching_away_and_back_does_not_bring_it_back_to_the_old_value(
+    def test_switching_away_and_back_does_not_show_a_changed_account_to_the_old_value(
         self, copy, current, ada, grace
     ):
         copy.switch(ada)
@@ -658,7 +680,9 @@ class TestPasswordChange:
         assert (copy.who(), copy.accounts()) == ("ada", ["ada"])
         assert (current.who(), current.accounts()) == ("grace", ["ada", "grace"])
 
-    def test_switching_away_before_it_does_not_either(self, current, ada, grace):
+    def test_switching_away_before_a_password_change_does_not_keep_the_account_for_the_old_value(
+        self, current, ada, grace
+    ):
         copy = current.late()
         copy.switch(ada)
         current.switch(grace)
@@ -666,7 +690,7 @@ class TestPasswordChange:
         assert copy.accounts() == ["ada"]
         assert copy.verb("set_active", session_of(grace).public_id).status_code == 404
 
-    def test_nothing_that_the_new_value_does_later_shows_it_to_the_old_one(
+    def test_nothing_that_the_new_value_does_later_shows_a_changed_account_to_the_old_one(
         self, copy, current, ada, grace
     ):
         current.put("more")
@@ -677,13 +701,13 @@ class TestPasswordChange:
         assert copy.accounts() == ["ada"]
         assert copy.who() == NOBODY
 
-    def test_its_key_of_before_opens_nothing(self, current):
+    def test_a_key_from_before_a_password_change_opens_nothing(self, current):
         key = key_of(current)
         assert shown_by(key) == "grace"
         current.post("/change-password/")
         assert (shown_by(key), SessionStore().exists(key)) == (NOBODY, False)
 
-    def test_a_sibling_sees_nobody_in_its_place(self, current, grace, eve):
+    def test_after_a_password_change_a_sibling_sees_nobody(self, current, grace, eve):
         sibling = current.late()
         sibling.sign_in(eve)
         sibling.switch(grace)
@@ -691,7 +715,7 @@ class TestPasswordChange:
         current.post("/change-password/")
         assert (sibling.who(), sibling.accounts()) == (NOBODY, ["ada", "eve"])
 
-    def test_through_an_old_value_it_takes_the_account_from_the_newer_one(
+    def test_a_password_change_through_an_old_value_takes_the_account_from_the_newer_one(
         self, current, grace, alan
     ):
         late = current.late()
@@ -707,7 +731,7 @@ class TestPasswordChange:
         assert (current.who(), current.accounts()) == (NOBODY, ["ada"])
         assert statuses(grace) == ["replaced", "active"]
 
-    def test_each_further_one_hides_it_from_the_copy_of_before(self, current):
+    def test_each_further_password_change_hides_the_account_from_the_copy_of_before(self, current):
         for _ in range(2):
             copy = current.late()
             current.post("/change-password/")
@@ -721,7 +745,9 @@ class TestPasswordChange:
         assert safari.who() == NOBODY
         assert statuses(grace) == ["active", "revoked"]
 
-    def test_a_page_beside_it_neither_ends_it_nor_changes_the_cookie(self, current, grace):
+    def test_a_page_during_a_password_change_neither_ends_the_account_nor_changes_the_cookie(
+        self, current, grace
+    ):
         """Between the user's save and the session's, the account is not current for anybody."""
         tab, seen = current.late(), []
 
@@ -736,7 +762,9 @@ class TestPasswordChange:
         assert (current.who(), current.accounts()) == ("grace", ["ada", "grace"])
         assert statuses(grace) == ["active"]
 
-    def test_it_counts_also_if_the_view_changed_another_object_of_the_user(self, current, grace):
+    def test_a_password_change_counts_if_the_view_changed_another_object_of_the_user(
+        self, current, grace
+    ):
         """``request.multisession`` may have named the session's user before."""
         tab = current.late()
 
@@ -885,7 +913,7 @@ class TestEndedMeanwhile(EitherSetting):
 class TestUnknownCookie(EitherSetting):
     """The last column: a visitor, who is given a value of ours and never the one presented."""
 
-    def test_it_shows_nobody_lists_nothing_and_is_left_alone(self, unknown):
+    def test_an_unknown_cookie_shows_nobody_lists_nothing_and_is_left_alone(self, unknown):
         before = count_rows()
         assert unknown.listed()["sessions"] == []
         response = unknown.get("/who/")
@@ -904,20 +932,20 @@ class TestUnknownCookie(EitherSetting):
         assert (unknown.who(), Browser(UNKNOWN).who()) == ("alan", NOBODY)
 
     @pytest.mark.parametrize("way_out", ["sign-out", "flush", "verb/sign_out_all"])
-    def test_a_sign_out_under_it_leaves_it_alone(self, unknown, way_out):
+    def test_a_sign_out_leaves_an_unknown_cookie_alone(self, unknown, way_out):
         before = count_rows()
         response = unknown.post(f"/{way_out}/")
         assert (response.status_code, silent(response)) == (200, True)
         assert count_rows() == before
 
-    def test_it_opens_no_verb(self, unknown, current, ada):
+    def test_an_unknown_cookie_opens_no_verb(self, unknown, current, ada):
         for verb in ("set_active", "sign_out", "forget"):
             assert unknown.verb(verb, current.id_of(ada)).status_code == 404
         assert current.accounts() == ["ada", "grace"]
 
 
 class TestFixation:
-    def test_by_a_planted_cookie_of_a_visitor(self, ada):
+    def test_a_planted_cookie_of_a_visitor_gains_the_attacker_nothing(self, ada):
         mallory = Browser()
         mallory.put("bait")
         victim = mallory.late()
@@ -928,7 +956,9 @@ class TestFixation:
             assert victim.who() == "ada"
 
     @pytest.mark.parametrize("seconds", [0, 61])
-    def test_by_a_planted_cookie_of_the_attackers_account(self, mallory, ada, seconds):
+    def test_a_planted_cookie_of_the_attackers_account_gains_the_attacker_nothing(
+        self, mallory, ada, seconds
+    ):
         attacker = signed_in(mallory)
         victim = attacker.late()
         victim.sign_in(ada)
@@ -938,7 +968,9 @@ class TestFixation:
             left = ["mallory"] if seconds == 0 else []
             assert (attacker.who(), attacker.accounts()) == ("".join(left), left)
 
-    def test_by_a_planted_cookie_of_somebody_who_signed_out(self, mallory, ada):
+    def test_a_planted_cookie_of_a_signed_out_account_gains_the_attacker_nothing(
+        self, mallory, ada
+    ):
         attacker = signed_in(mallory)
         attacker.sign_out()
         attacker.who()
@@ -951,7 +983,9 @@ class TestFixation:
     @pytest.mark.parametrize("seconds", [0, 61])
     @pytest.mark.parametrize("planted", ["visitor", "account", "signed out"])
     @pytest.mark.parametrize("act", ["sign_in", "switch", "put", "cycle-key", "change-password"])
-    def test_through_the_grace_of_the_old_cookie(self, mallory, eve, ada, planted, act, seconds):
+    def test_the_grace_of_a_planted_old_cookie_gains_the_attacker_nothing(
+        self, mallory, eve, ada, planted, act, seconds
+    ):
         """Before the victim's next request, the attacker uses the planted cookie again."""
         attacker = Browser() if planted == "visitor" else signed_in(mallory)
         attacker.put("bait")
@@ -977,7 +1011,7 @@ class TestFixation:
             assert "ada" not in attacker.accounts()
 
     @pytest.mark.parametrize("seconds", [0, 61])
-    def test_by_signing_in_before_the_victim_and_keeping_the_new_cookie(
+    def test_signing_in_before_the_victim_and_keeping_the_new_cookie_gains_the_attacker_nothing(
         self, mallory, eve, ada, seconds
     ):
         """The attacker holds a successor of the planted cookie that nobody has presented yet."""
@@ -990,7 +1024,9 @@ class TestFixation:
             assert victim.who() == "ada"
             assert (attacker.who(), attacker.accounts()) == ("eve", ["eve", "mallory"])
 
-    def test_by_a_switch_before_the_victim(self, mallory, eve, ada):
+    def test_a_switch_before_the_victims_sign_in_gains_the_attacker_nothing(
+        self, mallory, eve, ada
+    ):
         attacker = signed_in(mallory, eve)
         victim = attacker.late()
         attacker.switch(mallory)
@@ -999,7 +1035,9 @@ class TestFixation:
         assert victim.who() == "ada"
         assert "ada" not in attacker.accounts()
 
-    def test_by_signing_in_as_the_victim_through_a_copy_of_the_old_cookie(self, mallory, eve, ada):
+    def test_signing_in_through_a_copy_of_the_old_cookie_gains_the_attacker_nothing(
+        self, mallory, eve, ada
+    ):
         """Somebody who knows one password more gains nothing else by it."""
         victim = signed_in(ada)
         attacker = victim.late()
@@ -1041,7 +1079,9 @@ class TestLostAnswers(EveryWay):
         assert (browser.who(), browser.accounts()) == ("ada", ["ada"])
 
     @pytest.mark.parametrize("times", [1, 2, 3])
-    def test_however_often_it_is_lost_the_next_try_has_them_all(self, browser, ada, grace, times):
+    def test_after_any_number_of_lost_answers_the_next_sign_in_has_all_accounts(
+        self, browser, ada, grace, times
+    ):
         browser.sign_in(ada)
         browser.put("theirs")
         for _ in range(times):
@@ -1053,7 +1093,9 @@ class TestLostAnswers(EveryWay):
         browser.switch(ada)
         assert browser.page() == {"user": "ada", "data": {"theirs": "1"}}
 
-    def test_the_same_with_pages_in_between(self, browser, ada, grace):
+    def test_after_lost_answers_with_pages_in_between_the_next_sign_in_has_all_accounts(
+        self, browser, ada, grace
+    ):
         browser.sign_in(ada)
         for _ in range(2):
             with browser.no_answer():
@@ -1110,7 +1152,7 @@ class TestCrashes(EveryWay):
     """A browser that is killed comes back with the cookies that it had written to disk by then."""
 
     @pytest.mark.parametrize("minutes", [0, 30, 23 * 60])
-    def test_killed_after_a_sign_in_it_comes_back_with_the_accounts_of_before(
+    def test_a_browser_killed_after_a_sign_in_comes_back_with_the_accounts_of_before(
         self, browser, ada, grace, alan, minutes
     ):
         browser.sign_in(ada)
@@ -1125,7 +1167,7 @@ class TestCrashes(EveryWay):
             assert (browser.who(), browser.accounts()) == ("alan", ["ada", "alan", "grace"])
             assert statuses(alan) == ["replaced", "active"]
 
-    def test_killed_after_a_switch_it_comes_back_as_it_was(self, browser, ada, grace):
+    def test_a_browser_killed_after_a_switch_comes_back_as_it_was(self, browser, ada, grace):
         browser.sign_in(ada)
         browser.sign_in(grace)
         on_disk = browser.cookie
@@ -1134,7 +1176,9 @@ class TestCrashes(EveryWay):
         browser.cookie = on_disk
         assert (browser.who(), browser.accounts()) == ("ada", ["ada", "grace"])
 
-    def test_killed_after_a_sign_out_it_comes_back_signed_out(self, browser, then, ada, grace):
+    def test_a_browser_killed_after_a_sign_out_comes_back_signed_out(
+        self, browser, then, ada, grace
+    ):
         browser.sign_in(ada)
         browser.sign_in(grace)
         on_disk = browser.cookie
@@ -1143,7 +1187,7 @@ class TestCrashes(EveryWay):
         browser.cookie = on_disk
         assert (browser.who(), browser.accounts()) == (then("ada"), ["ada"])
 
-    def test_come_back_with_a_value_that_has_ended_it_is_a_new_browser(self, browser, ada, grace):
+    def test_a_browser_that_comes_back_with_an_ended_value_is_a_new_one(self, browser, ada, grace):
         browser.sign_in(ada)
         on_disk = browser.cookie
         browser.sign_in(grace)
@@ -1189,7 +1233,7 @@ class TestNothingRemembered:
         assert statuses(grace) == ["removed"]
         assert current.accounts() == ["ada"]
 
-    def test_flushed_after_a_new_password_elsewhere_it_is_as_before(self, current, grace):
+    def test_a_flush_after_a_new_password_elsewhere_signs_nobody_out(self, current, grace):
         """Django flushes such a session when a page presents it: nobody signs out there."""
         grace.set_password("another")
         grace.save()
@@ -1317,7 +1361,7 @@ class TestNobodyStaysNobody(EitherSetting):
 class TestOneKeyOneAccount(EitherSetting):
     """``request.session.session_key``, as a websocket, a job or another package keeps it."""
 
-    def test_it_is_the_cookie_and_the_number_of_the_account(self, ada, grace):
+    def test_a_key_is_the_cookie_and_the_number_of_the_account(self, ada, grace):
         firefox = Browser()
         firefox.sign_in(ada)
         assert key_of(firefox) == f"{firefox.cookie}.1"
@@ -1340,7 +1384,7 @@ class TestOneKeyOneAccount(EitherSetting):
         current.who()
         assert (shown_by(key), SessionStore().exists(key)) == (NOBODY, False)
 
-    def test_it_is_the_same_again_for_the_same_account(self, current, grace):
+    def test_a_key_is_the_same_again_for_the_same_account(self, current, grace):
         key = key_of(current)
         current.sign_out()
         current.sign_in(grace)

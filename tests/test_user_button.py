@@ -76,26 +76,26 @@ def menu_of(browser: Client, tag: str) -> str:
 
 
 class TestTheButton:
-    def test_says_whose_account_it_is(self, browser):
+    def test_the_button_says_whose_account_it_is(self, browser):
         html = rendered(browser)
         assert "Open user menu: Grace Hopper, grace@example.com" in html
         assert '<span class="ms-avatar ms-hue-' in html
         assert ">GH</span>" in html
 
-    def test_holds_the_active_account_even_where_no_script_runs(self, browser):
+    def test_the_button_holds_the_active_account_even_where_no_script_runs(self, browser):
         html = rendered(browser)
         assert 'action="/multisession/sign-out/"' in html
         assert 'href="/accounts/profile/"' in html
         assert 'href="/accounts/choose/"' in html
         assert "ada@example.com" not in html  # the list is for the menu to load
 
-    def test_is_a_link_to_sign_in_while_nobody_is_signed_in(self, client, db):
+    def test_the_button_is_a_link_to_sign_in_while_nobody_is_signed_in(self, client, db):
         html = rendered(client)
         assert re.search(r'<a class="ms-sign-in-link" href="/accounts/sign-in/\?next=/bare/', html)
         assert ">Sign in</a>" in html
 
     @pytest.mark.parametrize("page", ["/accounts/sign-in/", "/accounts/choose/"])
-    def test_leads_from_the_sign_in_page_to_where_that_leads(self, page, client, db):
+    def test_the_button_on_the_sign_in_page_keeps_its_next(self, page, client, db):
         link = '<a class="ms-sign-in-link" href="{}">'
         assert link.format("/accounts/sign-in/") in client.get(page).text
         there = client.get(page, {"next": "/note"}).text
@@ -103,7 +103,7 @@ class TestTheButton:
         away = client.get(page, {"next": "https://evil.example"}).text
         assert link.format("/accounts/sign-in/") in away
 
-    def test_costs_no_query_of_its_own(self, browser, django_assert_num_queries):
+    def test_the_button_costs_no_query_of_its_own(self, browser, django_assert_num_queries):
         for number in range(5):
             user = User.objects.create_user(f"user{number}@example.com", PASSWORD)
             browser.post("/accounts/sign-in/", {"username": user.email, "password": PASSWORD})
@@ -113,7 +113,7 @@ class TestTheButton:
         with django_assert_num_queries(1):
             rendered(browser, "{{ request.user.email }}")
 
-    def test_costs_a_stranger_nothing(self, client, db, django_assert_num_queries):
+    def test_the_button_costs_a_stranger_nothing(self, client, db, django_assert_num_queries):
         with django_assert_num_queries(0):
             rendered(client)
 
@@ -121,7 +121,7 @@ class TestTheButton:
         html = Template("{% load multisession %}{% user_button %}").render(Context())
         assert html.strip() == ""
 
-    def test_may_be_on_a_page_twice(self, browser):
+    def test_the_button_may_be_on_a_page_twice(self, browser):
         html = rendered(browser, "{% user_button %}{% user_button %}")
         ids = re.findall(r'<details[^>]* id="([^"]+)"', html)
         assert len(set(ids)) == 2
@@ -313,7 +313,9 @@ def greeting(request) -> list[dict[str, str]]:
 
 
 class TestSingleSessionMode:
-    def test_has_the_account_and_the_way_out_and_nothing_else(self, browser, settings):
+    def test_the_menu_for_one_account_has_the_account_and_the_way_out_and_nothing_else(
+        self, browser, settings
+    ):
         settings.MULTISESSION = {"MAX_ACCOUNTS": 1, "PROFILE_URL": "accounts:profile"}
         html = rendered(browser)
         assert lines(html + "ms-section") == ["Manage account", "Sign out"]
@@ -321,13 +323,13 @@ class TestSingleSessionMode:
         for word in ("Your accounts", "Add account", "Sign out of all accounts"):
             assert word not in html
 
-    def test_the_chooser_offers_no_further_account_either(self, browser, settings):
+    def test_the_chooser_for_one_account_offers_no_further_account(self, browser, settings):
         settings.MULTISESSION = {**settings.MULTISESSION, "MAX_ACCOUNTS": 1}
         assert "Add account" not in browser.get("/accounts/choose/").text
 
 
 class TestThePlaceForAButton:
-    def test_holds_a_link_and_costs_nothing(self, browser, django_assert_num_queries):
+    def test_the_mount_tag_holds_a_link_and_costs_nothing(self, browser, django_assert_num_queries):
         with django_assert_num_queries(0):
             response = browser.get("/bare/", {"tag": "{% user_button_mount %}"})
         assert re.search(
@@ -433,7 +435,7 @@ class TestProfiles:
         user = object.__new__(Bare)
         assert name_and_identifier(user) == ("", "ada")
 
-    def test_the_setting_names_them(self, ada, settings):
+    def test_the_setting_user_label_names_accounts(self, ada, settings):
         settings.MULTISESSION = {"USER_LABEL": f"{__name__}.shout"}
         profile = profile_of(ada)
         assert (profile.name, profile.identifier) == ("ADA LOVELACE", "")
@@ -443,11 +445,11 @@ class TestPictures:
     def picture(self, user: User) -> str:
         return profile_of(user).picture
 
-    def test_none_by_default(self, ada, settings):
+    def test_there_is_no_picture_by_default(self, ada, settings):
         settings.MULTISESSION = {}
         assert self.picture(ada) == ""
 
-    def test_an_attribute_holds_it(self, ada, settings):
+    def test_a_picture_is_found_in_an_attribute(self, ada, settings):
         settings.MULTISESSION = {"USER_PICTURE": "photo"}
         assert self.picture(ada) == ""  # not every user has one
         ada.photo = "/media/ada.jpg"
@@ -455,14 +457,14 @@ class TestPictures:
         ada.photo = lambda: "https://pictures.example/ada.jpg?s=88"
         assert self.picture(ada) == "https://pictures.example/ada.jpg?s=88"
 
-    def test_a_file_field_holds_it(self, ada, settings):
+    def test_a_picture_is_found_in_a_file_field(self, ada, settings):
         settings.MULTISESSION = {"USER_PICTURE": "photo"}
         ada.photo = FieldFile(ada, ImageField(), "ada.jpg")
         assert self.picture(ada).endswith("ada.jpg")
         ada.photo = FieldFile(ada, ImageField(), "")
         assert self.picture(ada) == ""
 
-    def test_a_function_finds_it(self, ada, settings):
+    def test_a_picture_is_found_by_a_function(self, ada, settings):
         settings.MULTISESSION = {"USER_PICTURE": f"{__name__}.face"}
         assert self.picture(ada) == f"/faces/{ada.pk}"
 
@@ -476,12 +478,14 @@ class TestPictures:
             " /x",
         ],
     )
-    def test_only_what_is_safe(self, url, ada, settings):
+    def test_only_safe_picture_urls_are_shown(self, url, ada, settings):
         settings.MULTISESSION = {"USER_PICTURE": "photo"}
         ada.photo = url
         assert self.picture(ada) == ""
 
-    def test_lies_over_the_initials_and_tells_its_host_nothing(self, browser, settings):
+    def test_a_picture_lies_over_the_initials_and_sends_its_host_no_referrer(
+        self, browser, settings
+    ):
         settings.MULTISESSION = {"USER_PICTURE": f"{__name__}.face"}
         html = rendered(browser)
         [image] = set(re.findall(r"<img [^>]*>", html))
@@ -501,20 +505,20 @@ def shout(user: User) -> tuple[str, str]:
 class TestDocs:
     TEXT = (PACKAGE.parent / "docs" / "howto" / "user-button.md").read_text()
 
-    def test_name_every_option(self):
+    def test_the_docs_name_every_option(self):
         [table] = re.findall(r"## Options\n.*?(?=\n## )", self.TEXT, flags=re.DOTALL)
         assert set(re.findall(r"^\| `(\w+)` ", table, flags=re.MULTILINE)) == {
             field.name for field in fields(Options)
         }
 
-    def test_name_every_property_that_themes_it(self):
+    def test_the_docs_name_every_custom_property(self):
         root = re.search(r":root \{(.*?)\}", (STATIC / "user_button.css").read_text(), re.DOTALL)
         assert root is not None
         assert set(re.findall(r"(--ms-[\w-]+):", root[1])) == set(
             re.findall(r"`(--ms-[\w-]+)`", self.TEXT)
         )
 
-    def test_show_every_picture_that_is_made_and_no_other(self):
+    def test_the_docs_show_every_picture_that_is_made_and_no_other(self):
         shown = set(re.findall(r"\(user-button/([\w-]+)\.png\)", self.TEXT))
         assert shown == {picture.name for picture in PICTURES_WANTED}
         there = {
@@ -522,7 +526,7 @@ class TestDocs:
         }
         assert there == shown
 
-    def test_name_templates_that_exist(self):
+    def test_the_docs_name_templates_that_exist(self):
         named = set(re.findall(r"`(_\w+\.html)`", self.TEXT))
         assert named <= {template.name for template in TEMPLATES}
 

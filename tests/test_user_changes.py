@@ -33,7 +33,7 @@ def konqueror(ada) -> Browser:
 
 
 class TestDeactivated:
-    def test_it_ends_everywhere_at_once(self, firefox, konqueror, ada):
+    def test_a_deactivated_user_is_signed_out_everywhere_at_once(self, firefox, konqueror, ada):
         ada.is_active = False
         ada.save()
         assert statuses(ada) == ["revoked", "revoked"]
@@ -47,7 +47,7 @@ class TestDeactivated:
         konqueror.sign_in(ada)
         assert konqueror.who() == "ada"
 
-    def test_it_is_on_record(self, konqueror, ada):
+    def test_a_deactivation_is_on_record(self, konqueror, ada):
         ada.is_active = False
         ada.save()
         assert Event.objects.latest("pk").kind == "revoked"
@@ -63,7 +63,9 @@ class TestDeactivated:
         assert statuses(ada) == ["active"]
         assert konqueror.who() == "ada"
 
-    def test_after_an_update_by_hand_nobody_is_shown_all_the_same(self, firefox, konqueror, ada):
+    def test_after_an_update_by_hand_a_deactivated_user_is_signed_out(
+        self, firefox, konqueror, ada
+    ):
         """Of ``QuerySet.update`` Django tells nobody."""
         User.objects.filter(pk=ada.pk).update(is_active=False)
         assert (konqueror.who(), firefox.accounts()) == (NOBODY, ["grace"])
@@ -118,7 +120,7 @@ class TestThroughAProxy:
 
 
 class TestPassword:
-    def test_where_it_is_changed_all_others_end(self, firefox, konqueror, ada):
+    def test_a_password_change_ends_all_other_sessions(self, firefox, konqueror, ada):
         """Also where the account was not the active one, and before anybody looks there."""
         konqueror.post("/change-password/")
         assert statuses(ada) == ["revoked", "active"]
@@ -126,7 +128,7 @@ class TestPassword:
         event = Event.objects.get(kind="revoked")
         assert (event.actor, event.account) == (ada.email, ada.email)
 
-    def test_other_users_sessions_are_none_of_its_business(self, firefox, konqueror, grace):
+    def test_a_password_change_leaves_other_users_sessions_alone(self, firefox, konqueror, grace):
         konqueror.post("/change-password/")
         assert statuses(grace) == ["active"]
 
@@ -157,7 +159,7 @@ class TestRights:
         assert office.get(ADMIN).status_code == 302
         assert office.who() == "ada"
 
-    def test_so_is_what_a_group_gave(self, office, ada):
+    def test_a_permission_of_a_deleted_group_is_gone_at_the_next_request(self, office, ada):
         ada.user_permissions.clear()
         readers = Group.objects.create(name="readers")
         readers.permissions.set(Permission.objects.filter(codename="view_session"))
@@ -166,7 +168,9 @@ class TestRights:
         readers.delete()
         assert office.get(LIST).status_code == 403
 
-    def test_also_where_the_account_was_not_the_active_one(self, office, ada, grace):
+    def test_a_permission_taken_from_an_inactive_account_is_gone_after_the_switch(
+        self, office, ada, grace
+    ):
         office.sign_in(grace)
         ada.user_permissions.clear()
         office.switch(ada)

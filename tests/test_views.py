@@ -102,7 +102,7 @@ def pressed(browser: Client, page, words: str, **kwargs):
 
 
 class TestSwitching:
-    def test_makes_another_account_active(self, browser, ada, grace):
+    def test_switching_makes_another_account_active(self, browser, ada, grace):
         response = post(browser, "set-active", id_of(ada))
         assert (response.status_code, response["Location"]) == (302, "/")
         assert active(browser) == ada.email
@@ -110,21 +110,23 @@ class TestSwitching:
         post(browser, "set-active", id_of(grace))
         assert active(browser) == grace.email
 
-    def test_leads_where_the_form_says(self, browser, ada):
+    def test_switching_leads_where_the_form_says(self, browser, ada):
         response = post(browser, "set-active", id_of(ada), form={"next": "/note?a=b#c"})
         assert response["Location"] == "/note?a=b#c"
 
-    def test_under_htmx_is_a_full_page_load(self, browser, ada):
+    def test_switching_under_htmx_is_a_full_page_load(self, browser, ada):
         response = post(browser, "set-active", id_of(ada), headers=HTMX)
         assert (response.status_code, response["HX-Redirect"]) == (200, "/")
         assert "Location" not in response
         assert active(browser) == ada.email
 
-    def test_to_the_active_account_changes_nothing(self, browser, grace):
+    def test_switching_to_the_active_account_changes_nothing(self, browser, grace):
         assert post(browser, "set-active", id_of(grace)).status_code == 302
         assert active(browser) == grace.email
 
-    def test_to_an_account_whose_password_changed_asks_for_the_new_one(self, browser, ada, grace):
+    def test_switching_to_an_account_whose_password_changed_asks_for_the_new_one(
+        self, browser, ada, grace
+    ):
         session = id_of(ada)
         ada.set_password("another long password")
         ada.save()
@@ -135,20 +137,20 @@ class TestSwitching:
         assert page.context["form"]["username"].value() == ada.email
         assert "Sign in again to use Ada Lovelace, ada@example.com." in page.text
 
-    def test_to_a_deactivated_account_asks_to_sign_in_again(self, browser, ada, grace):
+    def test_switching_to_a_deactivated_account_asks_to_sign_in_again(self, browser, ada, grace):
         session = id_of(ada)
         User.objects.filter(pk=ada.pk).update(is_active=False)
         response = post(browser, "set-active", session, headers=HTMX)
         assert response["HX-Redirect"] == f"/accounts/sign-in/?session={session}"
         assert stepped_aside(browser) == grace.email
 
-    def test_to_a_deleted_account_is_not_found(self, browser, ada, grace):
+    def test_switching_to_a_deleted_account_is_not_found(self, browser, ada, grace):
         session = id_of(ada)
         ada.delete()
         assert post(browser, "set-active", session).status_code == 404
         assert active(browser) == grace.email
 
-    def test_that_a_receiver_refuses_changes_nothing(self, browser, ada, grace):
+    def test_a_switch_that_a_receiver_refuses_changes_nothing(self, browser, ada, grace):
         def refuse(entering, **kwargs):
             raise PermissionDenied
 
@@ -161,7 +163,9 @@ class TestSwitching:
 
 
 class TestSigningOut:
-    def test_of_the_active_account_leaves_the_choice_to_the_person(self, browser, ada, grace):
+    def test_signing_out_of_the_active_account_leaves_the_choice_to_the_person(
+        self, browser, ada, grace
+    ):
         response = post(browser, "sign-out", id_of(grace))
         assert response["Location"] == CHOOSE
         assert active(browser) is None
@@ -169,21 +173,21 @@ class TestSigningOut:
         assert [session.user for session in chooser.context["sessions"]] == [ada]
         assert [row["session"].user for row in chooser.context["signed_out"]] == [grace]
 
-    def test_of_the_active_account_leads_where_the_form_says(self, browser, grace):
+    def test_signing_out_of_the_active_account_leads_where_the_form_says(self, browser, grace):
         response = post(browser, "sign-out", id_of(grace), form={"next": "/note"})
         assert response["Location"] == "/note"
 
-    def test_may_activate_the_next_account(self, browser, ada, grace, settings):
+    def test_signing_out_may_activate_the_next_account(self, browser, ada, grace, settings):
         settings.MULTISESSION = {**settings.MULTISESSION, "AFTER_SIGN_OUT": "next"}
         assert post(browser, "sign-out", id_of(grace))["Location"] == "/"
         assert active(browser) == ada.email
         assert post(browser, "sign-out", id_of(ada))["Location"] == CHOOSE
 
-    def test_of_another_account_leaves_the_active_one(self, browser, ada, grace):
+    def test_signing_out_of_another_account_leaves_the_active_one(self, browser, ada, grace):
         assert post(browser, "sign-out", id_of(ada))["Location"] == CHOOSE
         assert active(browser) == grace.email
 
-    def test_of_another_account_renews_the_menu_in_place(self, browser, ada, grace):
+    def test_signing_out_of_another_account_renews_the_menu_in_place(self, browser, ada, grace):
         response = post(browser, "sign-out", id_of(ada), headers=HTMX)
         assert response.status_code == 200
         assert "HX-Redirect" not in response
@@ -191,35 +195,37 @@ class TestSigningOut:
         assert ada.email not in response.text
         assert "<html" not in response.text
 
-    def test_of_another_account_in_the_chooser_loads_the_chooser_again(self, browser, ada):
+    def test_signing_out_of_another_account_in_the_chooser_loads_the_chooser_again(
+        self, browser, ada
+    ):
         form = {"next": "/accounts/choose/?next=/note"}
         response = post(browser, "sign-out", id_of(ada), headers=HTMX, form=form)
         assert response["HX-Redirect"] == "/accounts/choose/?next=/note"
 
-    def test_of_all_forgets_all(self, browser, ada, grace):
+    def test_signing_out_of_all_forgets_all(self, browser, ada, grace):
         response = post(browser, "sign-out-all")
         assert (response.status_code, response["Location"]) == (302, "/")
         assert active(browser) is None
         chooser = browser.get(CHOOSE)
         assert chooser.context["sessions"] == chooser.context["signed_out"] == []
 
-    def test_of_all_under_htmx(self, browser):
+    def test_signing_out_of_all_works_under_htmx(self, browser):
         response = post(browser, "sign-out-all", headers=HTMX, form={"next": "/note"})
         assert response["HX-Redirect"] == "/note"
 
-    def test_of_all_when_nobody_is_signed_in(self, client, db):
+    def test_signing_out_of_all_works_when_nobody_is_signed_in(self, client, db):
         assert post(client, "sign-out-all").status_code == 302
 
 
 class TestForgetting:
-    def test_takes_a_signed_out_account_off_the_list(self, browser, ada, grace):
+    def test_forgetting_takes_a_signed_out_account_off_the_list(self, browser, ada, grace):
         post(browser, "sign-out", id_of(ada))
         response = post(browser, "forget", id_of(ada))
         assert response["Location"] == CHOOSE
         assert browser.get(CHOOSE).context["signed_out"] == []
         assert active(browser) == grace.email
 
-    def test_of_the_active_account_leaves_nobody_active(self, browser, ada, grace):
+    def test_forgetting_the_active_account_leaves_nobody_active(self, browser, ada, grace):
         post(browser, "forget", id_of(grace))
         assert active(browser) is None
         chooser = browser.get(CHOOSE)
@@ -228,7 +234,7 @@ class TestForgetting:
 
 
 class TestTheChooser:
-    def test_marks_the_active_account_and_offers_the_others(self, browser):
+    def test_the_chooser_marks_the_active_account_and_offers_the_others(self, browser):
         page = browser.get(CHOOSE)
         names = Buttons(page).names
         assert "Continue as Grace Hopper, grace@example.com Active" in names
@@ -237,7 +243,7 @@ class TestTheChooser:
         assert "Sign out of all accounts" in names
         assert page.text.count('aria-current="true"') == 2  # here, and in the menu above
 
-    def test_offers_to_sign_in_again_or_to_forget(self, browser, ada):
+    def test_the_chooser_offers_to_sign_in_again_or_to_forget(self, browser, ada):
         session = id_of(ada)
         post(browser, "sign-out", session)
         page = browser.get(CHOOSE, {"next": "/note"})
@@ -247,19 +253,19 @@ class TestTheChooser:
         again = pressed(browser, page, "Sign in again as Ada")
         assert again["Location"] == f"/accounts/sign-in/?session={session}&next=/note"
 
-    def test_leads_on_to_where_one_wanted_to_go(self, browser):
+    def test_the_chooser_leads_on_to_where_one_wanted_to_go(self, browser):
         context = browser.get(CHOOSE, {"next": "/note"}).context
         assert context["continue_url"] == context["next"] == "/note"
         added = pressed(browser, browser.get(CHOOSE, {"next": "/note"}), "Add account")
         assert added["Location"] == "/accounts/sign-in/?next=/note"
 
-    def test_has_something_to_say_to_a_stranger(self, client, db):
+    def test_the_chooser_offers_a_stranger_to_sign_in(self, client, db):
         page = client.get(CHOOSE)
         assert "Sign in to add the first one." in page.text
         assert "Sign in" in Buttons(page).names
         assert Session.objects.count() == 0
 
-    def test_stands_on_its_own_without_a_base_template_of_the_project(self, browser, settings):
+    def test_the_chooser_works_without_a_base_template_of_the_project(self, browser, settings):
         settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": []}]
         page = browser.get("/multisession/choose/")
         assert "<title>Choose an account</title>" in page.text
@@ -267,7 +273,7 @@ class TestTheChooser:
 
 
 class TestTheMenu:
-    def test_shows_the_active_account_and_each_other_one_click_away(self, browser):
+    def test_the_menu_shows_the_active_account_and_each_other_one_click_away(self, browser):
         names = Buttons(browser.get("/multisession/menu/", headers=HTMX)).names
         assert names == [
             "Manage account",
@@ -279,12 +285,12 @@ class TestTheMenu:
             "Sign out of all accounts",
         ]
 
-    def test_of_one_account_offers_to_add_another(self, client, ada):
+    def test_the_menu_of_one_account_offers_to_add_another(self, client, ada):
         sign_in(client, ada)
         names = Buttons(client.get("/multisession/menu/", headers=HTMX)).names
         assert names == ["Manage account", "Sign out", "Devices", "Add account"]
 
-    def test_when_nobody_is_active_leads_to_the_chooser(self, browser, grace):
+    def test_the_menu_leads_to_the_chooser_when_nobody_is_active(self, browser, grace):
         post(browser, "sign-out", id_of(grace))
         names = Buttons(browser.get("/multisession/menu/", headers=HTMX)).names
         assert names == ["Choose an account"]
@@ -292,14 +298,16 @@ class TestTheMenu:
     def menu_on_page_of(self, browser: Client, user: User, **kwargs):
         return browser.get("/multisession/menu/", {"session": id_of(user)}, headers=HTMX, **kwargs)
 
-    def test_on_a_page_of_an_account_that_was_left_says_who_is_active(self, browser, ada, grace):
+    def test_the_menu_on_a_page_of_an_account_that_was_left_says_who_is_active(
+        self, browser, ada, grace
+    ):
         post(browser, "set-active", id_of(ada))
         text = " ".join(strip_tags(self.menu_on_page_of(browser, grace).text).split())
         assert "This page still shows Grace Hopper, grace@example.com." in text
         assert "You've switched to Ada Lovelace, ada@example.com in another tab." in text
         assert "This page is still" not in self.menu_on_page_of(browser, ada).text
 
-    def test_of_an_account_that_was_signed_out_asks_to_sign_in_again(self, client, ada):
+    def test_the_menu_of_a_signed_out_account_asks_to_sign_in_again(self, client, ada):
         sign_in(client, ada)
         Session.objects.update(status="expired")
         menu = self.menu_on_page_of(client, ada)
@@ -307,17 +315,19 @@ class TestTheMenu:
         assert f"/accounts/sign-in/?session={id_of(ada)}" in menu.text
         assert Buttons(menu).names[-1] == "Choose an account"
 
-    def test_when_nobody_is_active_offers_the_account_of_the_page(self, browser, ada, grace):
+    def test_the_menu_offers_the_account_of_the_page_when_nobody_is_active(
+        self, browser, ada, grace
+    ):
         post(browser, "sign-out", id_of(grace))
         names = Buttons(self.menu_on_page_of(browser, ada)).names
         assert names == ["Switch to Ada Lovelace, ada@example.com", "Choose an account"]
 
-    def test_says_nothing_of_an_account_of_another_browser(self, browser, alan):
+    def test_the_menu_says_nothing_of_an_account_of_another_browser(self, browser, alan):
         elsewhere = Client()
         sign_in(elsewhere, alan)
         assert "alan@example.com" not in self.menu_on_page_of(browser, alan).text
 
-    def test_isolates_names_from_the_text_around_them(self, browser, ada):
+    def test_the_menu_isolates_names_from_the_text_around_them(self, browser, ada):
         User.objects.filter(pk=ada.pk).update(name="<b>\u202eAda</b>\n")
         menu = browser.get("/multisession/menu/")
         assert '<bdi class="ms-name">&lt;b&gt;\u202eAda&lt;/b&gt;</bdi>' in menu.text
@@ -327,24 +337,24 @@ class TestTheMenu:
 class TestThePlaceForAButton:
     """A page that is the same for everybody fetches the button."""
 
-    def test_fetches_the_button_of_whoever_is_active(self, browser):
+    def test_the_mount_tag_loads_the_button_of_the_active_account(self, browser):
         button = browser.get("/multisession/button/", headers=HTMX)
         assert "Open user menu: Grace Hopper, grace@example.com" in button.text
         assert "no-store" in button["Cache-Control"]
         assert "Cookie" in button["Vary"]
 
-    def test_fetches_a_link_to_sign_in_that_comes_back(self, client, db):
+    def test_the_mount_tag_loads_a_link_to_sign_in_that_leads_back(self, client, db):
         where = {"HX-Current-URL": "http://testserver/note"}
         button = client.get("/multisession/button/", headers=HTMX | where)
         assert Buttons(button).names == ["Sign in"]
         assert "/accounts/sign-in/?next=/note" in button.text
         assert Session.objects.count() == 0
 
-    def test_takes_options_from_nobody_else(self, browser):
+    def test_the_mount_tags_url_accepts_signed_options_only(self, browser):
         forged = signing.dumps({"profile_url": "https://evil.example"})
         assert "evil.example" not in browser.get("/multisession/button/", {"options": forged}).text
 
-    def test_is_for_reading(self, browser):
+    def test_the_mount_tags_url_accepts_get_only(self, browser):
         assert browser.post("/multisession/button/").status_code == 405
 
 
@@ -364,7 +374,7 @@ class TestCosts:
         return len(queries)
 
     @pytest.mark.parametrize("url", ["/multisession/menu/", CHOOSE])
-    def test_one_query_for_the_list(self, url, client, ada, crowd):
+    def test_the_list_of_accounts_costs_one_query(self, url, client, ada, crowd):
         alone = Client()
         sign_in(alone, ada)
         said(settled(alone, "/whoami")), said(settled(crowd, "/whoami"))
@@ -467,7 +477,7 @@ class TestVillainsWithIds:
 
 @pytest.mark.parametrize("url", ["/multisession/menu/", CHOOSE, "/multisession/choose/"])
 class TestPersonalPages:
-    def test_are_kept_by_no_cache(self, url, browser):
+    def test_personal_pages_are_kept_by_no_cache(self, url, browser):
         response = browser.get(url)
         assert {"private", "no-store"} <= set(response["Cache-Control"].split(", "))
         assert {"Cookie", "HX-Request"} <= set(response["Vary"].split(", "))
@@ -476,7 +486,7 @@ class TestPersonalPages:
         assert client.get(url).status_code == 200
         assert Session.objects.count() == 0
 
-    def test_are_only_for_reading(self, url, browser):
+    def test_personal_pages_accept_get_only(self, url, browser):
         assert browser.head(url).status_code == 200
         assert browser.post(url).status_code == 405
 

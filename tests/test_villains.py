@@ -321,7 +321,7 @@ class TestEndsThatDoNotHappen:
 
 class TestNeverABare500:
     @pytest.mark.django_db(transaction=True)
-    def test_for_an_ended_cookie_whose_reuse_cannot_be_put_on_record(self, ada, grace):
+    def test_an_ended_cookie_whose_reuse_cannot_be_recorded_causes_no_bare_500(self, ada, grace):
         firefox = signed_in(ada)
         old = firefox.late()
         with later(minutes=-5):
@@ -332,7 +332,7 @@ class TestNeverABare500:
 
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.parametrize("quick", [True, False])
-    def test_for_a_write_that_meets_another_one(self, ada, settings, quick):
+    def test_a_write_that_meets_another_one_causes_no_bare_500(self, ada, settings, quick):
         settings.MULTISESSION = {"_QUICK": quick}
         firefox = signed_in(ada)
         target = "multisession.engine.quick.write" if quick else "django.db.models.QuerySet.update"
@@ -340,7 +340,7 @@ class TestNeverABare500:
             assert firefox.put("a").status_code == 503
 
     @pytest.mark.django_db(transaction=True)
-    def test_for_a_touch_that_meets_another_one(self, ada):
+    def test_a_touch_that_meets_another_one_causes_no_bare_500(self, ada):
         firefox = signed_in(ada)
         with (
             later(hours=5),
@@ -349,7 +349,9 @@ class TestNeverABare500:
             assert firefox.get("/who/").status_code in (200, 503)
 
     @pytest.mark.django_db(transaction=True)
-    def test_for_an_account_that_follows_where_a_middleware_looks_first(self, ada, grace, settings):
+    def test_an_account_that_follows_causes_no_bare_500_where_a_middleware_looks_first(
+        self, ada, grace, settings
+    ):
         settings.MULTISESSION = {"AFTER_SIGN_OUT": "next"}
         firefox = signed_in(ada, grace)
         firefox.sign_out()
@@ -362,7 +364,7 @@ class TestNeverABare500:
             assert firefox.get("/who/").status_code in (200, 503)
 
     @pytest.mark.django_db(transaction=True)
-    def test_for_a_view_that_deletes_the_cookie(self, ada):
+    def test_a_view_that_deletes_the_cookie_causes_no_bare_500(self, ada):
         firefox = signed_in(ada)
 
         def view(request: HttpRequest) -> HttpResponse:
@@ -377,7 +379,9 @@ class TestNeverABare500:
             assert firefox.post("/run/").status_code == 503
 
     @pytest.mark.django_db(transaction=True)
-    def test_for_a_coroutine_that_lists_the_accounts_while_nobody_is_active(self, ada, grace):
+    def test_a_coroutine_that_lists_the_accounts_while_nobody_is_active_causes_no_bare_500(
+        self, ada, grace
+    ):
         firefox = signed_in(ada, grace)
         firefox.verb("set_active")
         chrome = Browser(firefox.cookie, asynchronous=True)
@@ -422,16 +426,16 @@ class TestSlowRequests:
         for passed in clock:
             passed.__exit__(None, None, None)
 
-    def test_does_not_send_its_value_in_place_of_the_newer(self, slow):
+    def test_a_slow_request_does_not_send_its_value_in_place_of_the_newer(self, slow):
         _firefox, answer = slow(lambda request: request.session.set_expiry(0))
         assert silent(answer)
 
-    def test_with_every_request_saved_neither(self, slow, settings):
+    def test_a_slow_request_under_save_every_request_sends_no_cookie(self, slow, settings):
         settings.SESSION_SAVE_EVERY_REQUEST = True
         _firefox, answer = slow(lambda request: None)
         assert silent(answer)
 
-    def test_does_not_delete_the_newer_one(self, slow):
+    def test_a_slow_request_does_not_delete_the_newer_cookie(self, slow):
         _firefox, answer = slow(lambda request: request.session.flush())
         assert silent(answer)
 
@@ -686,7 +690,7 @@ class TestTheLimit:
         ],
         ids=lambda options: "-".join(map(str, options.values())),
     )
-    def test_it_holds_though_an_earlier_receiver_reads_the_key(
+    def test_the_limit_holds_though_an_earlier_receiver_reads_the_key(
         self, ada, grace, alan, settings, options
     ):
         settings.MULTISESSION = options
@@ -718,7 +722,7 @@ class TestTheLimit:
             firefox.sign_in(grace, mode="replace")
         assert firefox.accounts() == ["grace"]
 
-    def test_two_sign_ins_at_once_do_not_pass_it(self, ada, grace, alan, settings):
+    def test_two_sign_ins_at_once_do_not_exceed_the_limit(self, ada, grace, alan, settings):
         settings.MULTISESSION = {"MAX_ACCOUNTS": 2, "AT_LIMIT": "replace"}
         firefox = signed_in(ada)
         tab = firefox.late()
@@ -1023,21 +1027,25 @@ class TestAStoreOfOneAccount:
     def firefox(self, ada, grace) -> Browser:
         return signed_in(ada, grace)
 
-    def test_what_it_writes_after_a_flush_does_not_step_the_active_account_aside(self, firefox):
+    def test_what_a_store_writes_after_a_flush_does_not_step_the_active_account_aside(
+        self, firefox
+    ):
         store = SessionStore(f"{firefox.cookie}.1")
         store.flush()
         store["x"] = "1"
         store.save()
         assert (firefox.who(), firefox.accounts()) == ("grace", ["grace"])
 
-    def test_what_it_writes_after_its_account_has_gone_does_not_either(self, firefox, ada):
+    def test_what_a_store_writes_after_its_account_has_gone_does_not_step_the_active_account_aside(
+        self, firefox, ada
+    ):
         store = SessionStore(f"{firefox.cookie}.1")
         store["_language"] = "de"
         session_of(ada).revoke()
         store.save()
         assert (firefox.who(), firefox.accounts()) == ("grace", ["grace"])
 
-    def test_a_new_key_for_it_leaves_the_browser_alone(self, firefox):
+    def test_a_new_key_for_a_stores_account_leaves_the_browser_alone(self, firefox):
         store = SessionStore(f"{firefox.cookie}.1")
         store.cycle_key()
         assert (firefox.who(), firefox.accounts()) == ("grace", ["ada", "grace"])
@@ -1105,7 +1113,7 @@ class TestClocksOfTwoServers:
         with later(hours=2):
             assert (old.who(), old.accounts()) == (NOBODY, [])
 
-    def test_nor_does_a_value_that_was_given_up(self, ada):
+    def test_a_value_that_was_given_up_does_not_live_on(self, ada):
         firefox = signed_in(ada)
         old = firefox.late()
         firefox.verb("sign_out_all")

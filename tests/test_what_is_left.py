@@ -65,6 +65,6 @@ def test_signing_out_of_all_leaves_nothing(browser):
 
 @pytest.mark.django_db(transaction=True)  # it listens to what was committed
 @pytest.mark.usefixtures("recipe")
-def test_nor_does_any_sign_out_with_the_recipe(browser, ada):
+def test_no_sign_out_leaves_the_account_on_the_list_with_the_recipe(browser, ada):
     sign_out(browser, ada)
     assert not shown(browser)

@@ -107,12 +107,12 @@ class TestPage:
         assert "Firefox" not in text
         assert firefox.who() == "grace"
 
-    def test_alone_it_says_so_and_offers_nothing(self, chrome):
+    def test_the_page_for_one_browser_offers_no_sign_out_elsewhere(self, chrome):
         text = text_of(chrome)
         assert "This account isn't signed in anywhere else." in text
         assert "Sign out of all other browsers" not in text
 
-    def test_ended_and_expired_sessions_are_not_on_it(self, ada, chrome):
+    def test_ended_and_expired_sessions_are_not_on_the_page(self, ada, chrome):
         for status in ("ended", "revoked"):
             on(FIREFOX, ada)
             Session.objects.filter(pk=session_of(ada).pk).update(status=status)
@@ -120,7 +120,7 @@ class TestPage:
         Session.objects.filter(pk=session_of(ada).pk).update(expire_at="2000-01-01T00:00Z")
         assert "Firefox" not in text_of(chrome)
 
-    def test_nor_is_one_that_a_password_change_has_shut_out(self, ada, chrome, iphone):
+    def test_a_session_from_before_a_password_change_is_not_on_the_page(self, ada, chrome, iphone):
         chrome.post("/change-password/")
         assert "Safari" not in text_of(chrome)
 
@@ -129,7 +129,7 @@ class TestPage:
         assert response.status_code == 302
         assert response["Location"] == "/accounts/sign-in/?next=/accounts/sessions/"
 
-    def test_it_is_nobody_else_s_to_keep(self, chrome):
+    def test_no_cache_keeps_the_page(self, chrome):
         response = chrome.get(PAGE)
         assert "no-store" in response["Cache-Control"]
         assert "private" in response["Cache-Control"]
@@ -142,7 +142,7 @@ class TestPage:
             on(FIREFOX, ada)
         assert cost(chrome, "get", PAGE) == one <= 5
 
-    def test_the_demo_has_it_at_an_address_of_its_own_and_links_there(self, ada, client):
+    def test_the_demo_has_the_page_at_its_own_address_and_links_there(self, ada, client):
         client.force_login(ada)
         page = reverse("accounts:sessions")
         assert page == "/accounts/sessions/"
@@ -152,7 +152,7 @@ class TestPage:
 
 
 class TestSignOutOfOne:
-    def test_of_another_browser_it_is_revoked_and_this_one_stays(self, ada, chrome, iphone):
+    def test_signing_out_another_browser_revokes_its_session(self, ada, chrome, iphone):
         response = chrome.post(SIGN_OUT, {"session": session_of(ada).public_id})
         assert response.status_code == 302
         assert response["Location"] == "/accounts/sessions/"
@@ -160,7 +160,7 @@ class TestSignOutOfOne:
         assert statuses(ada) == ["active", "revoked"]
         assert "Signed out of Safari on iOS." in text_of(chrome)
 
-    def test_of_this_browser_it_is_an_ordinary_sign_out(self, ada, iphone):
+    def test_signing_out_this_browser_is_an_ordinary_sign_out(self, ada, iphone):
         chrome = on(CHROME, ada)
         response = chrome.post(SIGN_OUT, {"session": session_of(ada).public_id})
         assert response["Location"] == "/accounts/choose/"
@@ -192,13 +192,13 @@ class TestSignOutOfOthers:
         form = {"password": password}
         return browser.client.post(SIGN_OUT_OTHERS, form, headers=headers or None)
 
-    def test_it_asks_for_the_password_first(self, chrome, iphone):
+    def test_signing_out_all_others_asks_for_the_password_first(self, chrome, iphone):
         page = chrome.post(SIGN_OUT_OTHERS).content.decode()
         assert 'autocomplete="current-password"' in page
         assert "ada@example.com" in page
         assert iphone.who() == "ada"
 
-    def test_with_it_every_other_browser_goes_and_this_one_stays(self, ada, chrome, iphone):
+    def test_with_the_password_every_other_browser_is_signed_out(self, ada, chrome, iphone):
         firefox = on(FIREFOX, ada)
         response = self.confirm(chrome)
         assert response["Location"] == "/accounts/sessions/"
@@ -213,7 +213,7 @@ class TestSignOutOfOthers:
         assert elsewhere.accounts() == ["grace"]
         assert chrome.accounts() == ["ada", "grace"]
 
-    def test_for_ten_minutes_it_does_not_ask_again(self, ada, chrome, iphone):
+    def test_the_password_is_not_asked_again_for_ten_minutes(self, ada, chrome, iphone):
         self.confirm(chrome)
         firefox = on(FIREFOX, ada)
         with later(minutes=9):
@@ -258,7 +258,9 @@ class TestSignOutOfOthers:
 
 
 class TestPasswordChange:
-    def test_the_profile_then_offers_it_without_asking_again(self, ada):
+    def test_the_profile_offers_to_sign_out_elsewhere_after_a_password_change_without_asking_again(
+        self, ada
+    ):
         client = Client()
         client.force_login(ada)
         assert "Sign out everywhere else" not in client.get("/accounts/profile/").content.decode()
@@ -289,12 +291,12 @@ class TestVillain:
         assert without_tokens(theirs) == without_tokens(random)
         assert firefox.who() == "grace"
 
-    def test_nor_does_that_of_another_account_of_this_browser(self, ada, grace):
+    def test_the_session_of_another_account_of_this_browser_cannot_be_ended_here(self, ada, grace):
         chrome = on(CHROME, grace, ada)
         assert chrome.post(SIGN_OUT, {"session": session_of(grace).public_id}).status_code == 404
         assert chrome.accounts() == ["ada", "grace"]
 
-    def test_nor_one_that_has_ended(self, ada, chrome, iphone):
+    def test_a_session_that_has_ended_cannot_be_ended_again(self, ada, chrome, iphone):
         session_of(ada).end()
         assert chrome.post(SIGN_OUT, {"session": session_of(ada).public_id}).status_code == 404
         assert statuses(ada) == ["active", "ended"]
@@ -340,7 +342,7 @@ class TestVillain:
         assert chrome.post(SIGN_OUT_OTHERS).status_code == 200  # the question
         assert elsewhere.who() == "grace"
 
-    def test_nor_after_a_sign_out(self, ada, chrome):
+    def test_a_password_typed_before_a_sign_out_is_not_fresh_after_it(self, ada, chrome):
         chrome.post(SIGN_OUT_OTHERS, {"password": PASSWORD})
         chrome.sign_out()
         chrome.sign_in(ada)
@@ -362,7 +364,7 @@ class TestVillain:
         late = client.post(SIGN_OUT_OTHERS, {"password": PASSWORD})
         assert late.status_code == 429
 
-    def test_it_sends_nobody_to_another_site(self, chrome, iphone):
+    def test_the_page_sends_nobody_to_another_site(self, chrome, iphone):
         form = {"password": PASSWORD, "next": "https://evil.example/"}
         assert chrome.post(SIGN_OUT_OTHERS, form)["Location"] == "/accounts/sessions/"
 
@@ -401,7 +403,7 @@ class TestBrowserNames:
             ("Firefox on Linux", "Firefox on Linux"),
         ],
     )
-    def test_people_recognise_them(self, user_agent, expected):
+    def test_browser_names_are_those_that_people_know(self, user_agent, expected):
         assert browsers.browser_name(user_agent) == expected
 
     @pytest.mark.parametrize(

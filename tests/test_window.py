@@ -91,7 +91,7 @@ def beside(user: User, act: Callable[[], object]) -> Iterator[list[object]]:
 
 
 class TestAnotherTab(EitherSetting):
-    def test_that_looks_sees_the_active_account(self, ada, grace, alan, then):
+    def test_another_tab_that_looks_sees_the_active_account(self, ada, grace, alan, then):
         firefox = signed_in(ada, grace)
         tab = firefox.late()
         with beside(alan, lambda: (tab.who(), tab.accounts(), tab.cookie)) as seen:
@@ -99,7 +99,7 @@ class TestAnotherTab(EitherSetting):
         assert seen == [("grace", ["ada", "grace"], tab.cookie)]
         assert (firefox.who(), firefox.accounts()) == ("alan", ["ada", "alan", "grace"])
 
-    def test_that_writes_writes_to_it(self, ada, grace, alan, then):
+    def test_another_tab_that_writes_writes_to_the_active_account(self, ada, grace, alan, then):
         firefox = signed_in(ada, grace)
         tab = firefox.late()
         with beside(alan, lambda: tab.put("cart").status_code) as seen:
@@ -107,7 +107,9 @@ class TestAnotherTab(EitherSetting):
         assert seen == [200]
         assert session_of(grace).get_decoded()["cart"] == "1"
 
-    def test_that_signs_in_as_well_loses_nobody(self, ada, grace, alan, django_user_model, then):
+    def test_another_tab_that_signs_in_loses_nobody(
+        self, ada, grace, alan, django_user_model, then
+    ):
         mary = django_user_model.objects.create_user("mary@example.com")
         firefox = signed_in(ada, grace)
         tab = firefox.late()
@@ -204,7 +206,7 @@ class TestTold:
         kinds = Event.objects.order_by("pk").values_list("kind", flat=True)
         assert list(kinds) == ["signed-in", "signed-in"]
 
-    def test_so_it_is_in_a_script_without_a_session_middleware(self, ada, grace):
+    def test_two_sign_ins_in_a_script_without_a_session_middleware_both_stay(self, ada, grace):
         request = HttpRequest()
         request.session = SessionStore()  # type: ignore[assignment]
         for user in (ada, grace):
@@ -218,28 +220,28 @@ class TestTold:
 class TestWhatIsNotUnderstoodSignsOut:
     """A flush that no sign-in follows ends the account, by whatever end the request comes to."""
 
-    def test_at_the_end_of_the_request(self, ada):
+    def test_a_bare_flush_signs_out_at_the_end_of_the_request(self, ada):
         firefox = signed_in(ada)
         assert firefox.flush().status_code == 200
         assert statuses(ada) == ["removed"]
 
-    def test_when_the_answer_fails(self, ada, grace):
+    def test_a_bare_flush_signs_out_when_the_answer_fails(self, ada, grace):
         firefox = signed_in(grace, ada)
         assert firefox.flush(status=500).status_code == 500
         assert (statuses(ada), firefox.who()) == (["removed"], NOBODY)
 
-    def test_when_its_transaction_was_rolled_back(self, ada, grace):
+    def test_a_bare_flush_signs_out_when_its_transaction_was_rolled_back(self, ada, grace):
         firefox = signed_in(grace, ada)
         assert firefox.get("/flush-and-fail/").status_code == 500
         assert (statuses(ada), firefox.accounts()) == (["removed"], ["grace"])
 
-    def test_when_the_request_is_cut_off(self, ada):
+    def test_a_bare_flush_signs_out_when_the_request_is_cut_off(self, ada):
         firefox = signed_in(ada)
         with pytest.raises(SystemExit):
             firefox.get("/flush-and-fall/")
         assert statuses(ada) == ["removed"]
 
-    def test_when_a_coroutine_is_cancelled(self, ada):
+    def test_a_bare_flush_signs_out_when_a_coroutine_is_cancelled(self, ada):
         """The browser has closed the connection: the server cancels the request."""
         cookie = signed_in(ada).cookie
 
@@ -257,7 +259,7 @@ class TestWhatIsNotUnderstoodSignsOut:
             async_to_sync(serve)()
         assert statuses(ada) == ["removed"]
 
-    def test_in_a_streaming_answer_it_ends_at_once(self, ada):
+    def test_a_bare_flush_in_a_streaming_answer_ends_at_once(self, ada):
         firefox = signed_in(ada)
         answer = firefox.get("/stream-a-sign-out/")
         assert b"".join(answer.streaming_content) == b"Bye"
@@ -271,7 +273,7 @@ class TestWhatIsNotUnderstoodSignsOut:
         gc.collect()
         assert statuses(ada) == ["removed"]
 
-    def test_when_an_earlier_receiver_raises_the_account_ends(self, ada, grace):
+    def test_the_account_ends_when_an_earlier_receiver_raises(self, ada, grace):
         """Nobody has said that it was a sign-in."""
         firefox = signed_in(ada)
 
@@ -285,7 +287,7 @@ class TestWhatIsNotUnderstoodSignsOut:
             assert firefox.sign_in(grace).status_code == 500
         assert (statuses(ada), statuses(grace)) == (["removed"], [])
 
-    def test_when_a_later_receiver_raises_it_stays_and_nobody_is_added(self, ada, grace):
+    def test_no_account_changes_when_a_later_receiver_raises(self, ada, grace):
         firefox = signed_in(ada)
 
         def refuse(**kwargs: Any) -> None:
@@ -297,7 +299,7 @@ class TestWhatIsNotUnderstoodSignsOut:
 
 
 class TestAPasswordThatIsChangedHere:
-    def test_survives_the_pages_beside_it(self, ada):
+    def test_a_password_changed_here_survives_concurrent_pages(self, ada):
         """A page between the new password and the new session sees nobody, and changes nothing."""
         firefox = signed_in(ada)
         tab, seen = firefox.late(), []
@@ -332,7 +334,7 @@ class TestTwoChangesInEachOthersWay:
 
         assert (attempt("default", step), len(tries)) == ("done", 2)
 
-    def test_a_second_time_it_is_said_to_be_busy(self):
+    def test_a_conflict_that_repeats_is_answered_as_busy(self):
         def step() -> None:
             raise conflict()
 
@@ -373,7 +375,7 @@ class TestTwoChangesInEachOthersWay:
         assert (answer.status_code, answer["Retry-After"]) == (503, "1")
         assert (firefox.who(), firefox.accounts()) == ("grace", ["ada", "grace"])
 
-    def test_also_where_the_session_is_saved_after_the_view(self, ada, grace):
+    def test_a_conflict_while_saving_after_the_view_is_answered_as_busy(self, ada, grace):
         firefox = signed_in(ada)
         with mock.patch("multisession.models.Event.record", side_effect=conflict()):
             answer = firefox.sign_in(grace)

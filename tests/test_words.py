@@ -136,7 +136,7 @@ def test_a_catalogue_is_complete(home, locale):
 
 @BOTH
 @EACH
-def test_it_has_the_plural_forms_of_the_language(home, locale):
+def test_a_catalogue_has_the_plural_forms_of_its_language(home, locale):
     count, rule = re.fullmatch(
         r"nplurals=(\d); plural=(.+);", catalogue(home, locale).plural_forms
     ).groups()

@@ -148,7 +148,7 @@ def what_it_is(response: HttpResponse) -> str:
 
 @pytest.mark.parametrize("kind", TABLE)
 @pytest.mark.parametrize("situation", next(iter(TABLE.values())))
-def test_the_answer_is_the_one_of_the_table(client, ada, grace, kind, situation):
+def test_each_request_gets_the_answer_of_the_table(client, ada, grace, kind, situation):
     tab = bring_about(situation, client, ada, grace)
     before = client.get("/whoami").json()["user"]
     address, headers = KINDS[kind]

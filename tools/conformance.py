@@ -262,7 +262,7 @@ def main() -> int:
 
 
 def shortcoming(suites: list[str], findings: Findings) -> bool:
-    """Say what is wrong or missing. Returns whether anything is."""
+    """Say what is wrong or missing. Returns True if anything is."""
     for django, why in findings.skipped.items():
         say(f"Conformance with Django {django} was not tested: {why}")
     missing = [

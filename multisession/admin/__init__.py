@@ -1,6 +1,6 @@
-"""The lists of administrators: sessions and the audit trail.
+"""The admin: the list of sessions and the audit trail.
 
-For a project's own admin pages: ``link_to_sessions`` and ``link_to_events``.
+Projects can use ``link_to_sessions`` and ``link_to_events`` on their own admin pages.
 """
 
 from .events import link_to_events

@@ -1,6 +1,6 @@
-"""The audit trail, for administrators: to read, to search, and nothing else.
+"""The audit trail in the admin: read and search only.
 
-To look at it is a permission of its own, ``view_event``.
+Needs the permission ``view_event``.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class WhenFilter(SinceFilter):
 
 
 class EventUserFilter(UserFilter):
-    """By the key that the user has, or had."""
+    """Filter by the user's key, also of deleted users."""
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         return _equal(queryset, "user_id", self.value())
@@ -83,7 +83,7 @@ class EventList(PagedList):
 
 @admin.register(Event)
 class EventAdmin(PagedAdmin):
-    #: Whether staff who are no superusers read what happened to the sessions of superusers.
+    #: If True, staff who are not superusers also see the events of superusers' sessions.
     shows_superusers = False
 
     list_display = ("at", "what", "of_user", "by_whom", "browser", "ip_address", "of_session")
@@ -109,7 +109,7 @@ class EventAdmin(PagedAdmin):
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """Return what this person may read: narrow it, for tenants, in a subclass."""
+        """Return the events that this user may read. Override it to narrow them, as for tenants."""
         found = Event.objects.order_by("-pk")
         if self.shows_superusers or getattr(request.user, "is_superuser", True):
             return found
@@ -124,7 +124,7 @@ class EventAdmin(PagedAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[Any, bool]:
-        """Choose the index by what the term looks like."""
+        """Choose the column to search by the form of the term."""
         term = search_term.strip()
         if not term:
             return queryset, False

@@ -1,4 +1,4 @@
-"""The administrators' list as a file: written while it is sent, at any size."""
+"""Export the admin's list of sessions as a streamed file of any size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from multisession.ground.moments import in_utc
 from multisession.models import Session
 from multisession.models.session_sets import SessionQuerySet
 
-#: How many rows are read by one statement.
+#: The rows that one query reads.
 CHUNK = 1000
 
 COLUMNS = (
@@ -30,12 +30,12 @@ COLUMNS = (
     "abandon_at",
 )
 
-#: How a cell must not begin: a spreadsheet would take it for a formula.
+#: Spreadsheets take a cell that begins with one of these for a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH EQUALS SIGN}")
 
 
 def as_csv(found: SessionQuerySet) -> Iterator[str]:
-    """Yield the file, line by line. No cell is a formula."""
+    """Yield CSV, line by line. Escapes cells that a spreadsheet would take for formulas."""
     writer = csv.writer(_Echo())
     yield writer.writerow(COLUMNS)
     for session in _in_chunks(found):
@@ -43,7 +43,7 @@ def as_csv(found: SessionQuerySet) -> Iterator[str]:
 
 
 def as_json(found: SessionQuerySet) -> Iterator[str]:
-    """Yield the file: one array, an object in each line."""
+    """Yield JSON: one array with an object on each line."""
     yield "["
     before = "\n"
     for session in _in_chunks(found):
@@ -80,14 +80,14 @@ def _cell(value: Any) -> Any:
 
 
 class _Echo:
-    """A file for ``csv.writer`` that hands back what is written to it."""
+    """A file for ``csv.writer`` whose ``write()`` returns its argument."""
 
     def write(self, line: str) -> str:
         return line
 
 
 def _in_chunks(found: SessionQuerySet) -> Iterator[Session]:
-    """Every row, the newest first, without holding them all or keeping a transaction open."""
+    """Yield all rows, the newest first, in several queries without an open transaction."""
     rest = found.order_by("-pk")
     rows = list(rest[:CHUNK])
     while rows:

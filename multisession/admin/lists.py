@@ -1,6 +1,6 @@
-"""What the administrators' lists have in common: pages without numbers, and filters.
+"""Common parts of the admin's lists: cursor pagination and filters.
 
-Quick at any size: what a list may be asked is what an index answers (see ``paging``).
+The lists are fast at any size, as they allow only what an index can answer (see ``paging``).
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ BEFORE, AFTER = "before", "after"
 
 
 class PagedAdmin(AdminBase):
-    """Rows to read, in a ``PagedList``: none is counted, added or changed here."""
+    """A read-only admin with a ``PagedList``. It does not count rows."""
 
     list_per_page = 50
     show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # They would count every row, for every choice.
+    show_facets = admin.ShowFacets.NEVER  # Facets count all rows for every choice.
     sortable_by = ()
     ordering = ("-pk",)
 
@@ -51,7 +51,7 @@ class PagedAdmin(AdminBase):
 
 
 class PagedList(ChangeList):
-    """Django's, with pages found by a cursor in place of a number."""
+    """Django's ChangeList with cursors in place of page numbers."""
 
     page: paging.Page
     root_queryset: Any
@@ -59,7 +59,7 @@ class PagedList(ChangeList):
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         given = request.GET
         self.before, self.after = given.get(BEFORE, ""), given.get(AFTER, "")
-        # Whatever is left over in the query, the list takes for a filter.
+        # ChangeList takes all other parameters for filters.
         rest = given.copy()
         rest.pop(BEFORE, None)
         rest.pop(AFTER, None)
@@ -79,21 +79,21 @@ class PagedList(ChangeList):
         )
         rows = self.page.rows
         self.result_list = rows
-        # Only what is on this page can be selected in it.
+        # Only the rows of this page can be selected.
         self.result_count = self.full_result_count = len(rows)
         self.show_full_result_count = False
         self.show_admin_actions = bool(rows)
         self.can_show_all = self.multi_page = False
-        # Nothing asks it for a page, but the list has to have one.
+        # Not used, but ChangeList needs one.
         self.paginator = Paginator(rows, self.list_per_page)
 
     @property
     def order(self) -> paging.Order:
-        """Return how the rows are sorted; there has to be an index that has them so."""
+        """Return the order of the rows. It needs a matching index."""
         return paging.BY_KEY
 
     def number(self, count: int) -> str:
-        """So many rows, in words, with ``%(count)s`` for the number."""
+        """Return the text for this number of rows, with ``%(count)s`` in place of the number."""
         raise NotImplementedError("A PagedList says what it lists: number().")
 
     @property
@@ -101,7 +101,7 @@ class PagedList(ChangeList):
         return bool(self.query or self.get_filters_params())
 
     def total(self) -> str:
-        """Return how many there are, as far as that costs nothing."""
+        """Return the number of rows in words: exact, "about" or "more than", whatever is cheap."""
         if self.page.is_all:
             total = paging.Total(len(self.page.rows))
         elif self.is_narrowed:
@@ -123,7 +123,7 @@ class PagedList(ChangeList):
         return self._link(BEFORE, self.page.older)
 
     def query_string(self) -> str:
-        """Return the filters and the search, for a page that works on the same sessions."""
+        """Return the filters and the search as a query string, for pages about the same rows."""
         return self.get_query_string()
 
     def _link(self, name: str, cursor: str) -> str:
@@ -131,7 +131,7 @@ class PagedList(ChangeList):
 
 
 class ChosenFilter(admin.SimpleListFilter):
-    """By one of very many, chosen by a link elsewhere: shown here only to be taken back."""
+    """A filter with too many choices to list. Links elsewhere set it; here it can be removed."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         value = self.value()
@@ -164,7 +164,7 @@ class UserFilter(ChosenFilter):
 
 
 class SinceFilter(admin.SimpleListFilter):
-    """By when it was, or began: the moment in ``field``."""
+    """Filter by the age of the datetime in ``field``."""
 
     parameter_name = "since"
     field: str
@@ -189,13 +189,13 @@ def link_to(model: str, text: Any, **filters: Any) -> str:
     """Return a link to the list of this model, filtered; the text alone if there is no list."""
     try:
         url = reverse(f"admin:multisession_{model}_changelist")
-    except NoReverseMatch:  # a site that has taken it out
+    except NoReverseMatch:  # The site has not registered this model.
         return str(text)
     return format_html('<a href="{}?{}">{}</a>', url, urlencode(filters), text)
 
 
 def link_of_user(user: Any, model: str, text: Any) -> str:
-    """Return such a link for a user's own admin page, where the user may be a new one."""
+    """Return such a link for a user's own admin page, or "–" for a user who is not saved yet."""
     if user is None or user.pk is None:
         return "–"
     return link_to(model, text, user=user.pk)

@@ -1,8 +1,8 @@
-"""Pages of a list that cost the same in the middle as at the end, and a total not counted.
+"""Cursor pagination, where every page costs the same, and cheap totals.
 
-A page is found by the last row of the page before it, never by skipping rows. Rows are sorted by
-primary key; those of a status that only the clock decides, by the moment that decided it, because
-an index can begin there: the rows with the highest keys are the ones that have not expired.
+A page starts after the last row of the page before it; no query skips rows with an offset. Rows are
+sorted by primary key. Expired and abandoned sessions are sorted by the time at which they timed
+out, because an index can start there; by primary key, the query would first pass all live rows.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from multisession.models import Session
 from multisession.models.events import Cause
 from multisession.models.session_sets import SessionQuerySet
 
-#: Where the total is counted, it is counted up to here.
+#: Totals are counted up to this number.
 MOST_COUNTED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How a list is sorted, the greatest first: by ``field``, ties by primary key.
+    """The order of a list, descending: by ``field``, then by primary key.
 
-    ``statuses``: each is asked for on its own, since an index on (status, field) is sorted by the
-    field only within one status.
+    ``statuses``: query each one separately, because an index on (status, field) is sorted by the
+    field within one status only.
     """
 
     field: str = "pk"
@@ -38,7 +38,7 @@ class Order:
 
 
 BY_KEY = Order()
-#: As ``get_session_list`` sorts; a user's sessions have an index for it.
+#: The order of ``get_session_list``, for which a user's sessions have an index.
 BY_SIGN_IN = Order("created_at")
 BY_CLOCK = {
     Session.Status.EXPIRED.value: Order("expire_at", ("active", "expired")),
@@ -48,7 +48,7 @@ BY_CLOCK = {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows, and the cursors of the pages beside them; empty where there is none."""
+    """The rows of a page and the cursors of the adjacent pages; "" if there is none."""
 
     rows: list[Any]
     newer: str = ""
@@ -62,16 +62,16 @@ class Page:
 def page_of(
     found: QuerySet[Any], size: int, *, order: Order = BY_KEY, before: str = "", after: str = ""
 ) -> Page:
-    """Return the page of older rows before a cursor, or of newer ones after it.
+    """Return the page of older rows before a cursor, or of newer rows after it.
 
-    Without a cursor, or with one that makes no sense, the first page.
+    Without a valid cursor, return the first page.
     """
     if (place := _read(order, after)) is not None:
         rows = _nearest(found, order, size + 1, place, newer=True)
         if len(rows) > size:
             shown = rows[:size][::-1]
             return Page(shown, newer=cursor(order, shown[0]), older=cursor(order, shown[-1]))
-        # Nothing is left beyond this page: show the first one, full.
+        # This is the first page. Fill it up.
     place = _read(order, before)
     rows = _nearest(found, order, size + 1, place)
     shown = rows[:size]
@@ -83,7 +83,7 @@ def page_of(
 
 
 def cursor(order: Order, row: Any) -> str:
-    """Where in the list a row stands."""
+    """Return the cursor of a row."""
     if order.field == "pk":
         return str(row.pk)
     return f"{row.pk}~{getattr(row, order.field).isoformat()}"
@@ -110,7 +110,7 @@ def _read(order: Order, given: str) -> Place | None:
 def _nearest(
     found: QuerySet[Any], order: Order, size: int, place: Place | None, *, newer: bool = False
 ) -> list[Any]:
-    """Return the ``size`` rows next to a place, the nearest first."""
+    """Return the ``size`` rows next to a position, the nearest first."""
     sign, side = ("", "gt") if newer else ("-", "lt")
     if place is not None:
         found = found.filter(_beyond(order, place, side))
@@ -125,7 +125,7 @@ def _nearest(
 def _of_status(found: QuerySet[Any], order: Order, status: str) -> QuerySet[Any]:
     part = found.filter(status=status)
     if status in ("active", "expired"):
-        # Follows from the filter; said once more, so that the index is entered at this moment.
+        # Implied by the filter, but lets the database start in the index at the current time.
         part = part.filter(**{f"{order.field}__lte": timezone.now()})
     return part
 
@@ -134,14 +134,14 @@ def _beyond(order: Order, place: Place, side: str) -> Q:
     value, key = place
     if order.field == "pk":
         return Q(**{f"pk__{side}": key})
-    # The first half is what an index can be entered by; the second settles ties.
+    # The index serves the first condition; the second one settles ties.
     tie = Q(**{f"{order.field}__{side}": value}) | Q(**{f"pk__{side}": key})
     return Q(**{f"{order.field}__{side}e": value}) & tie
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """How many there are: exactly, or ``about``, or ``more`` than that."""
+    """A total: exact, approximate (``is_about``) or a lower bound (``is_more``)."""
 
     number: int
     is_about: bool = False
@@ -149,9 +149,9 @@ class Total:
 
 
 def total_of(everything: QuerySet[Any]) -> Total:
-    """Count the whole list: what PostgreSQL believes, elsewhere as far as is quick.
+    """Return the total of the whole list: PostgreSQL's estimate, or a count up to a limit.
 
-    The belief includes visitors' sessions.
+    The estimate includes visitors' sessions.
     """
     believed = _believed_rows(everything)
     if believed > MOST_COUNTED:
@@ -176,9 +176,9 @@ def _believed_rows(everything: QuerySet[Any]) -> int:
 def revoke_in_batches(
     found: SessionQuerySet, *, up_to: int, **cause: Unpack[Cause]
 ) -> Iterator[list[Session]]:
-    """Revoke what is live among these, no newer than the key ``up_to``. Yields what it ended.
+    """Revoke the live sessions among these, up to the key ``up_to``. Yields those that it ended.
 
-    Some hundred at a time: each batch is a transaction, so no lock is held for long.
+    Each batch of some hundred is a transaction of its own, so no lock is held for long.
     """
     last = 0
     while True:

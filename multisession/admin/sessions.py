@@ -1,10 +1,10 @@
-"""Who is signed in where, for administrators: a list to look at, and *Revoke*.
+"""The sessions in the admin: view and revoke them.
 
-Sessions begin by signing in and end through the one door, so nothing is added, changed or
-deleted here. Deleting a user in the admin takes their sessions along.
+Nothing is added, changed or deleted here: only signing in makes sessions, and only the model's own
+methods end them. Deleting a user in the admin deletes the user's sessions.
 
-Quick at any size: what the list may be asked is what an index answers (see ``paging``).
-To look at is one permission, ``view_session``; to end another, ``revoke_session``.
+The list is fast at any size, as it allows only what an index can answer (see ``paging``). Viewing
+needs the permission ``view_session``, revoking ``revoke_session``.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ from .paging import BY_CLOCK, BY_KEY, BY_SIGN_IN
 
 __all__ = ["SessionAdmin", "link_to_events", "link_to_sessions"]
 
-#: A search shows the sessions of no more users than this.
+#: The most users whose sessions a search shows.
 MOST_USERS = 50
 
-#: How the browsers that many people have name themselves; the more special names come first.
+#: The names of common browsers and their marks in the user agent.
 BROWSER_SIGNS = dict(reversed([(name, sign) for sign, name in FAMILIES]))
 
 
@@ -73,7 +73,7 @@ def link_to_sessions(user: Any) -> str:
 
 
 class StatusFilter(admin.SimpleListFilter):
-    """By the status at this moment, expired ones included that no job has marked."""
+    """Filter by the current status, including expired sessions whose column is not updated yet."""
 
     title = _("status")
     parameter_name = "status"
@@ -118,7 +118,7 @@ class BrowserFilter(admin.SimpleListFilter):
 
 
 def of_client(queryset: Any, public_id: str) -> Any:
-    """Through the client's key, so that the index on it gives the rows in their order."""
+    """Filter by the client's primary key, whose index has the rows in the right order."""
     found = Client.objects.filter(public_id=public_id) if "\x00" not in public_id else []
     keys = [client.pk for client in found]
     return queryset.filter(client_id__in=keys) if keys else queryset.none()
@@ -138,7 +138,7 @@ class SessionList(PagedList):
     @property
     def order(self) -> paging.Order:
         if self.query or self.params.get("client"):
-            return BY_KEY  # Few rows, and an index that has them in this order.
+            return BY_KEY  # Few rows, in the order of an index.
         if self.params.get("user"):
             return BY_SIGN_IN
         return BY_CLOCK.get(self.params.get("status", ""), BY_KEY)
@@ -149,10 +149,10 @@ class SessionList(PagedList):
 
 @admin.register(Session)
 class SessionAdmin(PagedAdmin):
-    #: Whether staff who are no superusers see, and may revoke, the sessions of superusers.
+    #: If True, staff who are not superusers also see, and may revoke, superusers' sessions.
     shows_superusers = False
-    #: The fields of the user that a search looks into, from their beginning. None: the username
-    #: and the e-mail address, as far as they are indexed.
+    #: The user's fields whose beginning a search matches. None: those of username and e-mail
+    #: address that have an index.
     user_search_fields: tuple[str, ...] | None = None
 
     list_display = ("of_user", "browser", "status_now", "last_active_at", "expire_at", "public_id")
@@ -180,8 +180,11 @@ class SessionAdmin(PagedAdmin):
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> SessionQuerySet:
-        """Return what this person may see and revoke: narrow it, for tenants, in a subclass."""
-        # Nothing here shows the data of a session, so nothing here reads it.
+        """Return the sessions that this user may see and revoke.
+
+        Override it to narrow them, as for tenants.
+        """
+        # No page here shows session data.
         found = Session.objects.accounts().defer("session_data").order_by("-pk")
         found = found.with_users().select_related("client")
         person: Any = request.user
@@ -193,7 +196,7 @@ class SessionAdmin(PagedAdmin):
         return SessionList
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        # Django would allow every field: also to guess at the data, letter by letter.
+        # Django would allow every field, so one could guess session data letter by letter.
         return lookup in {chosen.parameter_name for chosen in FILTERS}
 
     # Searching
@@ -220,7 +223,7 @@ class SessionAdmin(PagedAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[Any, bool]:
-        """Choose the index by what the term looks like."""
+        """Choose the column to search by the form of the term."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -236,10 +239,10 @@ class SessionAdmin(PagedAdmin):
         return queryset.filter(user_id__in=users) if users else queryset.none(), False
 
     def _users_called(self, request: HttpRequest, term: str) -> list[Any]:
-        """Return the keys of the users whose name or address begins so."""
+        """Return the keys of the users whose search fields begin with the term."""
         wanted = Q()
         for name in self.get_user_search_fields():
-            # An index is sorted by capitals too; addresses are mostly kept without.
+            # Case-sensitive, to use the index; addresses are mostly stored in lower case.
             wanted |= Q(**{f"{name}__startswith": term})
             wanted |= Q(**{f"{name}__startswith": term.lower()})
         if not wanted:
@@ -281,7 +284,7 @@ class SessionAdmin(PagedAdmin):
 
     @admin.display(description=_("timeline"))
     def timeline(self, session: Session) -> str:
-        """Show what happened, in order."""
+        """Return what happened to the session, in order."""
         events = sorted(self.events_of(session), key=lambda event: event[0])
         return format_html_join(
             "",
@@ -297,7 +300,7 @@ class SessionAdmin(PagedAdmin):
         )
 
     def events_of(self, session: Session) -> Iterator[tuple[datetime.datetime, str]]:
-        """Yield the parts of the timeline: when, and what."""
+        """Yield the parts of the timeline, each with its time."""
         recorded = list(Event.objects.filter(session_id=session.public_id).order_by("-pk")[:100])
         kinds = {event.kind for event in recorded}
         if Event.Kind.SIGNED_IN not in kinds:
@@ -308,7 +311,7 @@ class SessionAdmin(PagedAdmin):
             yield session.last_active_at, gettext("Last active, from %(address)s") % place
         for event in recorded:
             yield event.at, _told(event)
-        # What is not on record: the trail is off, or nobody has noticed it yet.
+        # Add what is not in the audit trail: it is off, or no job has noted the timeout yet.
         status = session.current_status
         over = {Session.Status.EXPIRED, Session.Status.ABANDONED}
         if status in over and not over & kinds:
@@ -321,7 +324,7 @@ class SessionAdmin(PagedAdmin):
                 yield from self._noted(session)
 
     def _noted(self, session: Session) -> Iterator[tuple[datetime.datetime, str]]:
-        """Yield what the admin's own log says."""
+        """Yield the entries of the admin's log."""
         entries = LogEntry.objects.filter(
             content_type=ContentType.objects.get_for_model(Session), object_id=str(session.pk)
         )
@@ -344,7 +347,7 @@ class SessionAdmin(PagedAdmin):
         return None
 
     def revoke_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask first, then end one session."""
+        """Ask for confirmation, then revoke one session."""
         self._require(self.has_revoke_permission(request))
         session = self.get_object(request, object_id)
         if session is None:
@@ -361,7 +364,7 @@ class SessionAdmin(PagedAdmin):
         )
 
     def revoke_matching(self, request: HttpRequest) -> HttpResponse:
-        """Say how many sessions the filters leave, then end those and no others."""
+        """Ask for confirmation with the number of matching sessions, then revoke exactly those."""
         self._require(self.has_view_permission(request) and self.has_revoke_permission(request))
         try:
             shown = self._list(request)
@@ -428,7 +431,7 @@ class SessionAdmin(PagedAdmin):
         return TemplateResponse(request, "multisession/admin/revoke.html", context)
 
     def _note(self, request: HttpRequest, ended: Iterable[Session]) -> None:
-        """Into the admin's own log: who did it."""
+        """Write who did it to the admin's log."""
         person: Any = request.user
         if rows := list(ended):
             entries = [
@@ -525,7 +528,7 @@ class SessionAdmin(PagedAdmin):
 
 
 def _told(event: Event) -> str:
-    """Return how the story of a session tells an event of that session."""
+    """Return the text of an event, for the story of its session."""
     what = capfirst(event.get_kind_display())
     if event.actor and event.actor_id != event.user_id:
         what = gettext("%(what)s (%(who)s)") % {"what": what, "who": event.actor}
@@ -535,7 +538,7 @@ def _told(event: Event) -> str:
 
 
 def _cause(request: HttpRequest) -> Cause:
-    """Return who did it, and from where, for the audit trail."""
+    """Return the user and the origin of the request, for the audit trail."""
     person: Any = request.user
     store = request.session
     by = store.acting(person) if isinstance(store, SessionStore) else person
@@ -547,7 +550,7 @@ def _url(name: str, *args: Any) -> str:
 
 
 def _number(given: str | None) -> int:
-    """Return a primary key from a form; 0, which is no row's, for anything else."""
+    """Return a primary key from a form; 0, which no row has, for anything else."""
     text = given or ""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 

@@ -1,1 +1,1 @@
-"""The HTTP API for programs, in the words of Clerk's Backend API. Off unless it is included."""
+"""The HTTP API for programs, modelled on Clerk's Backend API. Off unless its URLs are included."""

@@ -1,4 +1,4 @@
-"""What the API refuses, each with the status, the code and the words of Clerk's."""
+"""The API's errors, with the status, code and wording of Clerk's Backend API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MAX_SHOWN = 100
 
 
 class ApiError(Exception):
-    """An answer other than the one that was asked for. ``parameter``: the one at fault."""
+    """An error response. ``parameter`` is the name of the invalid parameter."""
 
     def __init__(
         self, status: int, code: str, message: str, long_message: str, *, parameter: str = ""
@@ -31,7 +31,7 @@ def header_invalid() -> ApiError:
 
 
 def key_invalid() -> ApiError:
-    """Return the error for an unknown key, and for a revoked one."""
+    """Return the error for an unknown or revoked key."""
     return ApiError(
         401,
         "clerk_key_invalid",
@@ -79,7 +79,7 @@ def wrong_type(parameter: str, type_: str) -> ApiError:
 
 
 def wrong_parameter(error: InvalidParameter) -> ApiError:
-    """Return what ``get_session_list()`` refused, as an error of the API."""
+    """Return the API error for an InvalidParameter that ``get_session_list()`` raised."""
     if isinstance(error, MissingParameter):
         return ApiError(
             400,

@@ -1,7 +1,7 @@
-"""The secret keys of programs: made here, shown once, and recognised by their hash.
+"""The secret API keys of programs: shown once, stored as a hash.
 
-A key is as good as an administrator's password for what the API can do. It comes in the header
-``Authorization`` and from nowhere else: what a browser sends by itself never authorises.
+A key allows everything that the API can do, so protect it like an administrator's password. It is
+read from the ``Authorization`` header only; nothing that a browser sends by itself authorises.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ PREFIX = "sk_"
 ALPHABET = string.ascii_letters + string.digits
 LENGTH = 43  # more than 256 bits
 LONGEST_NAME = 100
-#: Longer than any key: not even hashed.
+#: Longer than any key. Such a value is refused without hashing it.
 TOO_LONG = 200
 
 
 def issue(name: str) -> tuple[ApiKey, str]:
-    """Make a key. Return it and its secret, which is shown this once."""
+    """Make a key. Return it with its secret, which can't be read again later."""
     secret = PREFIX + "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
     return ApiKey.objects.create(name=name, digest=digest(secret)), secret
 
@@ -37,18 +37,18 @@ def find(secret: str) -> ApiKey | None:
         return None
     wanted = digest(secret)
     key = ApiKey.objects.filter(digest=wanted, revoked_at__isnull=True).first()
-    # Found through an index, by the hash of 256 random bits: its timing tells nothing. A database
-    # may compare more loosely than that, so the last word is ours.
+    # The look-up by index leaks nothing through its timing: it compares hashes of 256 random bits.
+    # A database may ignore case or trailing spaces, so compare exactly here.
     return key if key is not None and constant_time_compare(key.digest, wanted) else None
 
 
 def digest(secret: str) -> str:
-    """Return what the database keeps: SHA-256."""
+    """Return the SHA-256 that the database stores."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 def authenticate(request: HttpRequest) -> ApiKey:
-    """Return the key that this request was sent with. Raises ApiError (401)."""
+    """Return the key in the request's header. Raises ApiError (401)."""
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     secret = secret.strip(" ")
     if scheme.lower() != "bearer" or not secret:

@@ -1,4 +1,4 @@
-"""The description of the API in OpenAPI 3.1, for tools that read it."""
+"""The API's description in OpenAPI 3.1."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TEXT_OR_NULL = {"type": ["string", "null"]}
 
 
 def document(base: str) -> Schema:
-    """All of it. ``base`` is the path under which the API is included."""
+    """Return the whole document. ``base`` is the path under which the API is included."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -139,7 +139,7 @@ def _object(properties: Schema) -> Schema:
 
 
 def _pattern_of_user_ids() -> str:
-    """Return the pattern of a user's id, which depends on the project's user model."""
+    """Return the pattern of user ids, which depends on the project's user model."""
     field: Any = lists.user_model()._meta.pk
     while field.remote_field is not None:
         field = field.target_field

@@ -1,4 +1,4 @@
-"""What the API answers with, as plain dictionaries in the shapes of Clerk's Backend API."""
+"""Convert rows to dictionaries in the shapes of Clerk's Backend API."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def session_resource(session: Session) -> dict[str, Any]:
 
 
 def activity_resource(session: Session) -> dict[str, Any]:
-    """On what, and from where, the account was used last, as far as the browser tells."""
+    """Return the browser, system and IP address of the session's latest use."""
     user_agent = session.client.user_agent
     family, system = browsers.family_and_system(user_agent)
     return {
@@ -52,7 +52,7 @@ def activity_resource(session: Session) -> dict[str, Any]:
 
 
 def client_resource(client: Client, sessions: Sequence[Session]) -> dict[str, Any]:
-    """Return a client with the accounts that it remembers; ``sessions`` are these, newest first."""
+    """Return a client with the ``sessions`` that it remembers, newest first."""
     active = next((token.live_session() for token in client.shown_tokens), None)  # type: ignore[attr-defined]
     return {
         "object": "client",
@@ -69,17 +69,17 @@ def client_resource(client: Client, sessions: Sequence[Session]) -> dict[str, An
 
 
 def page_resource(data: list[dict[str, Any]], total_count: int) -> dict[str, Any]:
-    """Return a list together with the number of all there are."""
+    """Return one page of a list, with the total number."""
     return {"data": data, "total_count": total_count}
 
 
 def error_resource(code: str, message: str, long_message: str, parameter: str) -> dict[str, Any]:
-    """Why not. Clerk has two names for the parameter that is at fault; here are both."""
+    """Return an error. It names the invalid parameter twice, because Clerk has two names for it."""
     meta = {"name": parameter, "param_name": parameter} if parameter else {}
     error = {"message": message, "long_message": long_message, "code": code, "meta": meta}
     return {"errors": [error]}
 
 
 def milliseconds(moment: datetime.datetime) -> int:
-    """Since 1970, in whole numbers."""
+    """Return the whole milliseconds since 1970."""
     return (in_utc(moment) - _EPOCH) // datetime.timedelta(milliseconds=1)

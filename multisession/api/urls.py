@@ -13,6 +13,6 @@ urlpatterns = [
     path("sessions/<str:session_id>/revoke", views.revoke, name="revoke"),
     path("clients", views.client_list, name="client_list"),
     path("clients/<str:client_id>", views.client, name="client"),
-    # What is not here is answered in JSON too.
+    # Any other path: a 404 in JSON.
     re_path(r"", views.nothing),
 ]

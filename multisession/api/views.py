@@ -1,4 +1,4 @@
-"""The endpoints. Each returns what it found; ``endpoint`` does what they have in common."""
+"""The endpoints. Each returns its data; the ``endpoint`` decorator does the rest."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from .resources import client_resource, error_resource, page_resource, session_r
 
 View = Callable[..., Any]
 
-#: A client remembers few accounts, but may have remembered them often.
+#: The most sessions shown for a client. It has few accounts, but each may have many old sessions.
 SESSIONS_OF_A_CLIENT = 100
-#: More digits than any number that is accepted; Python takes its time for thousands of them.
+#: More digits than any valid number has. Python is slow at parsing thousands of digits.
 MAX_DIGITS = 20
 _NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
 _PATTERN_OF_USER_IDS = re.compile(rf"{lists.USER_PREFIX}.+", re.DOTALL)
 
 
 def endpoint(*methods: str) -> Callable[[View], View]:
-    """Make a view of the API: JSON for requests with a valid key, an error for others.
+    """Make an API view: it answers in JSON and refuses requests without a valid key.
 
-    What a browser sends along by itself, its cookies, counts for nothing here; so there is nothing
-    for a CSRF token to protect. The view is given the query and what the address says.
+    The API ignores cookies, so it needs no CSRF protection. The view gets the query and the URL's
+    arguments.
     """
 
     def decorate(view: View) -> View:
@@ -47,10 +47,10 @@ def endpoint(*methods: str) -> Callable[[View], View]:
                 key = keys.authenticate(request)
                 if methods and request.method not in methods:
                     raise errors.method_not_allowed(", ".join(methods))
-                # Not request.GET, which is read in whatever charset the Content-Type names.
+                # Not request.GET: the Content-Type of the request sets its charset.
                 query = QueryDict(request.META.get("QUERY_STRING", ""))
                 if request.method == "POST":
-                    # What changes something is told who asks, for the audit trail.
+                    # For the audit trail.
                     cause = {"by": f"API key {key}", "origin": Origin.of(request)}
                     answer = JsonResponse(view(query, **kwargs, **cause), safe=False)
                 else:
@@ -88,26 +88,26 @@ def session_list(query: QueryDict) -> Any:
 
 @endpoint(*READ)
 def session(query: QueryDict, session_id: str) -> Any:
-    """One session."""
+    """Return one session."""
     return session_resource(_session(session_id))
 
 
 @endpoint("POST")
 def revoke(query: QueryDict, session_id: str, **cause: Unpack[Cause]) -> Any:
-    """End a session. One that is over stays what it is, so asking twice does no harm."""
+    """Revoke a session. An ended session keeps its status, so a repeated request is harmless."""
     found = _session(session_id)
     if found.is_live and not actions.revoke(found, **cause):
-        found.refresh_from_db(fields=["status", "updated_at"])  # somebody else was quicker
+        found.refresh_from_db(fields=["status", "updated_at"])  # another request has ended it
     return session_resource(found)
 
 
 @endpoint(*READ)
 def client_list(query: QueryDict) -> Any:
-    """All clients, the newest first."""
+    """List all clients, the newest first."""
     limit = lists.checked_number("limit", _number(query, "limit", 10), 1, lists.MAX_LIMIT)
     offset = lists.checked_number("offset", _number(query, "offset", 0), 0, lists.MAX_OFFSET)
     paginated = _flag(query, "paginated")
-    # Counting every client of a large site takes a while: only for who wants to know.
+    # Counting the clients of a large site is slow, so do it on request only.
     total = Client.objects.count() if paginated else None
     beyond = total is not None and offset >= total
     found = [] if beyond else newest_clients()[offset : offset + limit]
@@ -117,7 +117,7 @@ def client_list(query: QueryDict) -> Any:
 
 @endpoint(*READ)
 def client(query: QueryDict, client_id: str) -> Any:
-    """One client, with the accounts that it remembers."""
+    """Return one client with the accounts that it remembers."""
     row = _clients().filter(public_id=client_id).first() if lists.is_client_id(client_id) else None
     if row is None:
         raise errors.not_found("Client", client_id)
@@ -127,7 +127,7 @@ def client(query: QueryDict, client_id: str) -> Any:
 @csrf_exempt
 @login_not_required
 def description(request: HttpRequest) -> JsonResponse:
-    """Describe this API in OpenAPI. No key is needed."""
+    """Return the OpenAPI description. Needs no key."""
     if request.method not in READ:
         return _refusal(errors.method_not_allowed(", ".join(READ)), READ)
     return JsonResponse(openapi.document(request.path.rpartition("/")[0]))
@@ -135,7 +135,7 @@ def description(request: HttpRequest) -> JsonResponse:
 
 @endpoint()
 def nothing(query: QueryDict, **kwargs: Any) -> Any:
-    """Any other address below this API."""
+    """Answer any other path below the API."""
     raise errors.no_such_endpoint()
 
 
@@ -161,7 +161,7 @@ def newest_clients() -> QuerySet[Any]:
 
 
 def _clients() -> QuerySet[Any]:
-    """Clients, with all that ``client_resource`` asks for: a constant number of statements."""
+    """Return clients with all that ``client_resource`` reads, in a constant number of queries."""
     remembered = Session.objects.accounts().remembered()
     shown = Token.objects.living().filter(Q(parent=None) | Q(presented_at__isnull=False))
     return Client.objects.prefetch_related(
@@ -179,7 +179,7 @@ def _clients() -> QuerySet[Any]:
 
 
 def _user_id(query: QueryDict) -> str | None:
-    """Return it as it is on the wire, with its prefix."""
+    """Return the ``user_id`` parameter unchanged, with its prefix."""
     value = query.get("user_id")
     if value is not None and not _PATTERN_OF_USER_IDS.fullmatch(value):
         raise lists.InvalidParameter("user_id", value, f"an id such as '{lists.USER_PREFIX}1'")

@@ -1,7 +1,8 @@
-"""The engine while a project moves here from another one, which ``ADOPT_FROM`` names.
+"""The engine for the time in which a project moves here from the engine in ``ADOPT_FROM``.
 
-A session of the other engine is taken over when its cookie is presented, so that nobody is signed
-out. See engine/adoption.py, and docs/howto/upgrade.md. Afterwards: ``multisession.backends.db``.
+When a browser presents a cookie of the other engine, its session is copied, so that nobody is
+signed out. See engine/adoption.py and docs/howto/upgrade.md. When the move is over, use
+``multisession.backends.db``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = ["SessionStore"]
 
 
 class SessionStore(store.SessionStore):
-    """Sessions of ours, and those of the other engine that are presented."""
+    """Our sessions, and those of the other engine as browsers present them."""
 
     def _look_up(self, secret: str | None, number: int | None) -> Opened:
         """Find what the key opens, unless an old worker has signed it out."""
@@ -44,11 +45,11 @@ class SessionStore(store.SessionStore):
         self._program = f"ADOPT_FROM {engine}"
         act, before = self._act(data), Opened()
         try:
-            # The old value works on until the browser shows the new one, like any other.
+            # As with every new value, the old one stays valid until the browser sends the new one.
             first = self._steps.begin(act, data, before, secret=old_key)
             opened: Opened = self._steps.reissue(act, data, first, first.row, None)
         except CreateError:
-            return self._look_up(old_key, None)  # A request beside this one was quicker.
+            return self._look_up(old_key, None)  # A concurrent request has adopted it.
         finally:
             self._program = None
         row, new_key = opened.row, opened.secret
@@ -61,7 +62,7 @@ class SessionStore(store.SessionStore):
 
 
 def end_twin(sender: Any, session: Any, **kwargs: Any) -> None:
-    """End the twin of a session that has ended, however it did."""
+    """End the other engine's session when ours has ended."""
     engine = import_string(f"{django_settings.SESSION_ENGINE}.SessionStore")
     twin = adoption.twin_of(session) if settings.ADOPT_FROM is not None else None
     if twin is not None and issubclass(engine, SessionStore):

@@ -1,17 +1,18 @@
-"""The same engine in front of Django's cache (``SESSION_CACHE_ALIAS``).
+"""The database engine with Django's cache (``SESSION_CACHE_ALIAS``) in front of it.
 
-The cache saves the query for the session; the user is always read from the database, so a
-changed password or a deactivated user counts at once. The database is the truth:
+The cache saves the query for the session. The user is always read from the database, so a
+changed password or a deactivated user takes effect at once. The database is the truth:
 
-* Whatever changes what a token shows leaves a **tombstone** under its key, for longer than a
-  read takes. A request that had read the old state cannot put it back (it only ever *adds*).
-* An entry holds the times, so what has expired has expired.
-* An entry lives a minute, in case a change could not reach the cache. Without the cache every
-  request asks the database; nothing is lost.
-* An entry is plain values: instances of models take a page four times as long to read. It names
-  the columns that they are of, so that one of another release is not taken for ours.
+* A change of a client's sessions writes a **tombstone** under its tokens' keys, for longer than a
+  read takes. A request that has read the old state can't write it back, because it only *adds*
+  entries.
+* An entry has the session's deadlines, so a cached session expires in time.
+* An entry lives for a minute, in case an invalidation does not reach the cache. Without the cache
+  every request asks the database; nothing is lost.
+* An entry holds plain values, as unpickling model instances takes four times as long. It names
+  their columns, so that entries of another release are ignored.
 
-Keys are hashes of tokens, as in the database: no secret is in the cache.
+Keys are hashes of tokens, as in the database. The cache holds no secret.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SessionStore"]
 
-#: Seconds that an entry lives, and so the longest that a lost invalidation can matter.
+#: Seconds that an entry lives, and so the longest effect of a lost invalidation.
 ENTRY_AGE = 60
-#: Seconds that a tombstone keeps older reads out. Longer than a read takes.
+#: Seconds that a tombstone blocks older reads. Longer than a read takes.
 TOMBSTONE_AGE = 15
 TOMBSTONE = "changed"
 
@@ -48,10 +49,10 @@ Answer = TypeVar("Answer")
 
 
 class SessionStore(store.SessionStore):
-    """Sessions from the cache where it knows them, from the database otherwise.
+    """Sessions from the cache, or else from the database.
 
-    Never for a request that changes something: it must not act as an account that another page has
-    just left.
+    Unsafe requests skip the cache: they must not act as an account that another request has just
+    switched away from.
     """
 
     def _fetch(self, digest: str) -> Fetched:
@@ -70,15 +71,15 @@ class SessionStore(store.SessionStore):
 
 
 def forget_clients(sender: Any, client_ids: list[int], using: str, **kwargs: Any) -> bool | None:
-    """Drop what the cache has of these clients: now, and again when the change is committed.
+    """Invalidate the entries of these clients, now and again after the commit.
 
-    Return False if the cache could not be told.
+    Return False if the cache does not answer.
     """
     from multisession.models.tokens import Token
 
     engine = import_string(f"{django_settings.SESSION_ENGINE}.SessionStore")
     if not issubclass(engine, SessionStore):
-        return None  # loaded, but not in use
+        return None  # This module is imported, but another engine is in use.
     digests = Token.objects.using(using).filter(client_id__in=client_ids)
     keys = [_key(digest) for digest in digests.values_list("digest", flat=True)]
     if not keys:
@@ -96,14 +97,14 @@ def forget_clients(sender: Any, client_ids: list[int], using: str, **kwargs: Any
 
 
 def _as_entry(token: Token) -> tuple[Any, ...]:
-    """Return the columns of token and session, and the values of each; None for no session."""
+    """Return the columns of token and session with their values; None for no session."""
     columns, _makers = _layout()
     rows = zip(columns, (token, token.session), strict=True)
     return (columns, *(row and [getattr(row, name) for name in names] for names, row in rows))
 
 
 def _from_entry(entry: Any, using: str) -> Token | None:
-    """Return the token of an entry, with its session; None for anything else."""
+    """Return the token of an entry, with its session; None for any other value."""
     columns, makers = _layout()
     if not isinstance(entry, tuple) or entry[:1] != (columns,):
         return None
@@ -116,7 +117,7 @@ def _from_entry(entry: Any, using: str) -> Token | None:
 
 @lru_cache
 def _layout() -> Any:
-    """Return the columns of a token and of a session, and what makes instances of them."""
+    """Return the columns of tokens and sessions, and the functions that make their instances."""
     from multisession.ground import django_private
     from multisession.models import Session
     from multisession.models.tokens import Token
@@ -136,7 +137,7 @@ def _key(digest: str) -> str:
 
 
 def _quietly(ask: Callable[[], Answer]) -> Answer | None:
-    """Return the cache's answer; None, and a warning without any key, if it does not answer."""
+    """Return the cache's answer. If it fails, log a warning without the key and return None."""
     try:
         return ask()
     except Exception as error:

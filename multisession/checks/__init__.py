@@ -1,4 +1,4 @@
-"""System checks, registered when they are imported."""
+"""System checks. Importing the modules registers them."""
 
 from . import installation, storage, urls
 

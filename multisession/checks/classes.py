@@ -1,4 +1,4 @@
-"""What a dotted path in the settings names, and whether it is one of ours."""
+"""Resolve dotted paths of classes in the settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.utils.module_loading import import_string
 
 
 def class_at(path: Any) -> Any:
-    """Return what the path names; None if it can't be imported, of which Django itself tells."""
+    """Return the object at the path; None if it can't be imported, which Django reports itself."""
     try:
         return import_string(path)
     except Exception:
@@ -17,10 +17,10 @@ def class_at(path: Any) -> Any:
 
 
 def is_a(found: Any, parent: Any) -> bool:
-    """Tell whether both are classes, the first one a subclass of the second."""
+    """Return True if ``found`` is a class and a subclass of ``parent``."""
     return isinstance(found, type) and isinstance(parent, type) and issubclass(found, parent)
 
 
 def engine_is(wanted: type) -> bool:
-    """Tell whether the store of ``SESSION_ENGINE`` is this one or a subclass."""
+    """Return True if the store of ``SESSION_ENGINE`` is ``wanted`` or a subclass."""
     return is_a(class_at(f"{django_settings.SESSION_ENGINE}.SessionStore"), wanted)

@@ -1,6 +1,6 @@
-"""System checks: the engine, the middleware, the settings and the cookie.
+"""System checks of the engine, the middleware, the settings and the cookie.
 
-Those of the databases and the cache are in storage.py.
+storage.py has the checks of databases and cache.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .classes import class_at, engine_is, is_a
 
 MIDDLEWARE = "multisession.middleware.SessionMiddleware"
 STOCK_MIDDLEWARE = "django.contrib.sessions.middleware.SessionMiddleware"
-#: Middleware that has to come after ours, and why.
+#: Middleware that must come after ours, and why.
 LATER = {
     "django.middleware.csrf.CsrfViewMiddleware": (
         "forms would be checked before it is known which account they were drawn for"
@@ -32,7 +32,7 @@ LATER = {
     "django.contrib.auth.middleware.AuthenticationMiddleware": "it needs request.session",
     "django.contrib.messages.middleware.MessageMiddleware": "it needs request.session",
 }
-#: Packages whose sessions ``multisession.contrib.impersonation`` ends.
+#: Packages whose impersonated sessions ``multisession.contrib.impersonation`` ends.
 IMPERSONATION = ("hijack", "loginas", "django_su")
 IMPERSONATION_APP = "multisession.contrib.impersonation"
 #: Keys of MULTISESSION that may hold the dotted path of a function.
@@ -43,7 +43,7 @@ FUNCTIONS = ("CLIENT_ADDRESS", "MENU_ITEMS", "USER_LABEL", "USER_PICTURE")
 def check_installation(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Check the engine and the middleware, which only work together, and the settings."""
+    """Check the settings, and that engine and middleware are both ours."""
     found: list[CheckMessage] = []
     if not engine_is(SessionStore):
         found.append(
@@ -75,7 +75,7 @@ def check_installation(
 
 
 def _check_middleware() -> Iterator[CheckMessage]:
-    """Ours is there, it is the only one that handles the session, and it comes early enough."""
+    """Check that our middleware is the only session middleware and comes early enough."""
     classes = {path: class_at(path) for path in django_settings.MIDDLEWARE}
     handling = [path for path, found in classes.items() if is_a(found, stock.SessionMiddleware)]
     ours = [path for path in handling if is_a(classes[path], SessionMiddleware)]
@@ -123,7 +123,7 @@ def _check_middleware() -> Iterator[CheckMessage]:
 def check_messages(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Messages in a cookie belong to the browser: another account would read them."""
+    """Check that no cookie stores messages: another account of the browser would read them."""
     session_storage = "django.contrib.messages.storage.session.SessionStorage"
     if not apps.is_installed("django.contrib.messages") or not engine_is(SessionStore):
         return []
@@ -143,7 +143,7 @@ def check_messages(
 def check_impersonation(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Check that our app ends what packages for "login as" leave."""
+    """Check that the impersonation app is installed beside a package for "login as"."""
     installed = [name for name in IMPERSONATION if apps.is_installed(name)]
     if not installed or not engine_is(SessionStore) or apps.is_installed(IMPERSONATION_APP):
         return []
@@ -161,7 +161,7 @@ def check_impersonation(
 def check_cookie(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Check the protections of the cookie, which opens every account of the browser."""
+    """Check the attributes of the cookie, which gives access to every account of the browser."""
     if not engine_is(SessionStore):
         return []
     name = django_settings.SESSION_COOKIE_NAME

@@ -1,6 +1,6 @@
-"""System checks: where the sessions are stored. Their ids begin at 010, but for W002.
+"""System checks of the databases and the cache. Their ids begin at 010, except W002.
 
-None of them connects to a database or a cache, so they run with every ``manage.py check``.
+None of them connects to a database or a cache, so every ``manage.py check`` runs them.
 """
 
 from __future__ import annotations
@@ -68,11 +68,11 @@ def check_databases(
 
 
 def _check_sqlite(alias: str) -> list[CheckMessage]:
-    """In SQLite's deferred mode two requests at once end in "database is locked"."""
+    """Check SQLite's transaction mode: concurrent writes fail in the deferred mode."""
     try:
         connection = connections[alias]
     except ImproperlyConfigured:
-        return []  # Its driver is missing: whatever connects first will say so.
+        return []  # Its driver is missing, which the first connection reports.
     given = connection.settings_dict
     mode = str(given.get("OPTIONS", {}).get("transaction_mode") or "").upper()
     if (
@@ -94,13 +94,13 @@ def _check_sqlite(alias: str) -> list[CheckMessage]:
 
 
 def _check_preparing(alias: str) -> list[CheckMessage]:
-    """Check that a page's statement can be prepared where ``PREPARE`` is on."""
+    """Check that the database can prepare statements if ``PREPARE`` is on."""
     try:
         if not settings.PREPARE:
             return []
         connection = connections[alias]
     except ImproperlyConfigured:
-        return []  # multisession.E004; or its driver is missing.
+        return []  # The setting is invalid (multisession.E004), or the driver is missing.
     reason = prepared.reason_against(connection)
     if reason is None:
         return []
@@ -113,14 +113,14 @@ def _check_preparing(alias: str) -> list[CheckMessage]:
 def check_cache(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Every process sees the cache of ``cached_db``: what one of them ends, ends in all."""
+    """Check that all processes share the cache of ``cached_db``, so that a sign-out reaches all."""
     if not engine_is(cached_db.SessionStore):
         return []
     alias = django_settings.SESSION_CACHE_ALIAS
     without = "set SESSION_ENGINE = 'multisession.backends.db', which needs no cache."
     if alias not in django_settings.CACHES:
         if alias == DEFAULT_CACHE_ALIAS:
-            return []  # Django's own check says so.
+            return []  # Django's own check reports it.
         return [
             Error(
                 f"SESSION_CACHE_ALIAS is {alias!r}, which is not in CACHES.",
@@ -146,7 +146,7 @@ def check_cache(
 def check_adoption(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Check that the sessions of the engine in ``ADOPT_FROM`` can be read, and ended."""
+    """Check that the sessions of the engine in ``ADOPT_FROM`` can be read and ended."""
     try:
         path = settings.ADOPT_FROM
     except ImproperlyConfigured:
@@ -176,5 +176,5 @@ def check_adoption(
 
 
 def _is_in_memory(name: str) -> bool:
-    """Return True for a database of one process, whose threads share one connection."""
+    """Return True for an in-memory database, whose threads share one connection."""
     return ":memory:" in name or "mode=memory" in name

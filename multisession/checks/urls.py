@@ -1,6 +1,6 @@
-"""System checks of the URLs: ours are included, and the project's pages that ours lead to exist.
+"""System checks of the URLs: ours are included, and the pages that our links lead to exist.
 
-While a request runs nothing of this is an error: what has no URL is left out.
+At run time a missing URL is no error: the link is left out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from multisession.pages.links import url_of
 
 from .classes import engine_is
 
-#: Settings that name a page, Django's own and keys of MULTISESSION, and what leads there.
+#: Settings of Django and keys of MULTISESSION that name a page, and the links that lead there.
 PAGES = (
     ("LOGIN_URL", "'Sign in' and 'Add account' lead"),
     ("PROFILE_URL", "'Manage account' leads"),
@@ -73,7 +73,7 @@ def _check_pages() -> Iterator[CheckMessage]:
 def _problem(value: Any) -> str:
     try:
         url = url_of(str(value))
-    except NoReverseMatch:  # it is lazy
+    except NoReverseMatch:  # a lazy URL
         url = ""
     if not url:
         return "which is the name of no URL"
@@ -81,7 +81,7 @@ def _problem(value: Any) -> str:
 
 
 def _may_exist(url: str) -> bool:
-    """Return True if the project has a page at this URL, or cannot say."""
+    """Return True if the project has a page at this URL, or if that can't be told."""
     parts = urlsplit(url)
     prefix = get_script_prefix()
     if parts.scheme or parts.netloc or not parts.path.startswith(prefix):

@@ -1,1 +1,1 @@
-"""Optional apps, each for one other package or purpose. Nothing here is loaded unless installed."""
+"""Optional apps, each for one purpose. A project uses one by adding it to INSTALLED_APPS."""

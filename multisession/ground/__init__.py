@@ -1,1 +1,1 @@
-"""What the rest stands on: functions that know no model of ours and no view."""
+"""The lowest layer: functions that import neither models nor views of this package."""

@@ -8,17 +8,17 @@ from urllib.parse import urlsplit
 from django.http import HttpRequest
 from django.utils.http import escape_leading_slashes
 
-#: What changes nothing, by HTTP's own words (RFC 9110, 9.2.1).
+#: The safe methods of HTTP (RFC 9110, 9.2.1): their requests change nothing.
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 FORM_TYPES = ("", "application/x-www-form-urlencoded", "multipart/form-data")
 TURBO_STREAM = "text/vnd.turbo-stream.html"
 
 #: The session that a page was drawn for. Sent by notice.js.
 PAGE_HEADER = "X-Multisession-Page"
-#: "true": no click, no key press caused the request. Sent by notice.js.
+#: "true": neither a click nor a key press caused the request. Sent by notice.js.
 BACKGROUND_HEADER = "X-Multisession-Background"
 
-#: What the answers that depend on it vary on.
+#: The ``Vary`` header of the answers that depend on the sender.
 VARY = (
     "Accept",
     "HX-Request",
@@ -33,28 +33,28 @@ VARY = (
 class Sender(Enum):
     """The kinds of senders, by what they can do with an answer."""
 
-    #: A person, by a navigation: the browser shows a page.
+    #: A navigation: the browser shows the answer as a page.
     FORM = auto()
     #: htmx puts a fragment into the page.
     HTMX = auto()
-    #: Turbo carries out a stream.
+    #: Turbo applies a stream to the page.
     TURBO = auto()
-    #: Inertia asks for the data of a page.
+    #: Inertia fetches the data of a page.
     INERTIA = auto()
-    #: Any other script, or nobody: it reads a status and a few words.
+    #: Any other script, or a background request: it reads a status and a few words.
     SCRIPT = auto()
 
     @property
     def is_person(self) -> bool:
-        """Return whether it is a form of a person, whose text would be lost."""
+        """Return True if a person waits for the answer and could lose typed text."""
         return self is not Sender.SCRIPT
 
 
 def sender_of(request: HttpRequest) -> Sender:
     """Return who sent the request, by its headers.
 
-    ``Sec-Fetch-Mode`` comes from the browser itself, over HTTPS and from localhost. The rest is
-    what libraries say of themselves.
+    The browser itself sets ``Sec-Fetch-Mode``, over HTTPS and on localhost. Libraries set the
+    other headers.
     """
     headers = request.headers
     if is_background(request):
@@ -75,17 +75,18 @@ def sender_of(request: HttpRequest) -> Sender:
 
 
 def address_of(request: HttpRequest) -> str:
-    """Return the path and the query of the request, to come back to it.
+    """Return the path and the query of the request, for a link back to it.
 
-    With two slashes at its beginning it would lead to another site.
+    Escapes two leading slashes, which would make it a URL of another site.
     """
     return escape_leading_slashes(request.get_full_path())
 
 
 def is_of_this_site(request: HttpRequest, url: str) -> bool:
-    """Return whether an Origin or a Referer names this very host.
+    """Return True if an Origin or a Referer names this very host.
 
-    Over HTTPS only by HTTPS; the other way round, something in front of us takes the HTTPS off.
+    A request over HTTPS needs an HTTPS URL. A request over HTTP accepts both, because a proxy in
+    front of Django may have ended the HTTPS connection.
     """
     try:
         parts = urlsplit(url)
@@ -96,25 +97,25 @@ def is_of_this_site(request: HttpRequest, url: str) -> bool:
 
 
 def is_htmx(request: HttpRequest) -> bool:
-    """Return whether htmx sent the request and will place the answer itself."""
-    # Asked for every answer; request.headers would make a dictionary of all of them.
+    """Return True if htmx sent the request and will swap the answer into the page."""
+    # Runs for every answer; request.headers would build a dictionary of all headers.
     return bool(request.META.get("HTTP_HX_REQUEST") == "true")
 
 
 def has_page(request: HttpRequest) -> bool:
-    """Return whether notice.js says which page a script sent the request from."""
+    """Return True if notice.js has added the header that names the page of the request."""
     return "HTTP_X_MULTISESSION_PAGE" in request.META
 
 
 def is_background(request: HttpRequest) -> bool:
-    """Return whether nobody caused the request: a timer, a poll, a preview."""
+    """Return True if no action of the person caused the request: a timer, a poll, a preview."""
     return request.headers.get(BACKGROUND_HEADER) == "true"
 
 
 def wants_json(request: HttpRequest) -> bool:
-    """Return whether a script sent the request that talks JSON."""
+    """Return True if a script that sends or accepts JSON sent the request."""
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
         return True
-    # (wsgiref, and so runserver, says "text/plain" of a request without a body.)
+    # wsgiref, and so runserver, gives a request without a body the type "text/plain".
     has_body = request.method not in ("GET", "HEAD")
     return has_body and request.content_type not in FORM_TYPES

@@ -1,12 +1,12 @@
-"""The one cookie: read by its exact octets, and sent with the attributes of Django's settings.
+"""Read the cookie by its exact octets; send it with the attributes from Django's settings.
 
 Django's parser strips Unicode white space around a cookie's name (``http.cookie.parse_cookie``,
-5.2 and 6.1). So a subdomain can plant a cookie whose name begins with U+2000 and which Django
-then takes for ``__Host-sessionid``, though no browser would let it set that one. We trim what
-RFC 6265 (5.2) calls white space, space and tab, and compare names exactly.
+5.2 and 6.1). So a subdomain can set a cookie whose name begins with U+2000, and Django takes it
+for ``__Host-sessionid``, which no browser would let the subdomain set. This module trims only
+space and tab, the white space of RFC 6265 (5.2), and compares names exactly.
 
-A cookie's *scope* is its domain and its path. A browser keeps one value for each scope and sends
-all that fit, without saying which is which: see doubled.py.
+A cookie's *scope* is its domain and its path. A browser keeps one value for each scope, and sends
+all that match the request without their scopes: see engine/doubled.py.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from multisession.conf import django_settings as settings
 
 logger = logging.getLogger("multisession")
 
-#: What a browser may send with the same name, at most; of more, none counts.
+#: The most values that a request may have for one cookie name. With more, all are ignored.
 MOST_VALUES = 10
 
 
@@ -32,7 +32,7 @@ def read_all(request: HttpRequest, name: str) -> list[str]:
     """Return the different values of the cookie ``name``, in the browser's order."""
     header = request.META.get("HTTP_COOKIE")
     if not header:
-        # Made by hand, as by a RequestFactory: there are no octets to read.
+        # A request that a RequestFactory made has no Cookie header to read.
         value = request.COOKIES.get(name)
         return [] if value is None else [value]
     if _is_plain(header, name):
@@ -57,16 +57,17 @@ def read_last(request: HttpRequest, name: str) -> str | None:
 
 
 def _is_plain(header: str, name: str) -> bool:
-    """Return whether Django reads this cookie as we would: mostly, and then it has done so already.
+    """Return True if Django's parser gives the same value as ours, which is the usual case.
 
-    Then there is one of the name, no quotes, and no character that it would strip but a space.
+    True for a header in which the name occurs once, without quotes and without any white space but
+    the space. ``request.COOKIES`` then has the value already.
     """
     is_plain = header.isascii() and header.isprintable() and '"' not in header
     return is_plain and header.count(name) == 1
 
 
 def send(response: HttpResponse, value: str, max_age: int | None) -> None:
-    """Set the cookie. Nothing is left of what a view had made of it."""
+    """Set the cookie, in place of any that a view has set."""
     response.cookies.pop(settings.SESSION_COOKIE_NAME, None)
     response.set_cookie(
         settings.SESSION_COOKIE_NAME,
@@ -83,7 +84,7 @@ def send(response: HttpResponse, value: str, max_age: int | None) -> None:
 
 
 def delete(response: HttpResponse) -> None:
-    """Delete the cookie, where it was set."""
+    """Delete the cookie, in the scope of the settings."""
     response.cookies.pop(settings.SESSION_COOKIE_NAME, None)
     response.delete_cookie(
         settings.SESSION_COOKIE_NAME,
@@ -95,26 +96,26 @@ def delete(response: HttpResponse) -> None:
 
 
 def take(response: HttpResponse) -> Morsel[str] | None:
-    """Take off the response what a view has made of the cookie. None if it made nothing."""
+    """Remove and return the cookie that a view has set on the response; None if there is none."""
     return response.cookies.pop(settings.SESSION_COOKIE_NAME, None)
 
 
 def is_deletion(cookie: Morsel[str]) -> bool:
-    """Return True if a browser that receives this cookie drops the one that it has."""
+    """Return True if this cookie makes a browser delete its own."""
     return not cookie.value or str(cookie["max-age"]) == "0"
 
 
 def has_our_scope(cookie: Morsel[str]) -> bool:
-    """Return True if a browser that receives this cookie replaces the one that we set."""
+    """Return True if this cookie replaces the one that ``send()`` sets."""
     ours = (settings.SESSION_COOKIE_PATH, _bare(settings.SESSION_COOKIE_DOMAIN))
     return (cookie["path"], _bare(cookie["domain"])) == ours
 
 
 def put(response: HttpResponse, cookie: Morsel[str]) -> None:
-    """Send this cookie; if there is one of its name already, beside it, in its own scope.
+    """Add this cookie to the response; keep one of the same name with another scope.
 
-    ``response.cookies`` is a dictionary by name. Django writes its values into headers, so any
-    other key will do.
+    ``response.cookies`` is a dictionary by name, but Django writes only its values into headers.
+    So a second cookie of the same name goes under another key.
     """
     if cookie.key in response.cookies:
         key = f"{cookie.key} {cookie['domain']}{cookie['path']}"
@@ -124,12 +125,12 @@ def put(response: HttpResponse, cookie: Morsel[str]) -> None:
 
 
 def delete_elsewhere(request: HttpRequest, response: HttpResponse) -> None:
-    """Delete cookies of this name in the scopes that an earlier setting may have had.
+    """Delete cookies of this name in the scopes that earlier settings may have used.
 
-    That is the other of host-only and domain, the domains above this host, and the path "/".
+    These are the host alone, the host as a domain, the domains above it, and the path "/".
     """
     if settings.SESSION_COOKIE_NAME.startswith("__Host-"):
-        return  # There is no other scope under this name.
+        return  # A cookie with this prefix can have one scope only.
     host = request.get_host().partition(":")[0].rstrip(".").lower()
     labels = host.split(".")
     domains = [".".join(labels[at:]) for at in range(len(labels) - 1)]
@@ -157,5 +158,5 @@ def _bare(domain: str | None) -> str:
 
 
 def _samesite() -> Any:
-    """Django allows False here, for no attribute at all; the stubs do not."""
+    """Return the setting untyped: Django accepts False (no attribute), the stubs do not."""
     return settings.SESSION_COOKIE_SAMESITE

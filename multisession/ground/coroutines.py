@@ -1,4 +1,4 @@
-"""What synchronous code asks of the database in the middle of a coroutine, as its templates do."""
+"""Database queries of synchronous code inside a coroutine, such as a template's."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 
 def ask(query: Callable[[], T]) -> T:
-    """Call ``query``, which only reads; in an event loop, in a thread with connections of its own.
+    """Call ``query``, which must only read; in an event loop, use a thread of its own.
 
-    Django refuses queries in the thread of an event loop. The loop waits meanwhile, as it does for
-    the rest of the template, and a connection is opened: so this is for what is rarely asked, and
-    ``MultiSession.asessions`` is the better way. (Not taken: the thread of the request's own
-    connection. Under a middleware that is synchronous only, that thread waits for the coroutine.)
+    Django refuses queries in the thread of an event loop. The event loop waits for this one, as it
+    waits for the rest of the template, and the thread opens a new connection. So use it for rare
+    queries only; ``MultiSession.asessions`` is better. The thread that has the request's own
+    connection is no alternative: below a synchronous middleware it waits for the coroutine.
     """
     try:
         asyncio.get_running_loop()

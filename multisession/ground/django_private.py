@@ -1,25 +1,24 @@
 """The private parts of Django that the guard and ``request.user`` rely on, and nothing else.
 
-Public ways that were looked for: ``get_token()``, ``rotate_token()`` and ``CsrfViewMiddleware``
-know one secret for each browser; ``AuthenticationMiddleware`` has no hook for how it finds the
-user. ``tests/test_django_private.py`` says which sentence below is no longer true when Django
-changes one of them.
+The public API is not enough: ``get_token()``, ``rotate_token()`` and ``CsrfViewMiddleware`` know
+one secret for each browser, and ``AuthenticationMiddleware`` has no hook for finding the user.
+``tests/test_django_private.py`` checks each sentence below against the installed Django.
 
 In Django's CSRF protection (``django.middleware.csrf``, 5.2 to 6.1):
 
 * ``process_request`` takes the secret from ``request.COOKIES`` and puts it, the same object, into
   ``META["CSRF_COOKIE"]``; ``process_view`` compares tokens with the text of the one in the cookie;
 * ``get_token()`` masks the one in ``META`` by iterating over it, and sets
-  ``META["CSRF_COOKIE_NEEDS_UPDATE"]``, by which ``process_response`` sends the cookie;
-* ``_mask_cipher_secret`` and ``_unmask_cipher_token`` make a token of a secret and back;
-* nothing is checked where ``request.csrf_processing_done`` is true.
+  ``META["CSRF_COOKIE_NEEDS_UPDATE"]``, which makes ``process_response`` send the cookie;
+* ``_mask_cipher_secret`` makes a token from a secret, ``_unmask_cipher_token`` the reverse;
+* if ``request.csrf_processing_done`` is true, the check is skipped.
 
-In ``django.contrib.auth.middleware``: ``request.user`` is a ``SimpleLazyObject`` whose function is
-in ``_setupfunc`` and whose value is in ``_wrapped``; the answers of ``request.user`` and
-``request.auser()`` are kept in ``request._cached_user`` and ``request._acached_user``.
+In ``django.contrib.auth.middleware``: ``request.user`` is a ``SimpleLazyObject`` with its function
+in ``_setupfunc`` and its value in ``_wrapped``; ``request._cached_user`` and
+``request._acached_user`` cache the results of ``request.user`` and ``request.auser()``.
 
-In ``django.db.models.base``: all that ``Model.__init__`` does with the values of a row is to send
-``pre_init`` and ``post_init``, to make a ``ModelState`` and to set one attribute for each field.
+In ``django.db.models.base``: ``Model.__init__`` sends ``pre_init`` and ``post_init``, makes a
+``ModelState`` and sets one attribute for each field. It does nothing else with a row's values.
 """
 
 from __future__ import annotations
@@ -45,15 +44,15 @@ SECRET_LENGTH: int = csrf.CSRF_SECRET_LENGTH
 TOKEN_LENGTH: int = csrf.CSRF_TOKEN_LENGTH
 ALPHABET: str = csrf.CSRF_ALLOWED_CHARS
 _LETTERS = frozenset(ALPHABET)
-#: Under ``CSRF_USE_SESSIONS``, where a session's data has its secret.
+#: The key of the CSRF secret in a session's data, under ``CSRF_USE_SESSIONS``.
 KEY_IN_SESSION: str = csrf.CSRF_SESSION_KEY
 
 
 class CsrfSecret(str):
-    """A CSRF secret with two faces, for the request that it belongs to.
+    """The CSRF secret of one request, with different values for checking and for drawing.
 
-    As text it is what the browser sent: Django's check compares with that. When ``get_token()``
-    iterates over it to mask it, it is what ``draw()`` returns at that moment.
+    As text it is the secret that the browser sent; Django's check compares tokens with it.
+    Iterating over it, as ``get_token()`` does to mask it, yields the secret from ``draw()``.
     """
 
     draw: Callable[[], str]
@@ -69,20 +68,20 @@ class CsrfSecret(str):
 
     @property
     def drawn(self) -> str:
-        """The secret of pages drawn now; asked for once."""
+        """The secret of pages drawn now. Calls ``draw()`` once."""
         if self._drawn is None:
             self._drawn = self.draw()
         return self._drawn
 
 
 def mask(secret: str) -> str:
-    """Return a token of this secret, as ``{% csrf_token %}`` has it."""
+    """Return a token of this secret, as ``{% csrf_token %}`` makes it."""
     token: str = csrf._mask_cipher_secret(secret)  # type: ignore[attr-defined]
     return token
 
 
 def unmask(token: str) -> str:
-    """Return the secret that a token carries; a secret as it is; empty for anything else."""
+    """Return the secret in a token, a bare secret unchanged, or "" for anything else."""
     if not _LETTERS.issuperset(token):
         return ""
     if len(token) == TOKEN_LENGTH:
@@ -124,7 +123,7 @@ def send_cookie(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def passes_check(request: HttpRequest, view: Callable[..., Any], secret: str) -> bool:
-    """Return whether Django's whole check, of the origin too, passes with this secret."""
+    """Return True if Django's whole check, including the origin, passes with this secret."""
     copied: Any = copy.copy(request)
     copied.COOKIES = {**request.COOKIES}
     if settings.CSRF_USE_SESSIONS:
@@ -135,14 +134,14 @@ def passes_check(request: HttpRequest, view: Callable[..., Any], secret: str) ->
 
 
 def count_as_checked(request: HttpRequest) -> None:
-    """Let Django's check pass without looking: ``passes_check`` has looked."""
+    """Make Django skip its check, after ``passes_check`` has passed."""
     request.csrf_processing_done = True  # type: ignore[attr-defined]
 
 
 def find_user_with(
     request: HttpRequest, find: Callable[[HttpRequest], Any], afind: Callable[[HttpRequest], Any]
 ) -> None:
-    """Let ``request.user`` and ``request.auser`` ask these, if they are still Django's own."""
+    """Make ``request.user`` and ``request.auser`` call these, if they are still Django's own."""
     user = request.__dict__.get("user")
     if type(user) is SimpleLazyObject:
         lazy = vars(user)
@@ -154,7 +153,7 @@ def find_user_with(
 
 
 def is_unread(user: Any) -> bool:
-    """Return whether this is a ``request.user`` that nobody has looked at yet."""
+    """Return True if this is a ``request.user`` that has not been evaluated yet."""
     return isinstance(user, SimpleLazyObject) and user._wrapped is empty
 
 
@@ -164,7 +163,7 @@ def user_read(request: HttpRequest) -> Any:
 
 
 def set_user_read(request: HttpRequest, user: Any) -> None:
-    """Let Django's ``get_user()`` find this user without asking."""
+    """Make Django's ``get_user()`` return this user without a query."""
     request._cached_user = user  # type: ignore[attr-defined]
 
 
@@ -174,14 +173,15 @@ def auser_read(request: HttpRequest) -> Any:
 
 
 def set_auser_read(request: HttpRequest, user: Any) -> None:
-    """Let Django's ``auser()`` find this user without asking."""
+    """Make Django's ``auser()`` return this user without a query."""
     request._acached_user = user  # type: ignore[attr-defined]
 
 
 def maker(model: Any) -> Callable[[str, Any, Any], Any]:
-    """Return ``model.from_db``, or what does the same without the model's constructor.
+    """Return the fastest function that makes instances of ``model`` from rows.
 
-    Not for a model with a constructor of its own, or a field that heeds what it is set to.
+    That is ``instance_of_row``, unless the model has its own constructor, ``from_db`` or
+    ``__setattr__``, or a field with its own descriptor: then it is ``model.from_db``.
     """
     own_way = (model.from_db.__func__, model.__init__, model.__setattr__)
     djangos = (vars(Model)["from_db"].__func__, Model.__init__, object.__setattr__)
@@ -194,10 +194,10 @@ def maker(model: Any) -> Callable[[str, Any, Any], Any]:
 
 
 def instance_of_row(model: Any, using: str, attnames: list[str], values: Any) -> Any:
-    """Do what ``model.from_db`` does, without the model's constructor: in a fifth of the time.
+    """Do what ``model.from_db`` does without calling the constructor, in a fifth of the time.
 
-    Unpickling does so, too. Where anybody listens to the making of instances, as image fields do,
-    it is done Django's way.
+    Unpickling skips the constructor, too. If ``pre_init`` or ``post_init`` has receivers (image
+    fields connect one), this calls ``model.from_db``.
     """
     if pre_init.receivers or post_init.receivers:
         return model.from_db(using, attnames, values)
@@ -209,9 +209,9 @@ def instance_of_row(model: Any, using: str, attnames: list[str], values: Any) ->
 
 
 class _QuietCheck(csrf.CsrfViewMiddleware):
-    """Django's check, which calls no CSRF_FAILURE_VIEW and logs nothing: only asked, not answered.
+    """Django's check without CSRF_FAILURE_VIEW and without a log entry.
 
-    ``_reject`` makes every refusal of ``CsrfViewMiddleware``.
+    All refusals of ``CsrfViewMiddleware`` go through ``_reject``.
     """
 
     def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
@@ -219,5 +219,5 @@ class _QuietCheck(csrf.CsrfViewMiddleware):
 
 
 def _no_view(request: HttpRequest) -> HttpResponse:
-    """Stand in for the view that a middleware wants, where only its answer is wanted."""
+    """Stand in for ``get_response``, which is never called here."""
     raise NotImplementedError

@@ -1,7 +1,7 @@
-"""Who acts as somebody else: the marks that a "login as" leaves in the session.
+"""Read the marks that a "login as" leaves in the data of the impersonated session.
 
-Each is written after ``login()``, into the data of the impersonated session. It names the
-administrator by primary key: the first one, where one impersonation follows another.
+The package writes its mark after ``login()``. The mark names the administrator by primary key; if
+one impersonation follows another, this module takes the first administrator.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 
-#: As long as the column in which it is kept.
+#: The length of the column that stores the key.
 LONGEST_KEY = 255
 
 #: A project's own "login as" writes the administrator's primary key here, as text.
 ACTOR_KEY = "multisession_actor"
-#: django-hijack: the keys of those who acted, the first one first.
+#: django-hijack: the keys of the administrators, the first one first.
 HIJACK = "hijack_history"
-#: django-su: the same, each with the path of a backend.
+#: django-su: the same, as pairs with the path of a backend.
 SU = "exit_users_pk"
-#: django-loginas: the key, signed. The signature is for a session that the browser could change.
+#: django-loginas: the key, signed. We skip the signature: browsers can't change session data.
 LOGINAS = "loginas_from_user"
 
 
 def named_in(data: dict[str, Any]) -> str:
-    """Return the primary key of the administrator whom the session's data names; "" for none."""
+    """Return the primary key of the administrator named in the session's data, or ""."""
     flag = getattr(django_settings, "LOGINAS_FROM_USER_SESSION_FLAG", LOGINAS)
-    with suppress(TypeError, KeyError, IndexError):  # a mark of another shape is none
+    with suppress(TypeError, KeyError, IndexError):  # ignore a mark of another shape
         if given := data.get(ACTOR_KEY):
             return _key(given)
         if history := data.get(HIJACK):
@@ -42,14 +42,14 @@ def named_in(data: dict[str, Any]) -> str:
 
 
 def take_marks_from(data: dict[str, Any]) -> None:
-    """Take all marks out of a visitor's data: the sign-in that follows is nobody else's."""
+    """Remove all marks from a visitor's data, so that the next sign-in is no impersonation."""
     flag = getattr(django_settings, "LOGINAS_FROM_USER_SESSION_FLAG", LOGINAS)
     for mark in (ACTOR_KEY, HIJACK, SU, flag):
         data.pop(mark, None)
 
 
 def _key(given: Any) -> str:
-    """One spelling for each key, as ``str(user.pk)`` has it."""
-    with suppress(TypeError, ValidationError):  # no key: still not the user
+    """Return the key in the spelling of ``str(user.pk)``."""
+    with suppress(TypeError, ValidationError):  # an invalid key still means "somebody else"
         given = get_user_model()._meta.pk.to_python(given)
     return str(given)[:LONGEST_KEY]

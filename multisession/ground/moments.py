@@ -1,4 +1,4 @@
-"""Moments for other programs: the same whether or not the project uses time zones."""
+"""Datetimes for other programs, independent of the project's ``USE_TZ``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import datetime
 
 
 def in_utc(moment: datetime.datetime) -> datetime.datetime:
-    """Return the moment in UTC.
+    """Return the datetime in UTC.
 
-    With ``USE_TZ = False`` it has no time zone. Django then takes the time from the system's clock,
-    which it sets to ``TIME_ZONE``; Python takes such a moment for a time of that same clock.
+    With ``USE_TZ = False`` it is naive and in local time. Django sets the process's time zone to
+    ``TIME_ZONE``, and ``astimezone()`` reads naive datetimes in the process's time zone.
     """
     return moment.astimezone(datetime.UTC)

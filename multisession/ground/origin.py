@@ -1,6 +1,6 @@
-"""Where a request comes from: the client's address, and the name that its browser gives itself.
+"""Where a request comes from: the client's IP address and user agent.
 
-Untrusted data, kept for people to look at. Nothing is allowed or refused because of it.
+Untrusted data, kept for display only. It never decides whether a request is allowed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from multisession.conf import settings
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-#: As long as the columns in which a user agent is kept.
+#: The length of the columns that store a user agent.
 LONGEST_USER_AGENT = 256
 #: Longer than any address with its zone and port. A header may be of any length.
 LONGEST_ADDRESS = 100
@@ -27,21 +27,21 @@ logger = logging.getLogger("multisession")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The address and the user agent of a client, as far as they are known."""
+    """The address and the user agent of a client, if they are known."""
 
     ip_address: str | None = None
     user_agent: str = ""
 
     @classmethod
     def of(cls, request: HttpRequest | None) -> Origin:
-        """Return the origin of a request; without one, NOWHERE."""
+        """Return the origin of a request; NOWHERE for None."""
         if request is None:
             return NOWHERE
         user_agent = str(request.META.get("HTTP_USER_AGENT", "")).replace("\x00", "")
         return cls(client_address(request), user_agent[:LONGEST_USER_AGENT])
 
 
-#: The origin of what no request asked for: a command, a job, the clock.
+#: The origin of changes without a request: a command, a job, an expiry.
 NOWHERE = Origin()
 
 
@@ -59,7 +59,7 @@ def client_address(request: HttpRequest) -> str | None:
     try:
         return ip_address(find(request))
     except Exception:
-        # No page fails because an address is not to be had.
+        # An unknown address must not break the page.
         logger.exception("MULTISESSION['CLIENT_ADDRESS'] (%s) failed.", source)
         return None
 
@@ -67,8 +67,8 @@ def client_address(request: HttpRequest) -> str | None:
 def ip_address(value: Any) -> str | None:
     """Return the IP address in ``value`` in the one spelling that is stored, or None.
 
-    Without brackets, port and zone, which databases do not take or keep; an IPv4 address that is
-    written as IPv6 (``::ffff:192.0.2.1``) becomes IPv4.
+    Drops brackets, port and zone, which databases refuse or lose. An IPv4 address that is written
+    as IPv6 (``::ffff:192.0.2.1``) becomes IPv4.
     """
     text = str(value or "")[:LONGEST_ADDRESS].strip().strip('"')
     if text.startswith("["):
@@ -84,7 +84,7 @@ def ip_address(value: Any) -> str | None:
 
 
 def is_prefetch(request: HttpRequest) -> bool:
-    """Return True if the browser fetches the page in advance, before anybody asked for it."""
+    """Return True if the browser fetches the page in advance, without a click."""
     meta = request.META
     return "HTTP_SEC_PURPOSE" in meta or any(
         meta.get(name, "").strip().lower() in ("prefetch", "preview", "prerender")
@@ -93,11 +93,11 @@ def is_prefetch(request: HttpRequest) -> bool:
 
 
 def _after_hops(request: HttpRequest, hops: int) -> str:
-    """Return what the outermost of ``hops`` trusted proxies saw as its peer.
+    """Return the peer address that the outermost of ``hops`` trusted proxies saw.
 
-    Each proxy appends its own peer to X-Forwarded-For, so we count from the right: everything
-    further left is what the client sent. With fewer entries the request did not come through all
-    of the proxies, and only the connection itself can be believed.
+    Each proxy appends its peer to X-Forwarded-For, so this counts from the right; the client may
+    have sent everything further left. With fewer entries the request did not pass all proxies, and
+    only the address of the connection itself can be trusted.
     """
     forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR", "")).split(",")
     if 0 < hops <= len(forwarded) and forwarded != [""]:

@@ -1,9 +1,9 @@
 """Session data as text for the database, and back.
 
-With Django's JSON serializer the text is plain JSON. Django signs what it stores; in a table
-that only the server writes, the signature protects no more than the table's own access rules,
-and it costs eight times the decoding. Any other ``SESSION_SERIALIZER`` (one that can run code,
-such as pickle) keeps Django's signed form.
+With Django's JSON serializer the text is plain JSON. Django's engines sign it; in a table that
+only the server writes, a signature protects no better than the table's access rules, and makes
+decoding eight times slower. Any other ``SESSION_SERIALIZER`` keeps Django's signed form, because
+it may run code, as pickle does.
 """
 
 import json
@@ -16,13 +16,13 @@ from django.core import signing
 from django.utils.module_loading import import_string
 
 SALT = "multisession.session_data"
-#: In a session's data: what ``set_expiry()`` was given.
+#: The key under which session data stores the argument of ``set_expiry()``.
 EXPIRY = "_session_expiry"
 logger = logging.getLogger("django.security.SuspiciousSession")
 
 
 def dumps(data: dict[str, Any]) -> str:
-    """Write ``data`` as text. Raises TypeError for what the serializer cannot express."""
+    """Return ``data`` as text. Raises TypeError for values that the serializer can't express."""
     serializer = import_string(settings.SESSION_SERIALIZER)
     if serializer is JSONSerializer:
         return json.dumps(data, separators=(",", ":"))
@@ -30,7 +30,7 @@ def dumps(data: dict[str, Any]) -> str:
 
 
 def loads(text: str) -> dict[str, Any]:
-    """Read the data in ``text``; ``{}``, and a line in the security log, if that fails."""
+    """Return the data in ``text``. If that fails, log it for security and return ``{}``."""
     if not text:
         return {}
     try:
@@ -43,6 +43,6 @@ def loads(text: str) -> dict[str, Any]:
         logger.warning("Session data corrupted")
         return {}
     except Exception:
-        # A serializer may raise anything; unreadable data is no data, never an error page.
+        # A serializer may raise anything. Treat unreadable data as empty; never fail the page.
         return {}
     return data if isinstance(data, dict) else {}

@@ -2,14 +2,14 @@
 
 A browser holds one cookie. Its value is the **token** of the client: 32 characters of
 [a-z0-9], about 165 bits from the system's random source. The database keeps only its SHA-256.
-A plain hash is enough for a value that nobody can guess: a salt or a key protects weak
-secrets, and this one is not weak; no change of SECRET_KEY can then sign anybody out.
+A plain hash is enough: salts and keys protect weak secrets, and 165 random bits can't be guessed.
+It also means that a new SECRET_KEY signs nobody out.
 
-32 characters of this alphabet also fit the columns in which other packages keep a
+32 characters of this alphabet also fit the columns in which other packages store a
 ``session_key`` (40 characters, sometimes compared without case).
 
 **Public ids** (``client_…``, ``sess_…``) name rows in pages, URLs, the admin and the API.
-They are unguessable too, but nothing accepts one as a credential.
+They can't be guessed either, but nothing accepts them as credentials.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ PUBLIC_ID_LENGTH = 27
 PUBLIC_ID_ALPHABET = string.ascii_letters + string.digits
 
 _TOKEN = re.compile(r"[a-z0-9]{32}", re.ASCII)
-#: The longest key has 40 characters, as the columns have in which others keep it.
+#: Keeps the longest key at 40 characters: other packages store keys in columns of that length.
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,6}", re.ASCII)
 
 
@@ -33,19 +33,20 @@ def new_token() -> str:
 
 
 def is_token(value: object) -> bool:
-    """Return True if ``value`` has the shape of a token. What has not is never looked up."""
+    """Return True if ``value`` has the shape of a token. Other values are never looked up."""
     return isinstance(value, str) and _TOKEN.fullmatch(value) is not None
 
 
 def may_be_key(key: str | None) -> bool:
-    """Return True if ``key`` has the length of one."""
+    """Return True if ``key`` has a length that session keys can have."""
     return key is not None and TOKEN_LENGTH <= len(key) <= 40
 
 
 def split(key: object) -> tuple[str, int | None] | None:
-    """Return the token and the number in a key; None for what cannot be one.
+    """Return the token and the number in a session key; None if it is no valid key.
 
-    A key is a token, which stands for a browser, or ``<token>.<number>``: one account of it.
+    A key is either a token, which names a browser, or ``<token>.<number>``, which names one account
+    on it.
     """
     token, point, number = str(key or "").partition(".")
     if not is_token(token) or (point and _NUMBER.fullmatch(number) is None):
@@ -54,7 +55,7 @@ def split(key: object) -> tuple[str, int | None] | None:
 
 
 def digest(token: str) -> str:
-    """Return what the database keeps of a token: SHA-256, 64 hexadecimal characters."""
+    """Return the form that the database stores: SHA-256 in 64 hexadecimal characters."""
     return hashlib.sha256(token.encode("ascii")).hexdigest()
 
 

@@ -1,6 +1,6 @@
-"""The guard: which account a page was drawn for, and what to do when another one is active now.
+"""The guard: refuse requests from pages that were drawn for another account than the active one.
 
-For projects: ``any_account``, for a view that takes the form of any page.
+Projects use ``any_account``, for views that accept forms from any page.
 """
 
 from .any_page import any_account

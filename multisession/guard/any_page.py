@@ -1,4 +1,4 @@
-"""Views that take the form of any page, because they are about the browser and not an account."""
+"""Views that accept forms from any page, because they concern the browser and not an account."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from django.views.i18n import set_language
 
 from multisession.conf import settings
 
-#: Who is active does not matter to these of Django's: they ask for an address, or hold a proof.
+#: Django's views that do not depend on the active account: they use an e-mail address or a token.
 RESET_VIEWS = (auth_views.PasswordResetView, auth_views.PasswordResetConfirmView)
 
 
 def any_account(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a view take forms of any page: it is about the browser, not about an account.
+    """Let a view accept forms from any page, for views that concern the browser and no account.
 
-    It runs as whoever is active. The CSRF check stays. (To leave out both, ``csrf_exempt`` is
-    enough.) Sign-in pages need no such mark; for a whole package or a part of the site there is
+    The view runs as the active account, and the CSRF check stays. (``csrf_exempt`` turns off both
+    checks.) Sign-in pages don't need this. For a whole package or a part of the site use
     ``MULTISESSION["ANY_ACCOUNT"]``.
     """
-    # The mark is on a function of its own: the same view may be guarded at another address.
+    # Mark a wrapper, so that the same view stays guarded at its other URLs.
     if iscoroutinefunction(view):
 
         async def marked_coroutine(*args: Any, **kwargs: Any) -> Any:
@@ -47,10 +47,10 @@ def any_account(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def takes_any_page(request: HttpRequest, view: Callable[..., Any]) -> bool:
-    """Return whether it does not matter to this view which account the page was drawn for.
+    """Return True if this view accepts forms from the pages of any account.
 
-    So it is with views marked by ``any_account`` or named in ``MULTISESSION["ANY_ACCOUNT"]``,
-    with Django's language view and password-reset pages, and with sign-in pages.
+    These are views marked by ``any_account`` or named in ``MULTISESSION["ANY_ACCOUNT"]``, Django's
+    language view and password-reset pages, and sign-in pages.
     """
     return (
         getattr(view, "any_account", False)
@@ -71,25 +71,25 @@ def is_sign_in_page(request: HttpRequest, view: Callable[..., Any]) -> bool:
         page = urlsplit(resolve_url(str(django_settings.LOGIN_URL)))
     except NoReverseMatch:
         return False
-    # A page with a query, or of another site, has a path that other pages may have, too.
+    # The path alone does not identify a page with a query or on another site.
     is_of_its_own = not (page.query or page.fragment) and page.path not in ("", "/")
     is_here = not page.netloc or page.netloc == request.get_host()
     return is_of_its_own and is_here and request.path == page.path
 
 
 def is_sign_out(view: Callable[..., Any]) -> bool:
-    """Return True for Django's ``LogoutView`` and what is made of it."""
+    """Return True for Django's ``LogoutView`` and its subclasses."""
     return is_made_of(view, auth_views.LogoutView)
 
 
 def is_made_of(view: Callable[..., Any], classes: type | tuple[type, ...]) -> bool:
-    """Return whether ``as_view()`` of one of these classes, or of a subclass, made the view."""
+    """Return True if ``as_view()`` of one of these classes, or of a subclass, made the view."""
     view_class = getattr(view, "view_class", None)
     return isinstance(view_class, type) and issubclass(view_class, classes)
 
 
 def _is_named_in_settings(request: HttpRequest, view: Callable[..., Any]) -> bool:
-    """Return whether ``ANY_ACCOUNT`` has the beginning of its address, or its module."""
+    """Return True if ``ANY_ACCOUNT`` has a prefix of the view's path, or its module."""
     module = getattr(getattr(view, "view_class", view), "__module__", "")
     return any(
         request.path_info.startswith(part)
@@ -100,7 +100,7 @@ def _is_named_in_settings(request: HttpRequest, view: Callable[..., Any]) -> boo
 
 
 def _is_admins_sign_in_page(view: Any) -> bool:
-    """Return whether this is the method ``login`` of an admin site, perhaps inside decorators."""
+    """Return True if this is an admin site's ``login`` method, also below decorators."""
     from django.contrib.admin import AdminSite  # its models need the app
 
     while view is not None:

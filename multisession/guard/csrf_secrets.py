@@ -1,9 +1,9 @@
-"""Whose CSRF secret it is: each account's own, and a browser's own while nobody is active.
+"""CSRF secrets: one for each account, and one for the browser while no account is active.
 
-An account's secret is derived from the public id of its session with a key of the server (OWASP:
-an HMAC-based token, bound to the session). So it needs no row, a token of it says whose page it
-comes from, and nobody can make one up. Its last letters, the *mark*, follow from the others, so
-that it is known for an account's without asking the database.
+An account's secret is an HMAC of its session's public id with a key of the server (OWASP's
+HMAC-based token, bound to the session). It needs no row, nobody can forge it, and a token made from
+it identifies the account that the page was drawn for. Its last letters, the *mark*, are an HMAC of
+the others, so an account's secret is recognised without a query.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 MARK_LENGTH = 8
 _SALT = b"multisession.guard:"
-#: For each octet a letter of a CSRF secret's alphabet.
+#: A letter of the CSRF secrets' alphabet for each octet.
 _LETTERS = bytes(
     ord(django_private.ALPHABET[octet % len(django_private.ALPHABET)]) for octet in range(256)
 )
 
 
 def of_session(session: Session) -> Iterator[str]:
-    """Yield the secret of a session's pages, then those it had under earlier keys of the server."""
+    """Yield the secret of a session's pages, then those under SECRET_KEY_FALLBACKS."""
     if settings.CSRF_USE_SESSIONS:
         yield str(session.get_decoded().get(django_private.KEY_IN_SESSION) or "")
         return
@@ -40,21 +40,21 @@ def of_session(session: Session) -> Iterator[str]:
 
 
 def of_client(client_id: int) -> Iterator[str]:
-    """Yield the secrets of nobody's pages on this browser, the present one first.
+    """Yield the secrets of pages drawn on this browser while no account was active, newest first.
 
-    By the client's primary key, which a page has without reading the client.
+    They derive from the client's primary key, which is known without reading the client's row.
     """
     length = django_private.SECRET_LENGTH
     return (_letters(key, f"nobody:{client_id}", length) for key in _keys())
 
 
 def random() -> str:
-    """Return the secret of a browser that we do not know."""
+    """Return a secret for a browser without a client."""
     return get_random_string(django_private.SECRET_LENGTH, django_private.ALPHABET)
 
 
 def matching(token: str, secrets: Iterator[str]) -> str | None:
-    """Return the first of these secrets that the token carries."""
+    """Return the secret of the token, if it is one of these."""
     carried = django_private.unmask(token)
     if not carried:
         return None
@@ -62,7 +62,7 @@ def matching(token: str, secrets: Iterator[str]) -> str | None:
 
 
 def is_an_accounts(secret: str) -> bool:
-    """Return whether this is some account's secret, of this browser or of another."""
+    """Return True if this is the secret of an account, on any browser."""
     body, mark = secret[:-MARK_LENGTH], secret[-MARK_LENGTH:]
     return bool(body) and any(
         constant_time_compare(mark, _letters(key, f"mark:{body}", MARK_LENGTH)) for key in _keys()
@@ -74,6 +74,6 @@ def _keys() -> list[str]:
 
 
 def _letters(key: str, text: str, length: int) -> str:
-    """Return letters of a CSRF secret's alphabet, as random as HMAC-SHA-256."""
+    """Return an HMAC-SHA-256 in letters of the CSRF secrets' alphabet."""
     octets = hmac.digest(key.encode(), _SALT + text.encode(), "sha256")
     return octets[:length].translate(_LETTERS).decode()

@@ -1,24 +1,23 @@
-"""Which account a page was drawn for, and what to do when another one is active now.
+"""Refuse requests from pages that were drawn for another account than the active one.
 
-The page says it by the CSRF token that every Django form carries anyway. While an account is
-active, the secret behind ``{% csrf_token %}`` is that account's own (csrf_secrets.py). So, without
-a word in any template:
+Every Django form has a CSRF token. While an account is active, the secret behind
+``{% csrf_token %}`` is that account's own (csrf_secrets.py). So, without any change to templates:
 
-* a form drawn for A is recognised when it arrives, whoever is active by then;
-* the forms of A's pages stay good while other accounts are added and switched to;
-* while A is active, no token but A's passes, whatever the CSRF cookie says: a neighbour in the
-  domain can plant cookies.
+* the token of a form tells which account the page was drawn for, whichever is active by then;
+* the forms of A's pages stay valid while other accounts are added and switched to;
+* while A is active, only A's tokens pass, whatever the CSRF cookie holds, because another host of
+  the same domain can set cookies.
 
-While nobody is active, pages carry a secret of the browser, and Django's check decides as always.
-What pages carry is in page_tokens.py; this module looks at what arrives. Views about the browser
-take the pages of nobody and of every account of it (any_page.py).
+While no account is active, pages carry a secret of the browser, and Django's check decides as
+usual. page_tokens.py puts the tokens into pages; this module checks requests. Views that concern
+the browser accept pages of each of its accounts and of none (any_page.py).
 
-Scripts that read the CSRF *cookie* at the moment of sending speak for the browser, not for their
-page. For them ``notice.js`` adds the header ``X-Multisession-Page`` to what it sees sent.
+A script that reads the CSRF *cookie* when it sends a request proves its browser, not its page. So
+``notice.js`` adds the header ``X-Multisession-Page`` to the requests of scripts.
 
-``csrf_exempt`` views are left alone. If one asks Django for the check itself, as REST framework's
-``SessionAuthentication`` does, it finds the answer that holds for its page, and refuses in its own
-words.
+``csrf_exempt`` views are not guarded. If one runs Django's check itself, as REST framework's
+``SessionAuthentication`` does, that check accepts only the active account's pages, and the view
+refuses in its own way.
 """
 
 from __future__ import annotations
@@ -54,18 +53,18 @@ from .page_tokens import accounts_of, run_as_nobody, secret_for
 
 __all__ = ["WrongAccount", "any_account"]
 
-#: On a refusal, for notice.js: "wrong-account" or "signed-out".
+#: Header of a refusal, for notice.js: "wrong-account" or "signed-out".
 REASON_HEADER = "X-Multisession"
 
-#: Of the form by which a refused request is sent again (sending.py).
+#: Field of the form that sends a refused request again (sending.py).
 SEND_FIELD = "multisession-send"
 
 _NUMBER = re.compile(r"[A-Za-z0-9]{16,32}", re.ASCII)
 
-#: How long after a browser's first sign-in the sign-in pages from before it are still good.
+#: How long sign-in pages that were opened before a browser's first sign-in stay valid after it.
 OPEN_SIGN_IN_PAGES = datetime.timedelta(hours=1)
 
-#: How many sessions of a client a page may still be recognised as.
+#: The most sessions of a client whose pages are recognised.
 REMEMBERED_PAGES = 50
 
 
@@ -73,7 +72,7 @@ REMEMBERED_PAGES = 50
 class WrongAccount:
     """A request from a page of another account than the active one."""
 
-    #: The account of the page. None if the browser has forgotten it, or never knew it.
+    #: The account of the page. None if the browser has forgotten it or never had it.
     page: Session | None
     active: Session | None
     #: The CSRF secret that the page carried, if it is one of this browser's accounts.
@@ -81,11 +80,11 @@ class WrongAccount:
 
 
 def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None:
-    """Return what is wrong with an unsafe request from a page of another account than the active.
+    """Return a WrongAccount for an unsafe request from another account's page, else None.
 
-    To be asked before Django's CSRF check, which then decides as always. None if all is well. A
-    sign-in page that was not drawn for the active account is run as nobody: Django's sends
-    signed-in people away if ``redirect_authenticated_user`` is on.
+    Call it before Django's CSRF check, which then runs as usual. A sign-in page that was not drawn
+    for the active account runs without a user, because Django's redirects signed-in users if
+    ``redirect_authenticated_user`` is on.
     """
     if request.method in SAFE_METHODS:
         return None
@@ -102,7 +101,7 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
         and said in (None, active.public_id)
         and (secret := csrf_secrets.matching(token, csrf_secrets.of_session(active)))
     ):
-        # Mostly it is the active account's own page, of which nothing more need be known.
+        # The usual case: a page of the active account.
         _accept(request, view, secret)
         return None
     any_page = takes_any_page(request, view)
@@ -111,7 +110,7 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
         drawn_for = known_session(request, said)
         is_gone = drawn_for is None or not can_act(drawn_for)
         if drawn_for is None and _is_drawn_for(active, token):
-            pass  # Markup of somebody's on the page names an account; the token knows better.
+            pass  # The header may come from user content on the page; the token can't.
         elif as_nobody and is_gone:
             _note(request, "signed-out")
         elif not _is_of_same_user(drawn_for, active):
@@ -126,7 +125,7 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
                     return _wrong(request, page, active, secret)
                 _note(request, "signed-out")
             if not same and is_from_elsewhere(request):
-                break  # A neighbour may have planted a session of its own, and know its token.
+                break  # Another host may have set its own session's cookie, and know its token.
             _accept(request, view, secret)
             if not same and is_sign_in_page(request, view):
                 run_as_nobody(request)
@@ -147,34 +146,34 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
 
 
 def can_act(session: Session) -> bool:
-    """Return whether a switch to this session needs no password."""
+    """Return True if a switch to this session needs no password."""
     return session.is_live and session.is_current_for(session.user)
 
 
 def is_form(request: HttpRequest) -> bool:
-    """Return whether the body is a form, which Django's CSRF check reads, too."""
+    """Return True if the body is a form, the only kind that Django's CSRF check reads."""
     return request.content_type in FORM_TYPES
 
 
 def is_sent_again(request: HttpRequest) -> bool:
-    """Return whether this comes from the answer to a refused form."""
+    """Return True if the page that refused this form is sending it again."""
     return request.method == "POST" and is_form(request) and SEND_FIELD in _form(request)
 
 
 def number_of(request: HttpRequest) -> str:
-    """Return the random number of a form that is sent again; empty if it has none of ours."""
+    """Return the random number of a form that is sent again; "" if it has none."""
     number = _form(request).get(SEND_FIELD, "") if is_sent_again(request) else ""
     return number if _NUMBER.fullmatch(number) else ""
 
 
 def is_from_here(request: HttpRequest) -> bool:
-    """Return whether Origin, else Referer, names this very host; True if neither was sent."""
+    """Return True if Origin, or else Referer, names this host, or if neither was sent."""
     sent_from = request.headers.get("Origin", request.headers.get("Referer"))
     return sent_from is None or is_of_this_site(request, sent_from)
 
 
 def is_from_elsewhere(request: HttpRequest) -> bool:
-    """Return whether the Origin header, which every browser sends with a POST, names another."""
+    """Return True if the Origin header, which browsers send with every POST, names another host."""
     origin = request.headers.get("Origin")
     return origin is not None and not is_of_this_site(request, origin)
 
@@ -182,7 +181,7 @@ def is_from_elsewhere(request: HttpRequest) -> bool:
 def known_sessions(request: HttpRequest) -> list[Session]:
     """Return the sessions of this browser whose pages may still be open, the newest first.
 
-    The forgotten ones are among them: ``named`` says which may be shown.
+    Includes forgotten ones, which must not be shown; see ``named``.
     """
     store = request.session
     if not isinstance(store, SessionStore) or store.token is None:
@@ -192,15 +191,15 @@ def known_sessions(request: HttpRequest) -> list[Session]:
 
 
 def known_session(request: HttpRequest, public_id: str) -> Session | None:
-    """Return the one of them with this id."""
+    """Return the one of ``known_sessions`` with this id, or None."""
     return next((row for row in known_sessions(request) if row.public_id == public_id), None)
 
 
 def named(request: HttpRequest, page: Session | None) -> Session | None:
-    """Return the session by which the account of a page may be shown and switched to.
+    """Return the session to show and switch to for the account of a page.
 
-    The live one of the same user, else the newest that the browser remembers. None if it has
-    forgotten the account: then nothing names it.
+    That is the user's live session, or else the newest that the browser remembers. None if the
+    browser has forgotten the account; it must not be named then.
     """
     if page is None:
         return None
@@ -216,18 +215,18 @@ def _wrong(
 
 
 def _answers_itself(request: HttpRequest, view: Callable[..., Any]) -> bool:
-    """Return whether a page of an account that is gone may speak to this view as nobody's.
+    """Return True if this view may answer a page of an ended session itself, without a user.
 
-    A script gets the project's own answer, as its code for ended sessions expects. Signing out is
-    done already.
+    A script gets the project's own answer, as its code for ended sessions expects. A sign-out view
+    has nothing left to do.
     """
     return is_sign_out(view) or not sender_of(request).is_person
 
 
 def _is_drawn_for(active: Session | None, token: str) -> bool:
-    """Return whether a template has drawn this token for the active account.
+    """Return True if this is a masked token of the active account, so from a template.
 
-    A script may have read a shorter one from the cookie.
+    Scripts read the shorter, unmasked secret from the cookie.
     """
     if active is None or len(token) != django_private.TOKEN_LENGTH:
         return False
@@ -235,34 +234,34 @@ def _is_drawn_for(active: Session | None, token: str) -> bool:
 
 
 def _is_of_same_user(page: Session | None, active: Session | None) -> bool:
-    """Return whether the account of the page is active, perhaps signed in again since."""
+    """Return True if both sessions are of one user, who may have signed in again in between."""
     return page is not None and active is not None and page.user_id == active.user_id
 
 
 def _is_the_cookie(request: HttpRequest, token: str) -> bool:
-    """Return whether a script read this from the CSRF cookie, which says nothing about its page.
+    """Return True if a script read this token from the CSRF cookie, which does not name its page.
 
-    Templates mask their tokens, so those are longer.
+    Tokens in templates are masked and longer.
     """
     sent = str(django_private.secret_to_check(request) or "")
     return len(token) == django_private.SECRET_LENGTH and constant_time_compare(token, sent)
 
 
 def _accept(request: HttpRequest, view: Callable[..., Any], secret: str) -> None:
-    """Let Django's own check compare the token with this secret."""
+    """Make Django's check compare the token with this secret."""
     if not django_settings.CSRF_USE_SESSIONS:
         django_private.set_secret_to_check(request, secret_for(request, secret))
     elif secret != request.session.get(
         django_private.KEY_IN_SESSION
     ) and django_private.passes_check(request, view, secret):
-        # Django knows the active account's only.
+        # Django's check would compare with the active account's secret only.
         django_private.count_as_checked(request)
 
 
 def _hold_to(request: HttpRequest, active: Session | None) -> None:
-    """Let Django's check take the active account's token alone, whatever the cookie says.
+    """Make Django's check accept the active account's tokens only, whatever the cookie holds.
 
-    If it refuses, its answer brings the right cookie, so that a script may try again.
+    Its refusal sends the right cookie, so that a script can try again.
     """
     if active is not None and not django_settings.CSRF_USE_SESSIONS:
         secret = next(csrf_secrets.of_session(active))
@@ -271,10 +270,10 @@ def _hold_to(request: HttpRequest, active: Session | None) -> None:
 
 
 def _prepare_check_of_exempt_view(request: HttpRequest) -> None:
-    """Let a check that an exempt view makes itself pass for the active account's pages alone.
+    """Make a check that an exempt view runs itself accept the active account's pages only.
 
-    Its body is not for us to read, so its token may be anywhere: the secret is what is changed.
-    Costs the session's statement, where the browser sent both cookies.
+    The view may read the body in its own way, so this changes the secret to compare with, and not
+    the token. Costs the session's query if the browser sent both cookies.
     """
     said = request.headers.get(PAGE_HEADER)
     store = request.session
@@ -295,7 +294,7 @@ def _prepare_check_of_exempt_view(request: HttpRequest) -> None:
         matched = csrf_secrets.matching(token, csrf_secrets.of_session(active))
         secret = matched or next(csrf_secrets.of_session(active))
         if is_wrong:
-            secret = csrf_secrets.random()  # No token of a page of Ada's is Grace's.
+            secret = csrf_secrets.random()  # No token matches it.
         is_wrong = is_wrong or csrf_secrets.is_an_accounts(unmask(token)) and not matched
         django_private.set_secret_to_check(request, secret_for(request, secret))
     if is_wrong:
@@ -304,15 +303,15 @@ def _prepare_check_of_exempt_view(request: HttpRequest) -> None:
 
 
 def _note(request: HttpRequest, reason: str) -> None:
-    """Remember why the view's own answer may be a refusal."""
+    """Note the reason for a refusal that the view may answer with."""
     request._multisession_reason = reason  # type: ignore[attr-defined]
 
 
 def tell_of_refusal(request: HttpRequest, response: HttpResponse) -> None:
-    """Say on the view's own refusal why, for notice.js.
+    """Add the reason header to a refusal of the view's own, for notice.js.
 
-    Also on the sign-in page that a script was redirected to: its headers are still those of what
-    it sent.
+    Also to a sign-in page that a script was redirected to: the browser repeats the script's headers
+    there.
     """
     if response.status_code in (401, 403):
         reason = getattr(request, "_multisession_reason", "")
@@ -323,14 +322,14 @@ def tell_of_refusal(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def _candidates(request: HttpRequest, active: Session | None) -> Iterator[Session]:
-    """Yield whose page it may be: the active account first, which mostly saves the query."""
+    """Yield the sessions whose page it may be; the active one first, which mostly saves a query."""
     if active is not None:
         yield active
     yield from known_sessions(request)
 
 
 def _form(request: HttpRequest) -> Any:
-    """Return the fields of the form that was sent; none if they cannot be read."""
+    """Return the fields of the form; empty if they can't be read."""
     try:
         return request.POST
     except UnreadablePostError:
@@ -338,7 +337,7 @@ def _form(request: HttpRequest) -> Any:
 
 
 def _submitted_token(request: HttpRequest) -> str:
-    """Return the token as Django reads it: from the form, else from the header."""
+    """Return the token from where Django takes it: the form, or else the header."""
     token = ""
     if request.method == "POST":
         token = str(_form(request).get("csrfmiddlewaretoken", ""))
@@ -350,12 +349,12 @@ def _token_in_header(request: HttpRequest) -> str:
 
 
 def _matches_nobody(request: HttpRequest, view: Callable[..., Any], token: str) -> str | None:
-    """Return the secret of the token, if this browser's pages had it while nobody was active.
+    """Return the secret of the token, if this browser's pages had it while no account was active.
 
-    Only from this very host: a neighbour in the domain can set cookies, and CSRF_TRUSTED_ORIGINS
-    may name it. For a sign-in page also before the browser's first sign-in, for
-    ``OPEN_SIGN_IN_PAGES``: then only a hash is known of it. So long a form is kept, too, which
-    was refused before that.
+    Only for requests from this host: another host of the domain can set cookies, and
+    CSRF_TRUSTED_ORIGINS may name it. Sign-in pages and forms that are sent again may date from
+    before the browser's first sign-in, for as long as ``OPEN_SIGN_IN_PAGES``. Of the secret from
+    that time only a hash is known.
     """
     carried, client = unmask(token), accounts_of(request).client
     if not carried or client is None or is_from_elsewhere(request):
@@ -369,9 +368,9 @@ def _matches_nobody(request: HttpRequest, view: Callable[..., Any], token: str) 
 
 
 def _is_kept_form_of_nobody(request: HttpRequest, view: Callable[..., Any], token: str) -> bool:
-    """Return whether a refused form of an account that is not known any more is sent again.
+    """Return True if a refused form of a forgotten account is sent again.
 
-    By somebody who has not signed in yet, or by whoever has: the answer says who that is.
+    The token of such a form is the browser's own. The answer names the active account, if any.
     """
     if not is_sent_again(request):
         return False

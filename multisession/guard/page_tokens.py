@@ -1,8 +1,8 @@
-"""The CSRF tokens that pages carry: each page that of its account.
+"""Give each page a CSRF token of its account.
 
 While an account is active, the secret behind ``{% csrf_token %}`` and in the CSRF cookie is that
-account's own (csrf_secrets.py). While nobody is, it is a secret of the browser, in its cookie, as
-under Django. The cookie stops carrying an account's secret as soon as the account is gone.
+account's own (csrf_secrets.py). While no account is active, it is a secret of the browser, kept in
+its cookie, as in Django. When an account is gone, its secret is replaced in the cookie.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 def prepare(request: HttpRequest) -> None:
-    """Put a secret that knows the active account where Django's CSRF protection looks first.
+    """Replace the CSRF cookie in ``request.COOKIES`` by a CsrfSecret, where Django reads it.
 
-    Before the view is known, so that error pages have good forms, too. Asks for nothing. The
-    cookie is read by its exact octets, as the session's is: see cookies.py.
+    Runs before the view is known, so that the forms of error pages work, too. Costs no query. The
+    cookie is read by its exact octets, like the session cookie; see ground/cookies.py.
     """
     name = django_settings.CSRF_COOKIE_NAME
     if name not in request.COOKIES or django_settings.CSRF_USE_SESSIONS:
@@ -42,27 +42,27 @@ def prepare(request: HttpRequest) -> None:
 
 
 def bind(request: HttpRequest) -> None:
-    """Do the same for a browser without a CSRF cookie: its first form is the active account's."""
+    """Do the same for a browser without a CSRF cookie, for its first form."""
     drawn = django_private.secret_to_draw(request)
-    # (Under CSRF_USE_SESSIONS the secret is in request.session: the account's own already.)
+    # Under CSRF_USE_SESSIONS the secret is in request.session, so it is the account's already.
     if not isinstance(drawn, CsrfSecret) and not django_settings.CSRF_USE_SESSIONS:
         django_private.set_secret_to_draw(request, secret_for(request, drawn or ""))
 
 
 def account_changed(request: HttpRequest) -> None:
-    """Let pages and cookie follow: another account, or nobody, is active from here on."""
+    """Use the secret of the account that is active from here on, in pages and cookie."""
     if not django_settings.CSRF_USE_SESSIONS:
-        # (Changed by login(): a cookie that Django's own middleware sends is another one, too.)
+        # login() rotates the secret, so a cookie that Django's middleware sends changes, too.
         known = django_private.secret_to_draw(request) or django_private.secret_to_check(request)
         django_private.set_secret_to_draw(request, secret_for(request, str(known or "")))
         django_private.renew_cookie(request)
 
 
 def finish(request: HttpRequest, response: HttpResponse) -> None:
-    """Let the CSRF cookie carry the secret of who is active now, if the answer sends it.
+    """Put the active account's secret into the CSRF cookie, if the answer sends one.
 
-    Scripts take the token from there. If the account that the browser's cookie speaks for is
-    gone, the answer sends a new one. To be called when the session has been saved.
+    Scripts read the token from there. If the cookie of the browser is of an account that is gone,
+    send a new one. Call this after saving the session.
     """
     if django_settings.CSRF_USE_SESSIONS or response.status_code >= 500:
         return
@@ -71,7 +71,7 @@ def finish(request: HttpRequest, response: HttpResponse) -> None:
         account_changed(request)
         django_private.send_cookie(request, response)
     cookie = response.cookies.get(name)
-    if cookie is not None and cookie["max-age"] != 0:  # (0: a view has deleted it)
+    if cookie is not None and cookie["max-age"] != 0:  # 0: a view has deleted it.
         secret = django_private.secret_to_draw(request)
         if (active := _beneath(request)) is not None:
             response.cookies[name] = next(csrf_secrets.of_session(active))
@@ -82,47 +82,47 @@ def finish(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def token_for(session: Session) -> str:
-    """Return a CSRF token as a page of this session has it."""
+    """Return a CSRF token for a page of this session."""
     return django_private.mask(next(csrf_secrets.of_session(session)))
 
 
 def token_of_nobody(request: HttpRequest) -> str | None:
-    """Return a CSRF token as nobody's page has it on a browser that we know; None on any other."""
+    """Return a CSRF token for a page drawn without an active account; None without a client."""
     client_id = accounts_of(request).client_id
     return django_private.mask(next(csrf_secrets.of_client(client_id))) if client_id else None
 
 
 def run_as_nobody(request: HttpRequest) -> None:
-    """Let the view see nobody. The active account stays what it is; ``login()`` adds to it."""
+    """Run the view as an anonymous user. The account stays active, and ``login()`` adds another."""
     accounts = accounts_of(request)
     accounts._beneath = accounts.session
     become(request, AnonymousUser())
 
 
 def secret_for(request: HttpRequest, sent: str) -> CsrfSecret:
-    """Return the secret of pages drawn in this request, with the face of what the browser sent."""
+    """Return a CsrfSecret that reads as ``sent`` and draws the active account's secret."""
 
     def draw() -> str:
         store = request.session
         if isinstance(store, SessionStore) and store.has_unsaved_sign_in:
-            store.save()  # A page right after login(): its session has to have an id now.
+            store.save()  # After login(): drawing the page's secret needs the session's id.
         return _account_secret(request) or _secret_of_nobody(request, sent)
 
     return CsrfSecret(sent, draw)
 
 
 def _account_secret(request: HttpRequest) -> str | None:
-    """Return the secret of the active account's pages; None if nobody is active."""
+    """Return the secret of the active account's pages; None if no account is active."""
     active = accounts_of(request).session
     return None if active is None else next(csrf_secrets.of_session(active))
 
 
 def _secret_of_nobody(request: HttpRequest, sent: str) -> str:
-    """Return the secret of a page that is drawn while nobody is active.
+    """Return the secret of a page that is drawn while no account is active.
 
-    The browser's own, from its cookie. If that is still an account's, or there is none, a browser
-    that we know gets one that can be found again when an account is active: its sign-in pages
-    and choosers that are open then are still good.
+    That is the browser's own, from its cookie. If the cookie is missing or an account's, a browser
+    with a client gets the secret derived from the client. It can be derived again when an account
+    is active, so sign-in pages and choosers that are still open stay valid.
     """
     if unmask(sent) == sent != "" and not csrf_secrets.is_an_accounts(sent):
         return sent
@@ -131,9 +131,9 @@ def _secret_of_nobody(request: HttpRequest, sent: str) -> str:
 
 
 def _speaks_for_nobody(request: HttpRequest) -> bool:
-    """Return whether the CSRF cookie that was sent is an account's though nobody is active.
+    """Return True if the browser sent an account's CSRF cookie, but no account is active.
 
-    Only if the request has read the session anyway; costs no statement.
+    Costs no query: if the request has not read the session, return False.
     """
     store = request.session
     if not isinstance(store, SessionStore) or not store.accessed:
@@ -146,7 +146,7 @@ def _speaks_for_nobody(request: HttpRequest) -> bool:
 
 
 def _beneath(request: HttpRequest) -> Session | None:
-    """Return the active account, if the view saw nobody in its place and has not changed it."""
+    """Return the active account if ``run_as_nobody`` hid it and the view has not changed it."""
     store, active = request.session, accounts_of(request)._beneath
     if active is None or not isinstance(store, SessionStore) or store.row is None:
         return None
@@ -154,6 +154,6 @@ def _beneath(request: HttpRequest) -> Session | None:
 
 
 def accounts_of(request: HttpRequest) -> MultiSession:
-    """Return ``request.multisession``, for type checkers."""
+    """Return ``request.multisession`` with its type."""
     accounts: MultiSession = request.multisession  # type: ignore[attr-defined]
     return accounts

@@ -1,1 +1,1 @@
-"""The pages, the menu and the other answers that people see."""
+"""The menu, the pages and the other answers that people see."""

@@ -1,9 +1,8 @@
-"""What to call a browser: "Firefox on Linux" for what it says about itself.
+"""Turn a user agent into a name such as "Firefox on Linux".
 
-The text is the visitor's: it may say anything, so it is shortened before anybody looks at it, and
-whatever comes out is shown as text, never believed. It is read when a page shows it, not when it
-arrives. ua-parser (``django-multisession[browsers]``) knows every browser there is; without it
-the ones that most people have are told apart.
+A user agent is untrusted: it is cut before it is parsed, and the name is only shown as text. The
+parsing happens when a page shows the name. ua-parser (``django-multisession[browsers]``) knows
+nearly every browser; without it, only the most common ones are recognised.
 """
 
 import functools
@@ -13,11 +12,11 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-#: More than this of a user agent tells nothing new. As long as the column that it is kept in.
+#: The part of a user agent that is parsed: the length of the column that stores it.
 LONGEST_USER_AGENT = 256
 LONGEST_NAME = 40
 
-# The first that occurs wins: nearly all claim to be Chrome or Safari as well.
+# The first match wins: nearly all user agents name Chrome or Safari as well.
 FAMILIES = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -41,13 +40,13 @@ SYSTEMS = (
     ("Macintosh", "macOS"),
     ("Linux", "Linux"),
 )
-# How ua-parser tells apart what people call by one name.
+# Words that ua-parser adds to a browser's common name.
 PLAIN_WORDS = {"Mobile", "iOS", "WebView", "UI/WKWebView"}
 PLAIN_SYSTEMS = {"Mac OS X": "macOS", "Chrome OS": "ChromeOS", "Other": ""}
 
 
 def browser_name(user_agent: str) -> str:
-    """Return a name that people recognise; never empty."""
+    """Return the browser's name as people know it; never empty."""
     family, system = family_and_system(user_agent)
     if family and system:
         return _("%(browser)s on %(system)s") % {"browser": family, "system": system}
@@ -57,7 +56,7 @@ def browser_name(user_agent: str) -> str:
 
 
 def family_and_system(user_agent: str) -> tuple[str, str]:
-    """Return the two halves of the name; empty where nothing can be told."""
+    """Return the browser and the system; "" for what is unknown."""
     return _read(user_agent[:LONGEST_USER_AGENT])
 
 
@@ -82,7 +81,7 @@ def _parsed(user_agent: str) -> tuple[str, str]:
 
 @functools.cache
 def _parser() -> Callable[[str], Any] | None:
-    # When first needed: reading its list of browsers takes a while.
+    # Imported on first use, as loading its list of browsers takes a while.
     try:
         from ua_parser import parse
     except ImportError:
@@ -95,7 +94,7 @@ def _first_of(known: tuple[tuple[str, str], ...], user_agent: str) -> str:
 
 
 def _product(user_agent: str) -> str:
-    """Return the program, as in "curl/8.5.0"."""
+    """Return the program's name: "curl" for "curl/8.5.0"."""
     product = user_agent.partition("/")[0].strip()
     return product if product.isascii() and product.replace("-", "").isalnum() else ""
 

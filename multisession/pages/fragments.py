@@ -1,7 +1,7 @@
-"""Take the page to the sign-in page, instead of putting that where a fragment was.
+"""Load the sign-in page as a page when htmx asked for a fragment.
 
 Django's ``login_required``, ``LoginRequiredMixin`` and ``LoginRequiredMiddleware`` redirect to the
-sign-in page. htmx follows and swaps it into the place of a list.
+sign-in page. htmx would follow the redirect and swap the sign-in page into the fragment's place.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from .links import current_page
 
 
 def take_to_sign_in(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Return what htmx makes of a redirect to the sign-in page; any other answer as it is.
+    """Replace a redirect to the sign-in page, for htmx; return any other answer unchanged.
 
-    A person's click takes the page there, to come back to the page and not to the fragment. A
-    request that nobody caused (a poll) changes nothing on the screen: a 403, and notice.js tells.
+    After a click the browser loads the sign-in page, which leads back to the page and not to the
+    fragment. A background request (a poll) gets a 403 and changes nothing on the screen; notice.js
+    shows a notice.
     """
     if not is_htmx(request) or request.headers.get("HX-Boosted") == "true":
         return response
     location = urlsplit(response.get("Location", ""))
     query = QueryDict(location.query, mutable=True)
-    # The mark of Django's redirect_to_login(): it comes back to where one was turned away.
+    # Django's redirect_to_login() is recognised by this parameter: the URL that was refused.
     turned_away = query.get(REDIRECT_FIELD_NAME) in (
         request.get_full_path(),
         request.build_absolute_uri(),

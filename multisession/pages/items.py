@@ -20,21 +20,21 @@ PLACES = ("before", "after")
 
 @dataclass(frozen=True, kw_only=True)
 class MenuItem:
-    """One line. Raises ``ImproperlyConfigured`` for what cannot be shown."""
+    """One line of the menu. Raises ``ImproperlyConfigured`` if it can't be shown."""
 
     label: str
     #: A URL or URL name.
     url: str
-    #: A button that posts, with the CSRF token, instead of a link. Only to this site: whoever is
-    #: posted to gets the token.
+    #: Show a button that posts instead of a link. The URL must be on this site, as the form has the
+    #: CSRF token.
     post: bool = False
-    #: Before or after *Manage account* and *Sign out*.
+    #: The place of the line: before or after *Manage account* and *Sign out*.
     place: Literal["before", "after"] = "after"
-    #: A name that ``multisession/_icon.html`` knows.
+    #: The name of an icon in ``multisession/_icon.html``.
     icon: str = "arrow"
 
     def __post_init__(self) -> None:
-        # Words and URLs may be lazy; what is kept in a URL must not be.
+        # Labels and URLs may be lazy strings, which can't be serialised into the menu's URL.
         object.__setattr__(self, "label", str(self.label))
         object.__setattr__(self, "url", resolve_url(self.url))
         if self.place not in PLACES:
@@ -51,11 +51,11 @@ class MenuItem:
 
 
 def as_items(given: Iterable[MenuItem | Mapping[str, Any]]) -> tuple[MenuItem, ...]:
-    """Dictionaries made into items; one with a field that does not exist is a ``TypeError``."""
+    """Return the items, made from dictionaries if needed. Raises TypeError for an unknown field."""
     return tuple(item if isinstance(item, MenuItem) else MenuItem(**item) for item in given)
 
 
 def items_of_setting(request: MultiSessionRequest) -> tuple[MenuItem, ...]:
-    """Return what the setting ``MENU_ITEMS`` puts into every menu."""
+    """Return the items of the setting ``MENU_ITEMS``."""
     given = settings.MENU_ITEMS
     return as_items(import_string(given)(request) if isinstance(given, str) else given)

@@ -11,24 +11,24 @@ from django.http import HttpRequest
 
 from multisession.conf import settings
 
-#: More than this is not worth a page full of hidden fields (bytes).
+#: The largest form to keep, in bytes.
 LARGEST = 256 * 1024
-#: A longer text is none, whatever its field is called (characters).
+#: The longest value that may be a secret, in characters.
 LONGEST_SECRET = 200
-#: What a field that is not there yet takes at most, as a form is sent (bytes).
+#: The most bytes for a field that is added when the form is sent again.
 ROOM = 128
 
-#: The form's own: the answer has them anew.
+#: Fields that the answer adds itself.
 NOT_THE_FORMS = ("csrfmiddlewaretoken", "multisession-send")
 
-#: Words in the names of fields that do not belong into a page. A project adds its own in
-#: ``MULTISESSION["NEVER_KEPT"]``.
+#: Words in the names of fields with secrets, which must not be put into a page. A project adds its
+#: own in ``MULTISESSION["NEVER_KEPT"]``.
 NEVER_KEPT = (
     *("password", "passwd", "passphrase", "passcode", "pass", "pwd"),
     *("pin", "otp", "totp", "mfa", "cvc", "cvv", "csc"),
     *("secret", "token", "iban"),
 )
-#: Of these also inside a longer word.
+#: These count inside a longer word, too.
 ANYWHERE = ("password", "passwd", "passphrase")
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -36,15 +36,15 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The fields of a form. What is said in them stays out of every representation."""
+    """The fields of a form. Their values are left out of ``repr()``."""
 
     fields: list[tuple[str, str]] = field(default_factory=list, repr=False)
-    #: Name and label of fields whose value was left out: the person has to type it again.
+    #: Name and label of the fields with secrets, which the person has to type again.
     to_type_again: list[tuple[str, str]] = field(default_factory=list)
 
 
 def kept_fields(request: HttpRequest) -> Kept | None:
-    """Return what was sent; None if it cannot be kept whole: files, or too much."""
+    """Return the fields that were sent; None if they can't all be kept (files, or too much)."""
     if request.method != "POST" or request.FILES:
         return None
     kept = Kept()
@@ -60,7 +60,7 @@ def kept_fields(request: HttpRequest) -> Kept | None:
 
 
 def _can_be_sent(kept: Kept) -> bool:
-    """Return whether Django will read these fields, two of ours and those to type again."""
+    """Return True if Django's limits allow these fields, two of ours and those to type again."""
     more = len(kept.to_type_again) + len(NOT_THE_FORMS)
     most = django_settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
     if most is not None and len(kept.fields) + more > most:
@@ -71,12 +71,12 @@ def _can_be_sent(kept: Kept) -> bool:
 
 
 def _may_be_secret(value: str) -> bool:
-    """Return whether it is short and of one line, as what one would type a second time."""
+    """Return True if the value is short and on one line, so that one can type it again."""
     return 0 < len(value) <= LONGEST_SECRET and "\n" not in value
 
 
 def is_never_kept(name: str) -> bool:
-    """Return whether the name of a field says that its value is a secret."""
+    """Return True if the name of the field marks its value as a secret."""
     lowered = name.lower()
     words = {word.lower() for word in _WORD.findall(name)}
     never = {*NEVER_KEPT, *(word.lower() for word in settings.NEVER_KEPT)}

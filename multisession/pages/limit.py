@@ -1,6 +1,6 @@
-"""The answer to a sign-in beyond ``MAX_ACCOUNTS``, if ``AT_LIMIT`` is ``"refuse"``.
+"""Answer a sign-in beyond ``MAX_ACCOUNTS``, if ``AT_LIMIT`` is ``"refuse"``.
 
-``login()`` raises AccountLimitReached, so the answer is the same whoever's sign-in page it was.
+``login()`` raises AccountLimitReached, so the answer is the same for every sign-in view.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _answer(request: HttpRequest, sentence: str) -> HttpResponse:
         values = {"error": "account_limit", "detail": sentence}
         return JsonResponse(values, status=STATUS)
     if is_htmx(request):
-        # htmx shows nothing of a 403; but it follows this.
+        # htmx swaps no 403 into the page, but it follows this header.
         messages.error(request, sentence, fail_silently=True)
         url = resolve_url(settings.CHOOSE_URL)
         return HttpResponse(status=STATUS, headers={"HX-Redirect": url})
@@ -45,6 +45,6 @@ def _answer(request: HttpRequest, sentence: str) -> HttpResponse:
 
 @requires_csrf_token
 def page(request: MultiSessionRequest, sentence: str) -> HttpResponse:
-    """Show the accounts of this browser, to sign out of one and come back here."""
+    """Show the accounts of this browser with buttons to sign out, which lead back here."""
     context = account_list_context(request, "") | {"sentence": sentence}
     return render(request, "multisession/limit_reached.html", context, status=STATUS)

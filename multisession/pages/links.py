@@ -1,4 +1,4 @@
-"""Where the buttons and links of our pages lead: always to a page of this site."""
+"""Build the URLs for the buttons and links of our pages, always on this site."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from multisession.conf import settings
 from multisession.ground.asking import is_htmx
 from multisession.request import MultiSessionRequest
 
-#: A Location header much longer than this is refused somewhere on the way (and by Django).
+#: The longest URL for a redirect. Django and some proxies refuse longer Location headers.
 LONGEST_URL = 2000
 
 
 def on_site(request: MultiSessionRequest, url: str | None) -> str:
-    """``url`` if it stays on this site, else the empty string.
+    """Return ``url`` if it is on this site, else "".
 
-    It must say where it leads: ``foo`` would depend on the page that it is used on.
+    Relative URLs such as ``foo`` are refused: their meaning depends on the page.
     """
     if not url or not url.startswith(("/", "http://", "https://")):
         return ""
@@ -36,10 +36,9 @@ def on_site(request: MultiSessionRequest, url: str | None) -> str:
 
 
 def current_page(request: MultiSessionRequest) -> str:
-    """Return the page the person is looking at, to come back to, or "".
+    """Return the page that the person is looking at, for a link back, or "".
 
-    The sign-in page and the chooser are not places to come back to: there it is the page that
-    they themselves were asked to lead to.
+    On the sign-in page and the chooser, return the page in their ``next`` parameter instead.
     """
     page = _page(request)
     if asks_to_sign_in(request):
@@ -53,7 +52,7 @@ def _page(request: MultiSessionRequest) -> SplitResult:
 
 
 def asks_to_sign_in(request: MultiSessionRequest) -> bool:
-    """Return True if that page is the sign-in page or the chooser."""
+    """Return True if the person is looking at the sign-in page or the chooser."""
     return _page(request).path in (
         _path(str(django_settings.LOGIN_URL)),
         _path(settings.CHOOSE_URL),
@@ -61,9 +60,9 @@ def asks_to_sign_in(request: MultiSessionRequest) -> bool:
 
 
 def url_of(to: str | None) -> str:
-    """Return this URL, or that of this URL name; empty for a name that does not exist.
+    """Return the URL for a URL or URL name; "" for a name that does not exist.
 
-    What has no URL is left out of a page; ``manage.py check`` says what is missing.
+    Pages leave out links without a URL; ``manage.py check`` reports what is missing.
     """
     if not to:
         return ""
@@ -74,17 +73,17 @@ def url_of(to: str | None) -> str:
 
 
 def after_switch_url() -> str:
-    """Return the page of ``LOGIN_REDIRECT_URL``; the first one of the site if there is none."""
+    """Return the URL of ``LOGIN_REDIRECT_URL``, or the site's root if there is none."""
     return url_of(str(django_settings.LOGIN_REDIRECT_URL)) or get_script_prefix()
 
 
 def sign_in_link(url: str | None, **parameters: str) -> str:
-    """Return a link to the sign-in page: ``url``, or ``LOGIN_URL``. Otherwise as ``link_to``."""
+    """Return ``link_to(url, …)``, by default for ``LOGIN_URL``."""
     return link_to(url or str(django_settings.LOGIN_URL), **parameters)
 
 
 def link_to(url: str, **parameters: str) -> str:
-    """Return the URL as ``url_of`` does, with those parameters that are not empty."""
+    """Return ``url_of(url)`` with the query parameters that are not empty."""
     page = urlsplit(url_of(url))
     if page == urlsplit(""):
         return ""

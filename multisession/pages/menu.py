@@ -1,4 +1,4 @@
-"""What the UserButton and its menu show."""
+"""The options and the template contexts of the UserButton and its menu."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from .links import (
 SALT = "multisession.pages.menu"
 
 
-#: Where the panel opens, seen from its button.
+#: Where the panel opens, relative to its button.
 PLACEMENTS = ("bottom-end", "bottom-start", "top-end", "top-start")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The keywords of ``{% user_button %}``, for what is loaded later and must know them too.
+    """The keywords of ``{% user_button %}``, which the menu's URL passes on to the menu.
 
-    Each URL is one, a URL name or None; None stands for the setting. Raises ``ValueError`` for a
-    placement that does not exist.
+    URLs may also be URL names, or None for the setting's value. Raises ``ValueError`` for an
+    unknown placement.
     """
 
     show_name: bool = False
@@ -59,10 +59,10 @@ class Options:
             )
 
     def query(self, **more: str) -> str:
-        """Return these options for a URL: signed, so that no link can make up its own menu.
+        """Return these options as a query string, signed, so that nobody can forge a menu.
 
-        Without a time stamp, so that the same page has the same URL whenever it is drawn.
-        ``more``: what else stands in that query.
+        The signature has no time stamp, so that the same page always has the same URL.
+        ``more``: further parameters of the query.
         """
         unlike = asdict(type(self)())
         given = {name: value for name, value in asdict(self).items() if value != unlike[name]}
@@ -72,25 +72,25 @@ class Options:
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Options:
-        """Return the options that ``query()`` wrote; the defaults for anything else."""
+        """Return the options from ``query()``; the defaults if the signature is wrong."""
         try:
             given = signing.Signer(salt=SALT).unsign_object(query.get("options", ""))
         except signing.BadSignature:
             return cls()
-        # A deployment may serve a menu whose button an older release rendered.
+        # The button may have been rendered by an older release of the project.
         known = {field.name for field in fields(cls)}
         kept = {name: value for name, value in given.items() if name in known}
         try:
             return cls(**{**kept, "items": as_items(kept.get("items", ()))})
         except (TypeError, ValueError):
-            return cls()  # Signed, but by a release in which it was right.
+            return cls()  # Signed by a release for which these options were valid.
 
 
 def menu_context(request: MultiSessionRequest, options: Options) -> dict[str, Any]:
-    """Return what every part of the menu needs.
+    """Return the context that every part of the menu needs.
 
-    Touches the active session only: no query. While nobody is active, the list of accounts: one
-    query, and none for a browser that we have not met.
+    Costs no query while an account is active. Otherwise it reads the list of accounts: one query,
+    or none for a browser without a client.
     """
     profile_url = options.profile_url or settings.PROFILE_URL
     session = request.multisession.session
@@ -114,20 +114,20 @@ def menu_context(request: MultiSessionRequest, options: Options) -> dict[str, An
 
 
 def button_context(request: MultiSessionRequest, options: Options) -> dict[str, Any]:
-    """Return what the button needs, with the part of its menu that stands in the page."""
+    """Return the context of the button and of the part of its menu that is in the page."""
     return menu_context(request, options) | {
         "show_name": options.show_name,
         "default_open": options.default_open,
         "placement": options.placement,
-        # Several buttons may share a page, and a page may fetch another one later.
+        # A page may have several buttons, and may load another one later.
         "button_id": f"ms-button-{secrets.token_hex(4)}",
     }
 
 
 def account_list_context(request: MultiSessionRequest, next_url: str) -> dict[str, Any]:
-    """Return what the list of accounts needs, signed in and signed out. One query.
+    """Return the context of the list of accounts, signed in and signed out. One query.
 
-    The one that stepped aside for a sign-in comes first.
+    The account that stepped aside for a sign-in comes first.
     """
     accounts = request.multisession
     back = accounts.stepped_aside
@@ -152,7 +152,7 @@ def account_list_context(request: MultiSessionRequest, next_url: str) -> dict[st
 
 
 def _add_account(request: MultiSessionRequest, options: Options) -> dict[str, Any]:
-    """For *Add account*. Nothing of it leads back here: the page is the active account's."""
+    """Return the context of *Add account*. Without ``next``: this page is the active account's."""
     sign_in_only = Options(sign_in_url=options.sign_in_url)
     return {
         "add_account_url": with_query("multisession:add_account", sign_in_only.query()),
@@ -162,7 +162,7 @@ def _add_account(request: MultiSessionRequest, options: Options) -> dict[str, An
 
 
 def _nobody_is_active(request: MultiSessionRequest, options: Options) -> dict[str, Any]:
-    """For the button of nobody: *Sign in*, or *Choose an account* if one is signed in here."""
+    """Return the context of *Sign in* or *Choose an account*, while no account is active."""
     here = current_page(request)
     asked = here if asks_to_sign_in(request) else ""
     return {
@@ -175,7 +175,7 @@ def _nobody_is_active(request: MultiSessionRequest, options: Options) -> dict[st
 
 
 def _step_back(request: MultiSessionRequest, next_url: str) -> dict[str, Any]:
-    """For *Back to Ada*: to ``next_url``, else to the page that she was on."""
+    """Return the context of *Back to Ada*: to ``next_url``, or else to the page she left."""
     accounts = request.multisession
     back = accounts.stepped_aside if url_of("multisession:set_active") else None
     return {

@@ -1,8 +1,8 @@
-"""How an account is shown to people: its name, its identifier, its initials and its colour.
+"""Profiles: the name, identifier, initials, colour and picture by which an account is shown.
 
-Everything here is worked out from the user object alone, without a query, and copes with what
-people put into names: nothing at all, one word, any script, emoji, stray control characters. What
-the project's own code fails at for one account is logged and left out; the menu stays.
+They are computed from the user object, without a query, for any kind of name: empty, one word, any
+script, emoji, stray control characters. If the project's own code fails for an account, the error
+is logged and the menu does without that part.
 """
 
 import logging
@@ -20,7 +20,7 @@ from multisession.conf import settings
 HUES = 12
 
 ZERO_WIDTH_JOINER = "\u200d"
-#: Letters and signs by their category, and nothing to see: fillers, and an empty Braille cell.
+#: Invisible characters that Unicode counts as letters or symbols: fillers, an empty Braille cell.
 BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 
 logger = logging.getLogger("multisession")
@@ -28,33 +28,33 @@ logger = logging.getLogger("multisession")
 
 @dataclass(frozen=True)
 class Profile:
-    """An account as the menu and the chooser show it."""
+    """The parts by which the menu and the chooser show an account."""
 
-    #: What to call the account; never empty as long as the user has a username.
+    #: The account's name; not empty if the user has a username.
     name: str
-    #: What tells it from others (e-mail or username); empty where it would repeat the name.
+    #: The e-mail address or username; empty if it would repeat the name.
     identifier: str
-    #: One or two characters to stand in for a picture.
+    #: One or two characters, shown if there is no picture.
     initials: str
-    #: 0..11, the same for a user for ever, whatever becomes of the name.
+    #: The number of a colour, 0 to 11. It never changes for a user, even if the name does.
     hue: int
-    #: URL of a picture to show in their place; empty if there is none.
+    #: URL of a picture; empty if there is none.
     picture: str = ""
 
     @property
     def label(self) -> str:
-        """Name and identifier in one line, for the accessible names of buttons."""
+        """The name and identifier in one line, for the accessible names of buttons."""
         return f"{self.name}, {self.identifier}" if self.identifier else self.name
 
 
 def profile_of(user: Any) -> Profile:
-    """Return the profile of ``user``, through the setting ``USER_LABEL`` if there is one."""
+    """Return the profile of ``user``, using the setting ``USER_LABEL`` if it is set."""
     name, identifier = _label(user)
     return Profile(
         name=name or identifier,
         identifier=identifier if name and name != identifier else "",
         initials=initials(name or identifier),
-        # The key, not the name: somebody who marries keeps the colour.
+        # From the key and not the name, so that a new name keeps the colour.
         hue=zlib.crc32(str(user.pk).encode()) % HUES,
         picture=picture_of(user),
     )
@@ -63,8 +63,8 @@ def profile_of(user: Any) -> Profile:
 def picture_of(user: Any) -> str:
     """Return the URL that the setting ``USER_PICTURE`` finds.
 
-    Empty for none, for one that is unsafe, and where the project's code fails. Safe are http(s)
-    and paths on this site: a picture is often what a user has typed in.
+    Empty if there is none, if it is unsafe or if the project's code fails. Only http(s) URLs and
+    paths on this site are safe, as users often enter the URL themselves.
     """
     setting = settings.USER_PICTURE
     if not setting:
@@ -74,7 +74,7 @@ def picture_of(user: Any) -> str:
         picture = find(user) if find is not None else getattr(user, setting, "")
         if callable(picture):
             picture = picture()
-        if not picture:  # also what an empty file field is
+        if not picture:  # also an empty file field
             return ""
         url = str(getattr(picture, "url", picture))
     except Exception:
@@ -86,17 +86,17 @@ def picture_of(user: Any) -> str:
 def name_and_identifier(user: Any) -> tuple[str, str]:
     """Return the full name, and the e-mail address or username: the default ``USER_LABEL``.
 
-    Asks only for what every user model may have; a model without names has an empty one.
+    Works with every user model; the name is empty if the model has none.
     """
     email_field = user.get_email_field_name() if hasattr(user, "get_email_field_name") else ""
     return full_name(user), getattr(user, email_field or "email", "") or user.get_username()
 
 
 def full_name(user: Any) -> str:
-    """Return ``get_full_name()``, or ``name`` where that says nothing.
+    """Return ``get_full_name()``, or ``name`` if that is empty.
 
-    A model without the fields first_name and last_name often sets both to None, of which Django's
-    method makes "None None".
+    Models without first_name and last_name often set both to None, and Django's method then
+    returns "None None".
     """
     found = user.get_full_name() if hasattr(user, "get_full_name") else ""
     parts = [getattr(user, name, "") for name in ("first_name", "last_name")]
@@ -107,7 +107,7 @@ def full_name(user: Any) -> str:
 
 
 def plain_name(user: Any) -> str:
-    """Return a user as administrators see it, ``str(user)``; never empty, whatever the model."""
+    """Return ``str(user)``, for administrators; never empty, for any model."""
     for ask in (str, lambda user: str(user.get_username() or "")):
         try:
             if text := ask(user).strip():
@@ -118,10 +118,10 @@ def plain_name(user: Any) -> str:
 
 
 def initials(text: str) -> str:
-    """Return the first letters of the first and last word, or the one that says most.
+    """Return the first letters of the first and last word, or a single character.
 
-    Two letters only where a script has capitals: those of Arabic would join into a syllable, and
-    one Chinese character is as wide, and says as much, as two Latin letters.
+    Two letters are for scripts with capitals only: Arabic letters would join into a syllable, and
+    one Chinese character is as wide and means as much as two Latin letters.
     """
     words = [start for start in map(_first_letter, text.split("@")[0].split()) if start]
     if not words:
@@ -133,7 +133,7 @@ def initials(text: str) -> str:
 
 
 def _label(user: Any) -> tuple[str, str]:
-    """Return the name and the identifier, of which one is not empty."""
+    """Return the name and the identifier. At least one of them is not empty."""
     path = settings.USER_LABEL
     for ask in (import_string(path) if path else name_and_identifier, name_and_identifier):
         try:
@@ -156,10 +156,10 @@ def _is_safe(url: str) -> bool:
 
 
 def _tidy(text: Any) -> str:
-    """One line without control characters: a name must not be able to rearrange its page."""
+    """Return the text in one line without control characters, so that it can't garble the page."""
     composed = unicodedata.normalize("NFC", str(text or ""))
-    # Format characters stay: emoji are joined, and Persian is spelt, with them. <bdi> confines
-    # those that change the direction.
+    # Format characters stay: emoji sequences and Persian need them. <bdi> isolates those that
+    # change the direction.
     printable = "".join(" " if unicodedata.category(c) == "Cc" else c for c in composed)
     seen = any(c not in BLANKS and unicodedata.category(c)[0] not in "CZ" for c in printable)
     return " ".join(printable.split()) if seen else ""
@@ -174,7 +174,7 @@ def _first_letter(word: str) -> str:
 
 
 def _first_cluster(text: str) -> str:
-    """Return the first thing that a reader calls one character, emoji sequences too."""
+    """Return the first grapheme: what readers see as one character, such as an emoji sequence."""
     cluster = ""
     for character in text:
         if cluster and not _extends(cluster, character):

@@ -1,7 +1,7 @@
-"""The answer to a request from a page of another account: 409, and nothing was executed.
+"""Answer a request from another account's page with a 409. The view has not run.
 
-Its form is one that the sender can handle (asking.py): a page that keeps what was sent, for a
-navigation; a sheet on top of the page that stays, for htmx and Turbo; a few words of JSON for
+The form of the answer depends on the sender (ground/asking.py): a page that keeps the sent fields
+for a navigation, a sheet (a dialog on top of the page) for htmx and Turbo, a short JSON object for
 scripts. docs/explanation/wrong-account.md has the table.
 """
 
@@ -39,7 +39,7 @@ STATUS = 409
 
 
 def answer(request: HttpRequest, wrong: WrongAccount) -> HttpResponse:
-    """Return the 409, in the form that its sender can handle."""
+    """Return the 409 in the right form for its sender."""
     sender = sender_of(request)
     if sender is Sender.FORM:
         said = page_context(request, wrong)
@@ -49,30 +49,30 @@ def answer(request: HttpRequest, wrong: WrongAccount) -> HttpResponse:
         response = render(request, template, context(request, wrong), TURBO_STREAM, STATUS)
     elif sender is Sender.HTMX and PAGE_HEADER not in request.headers:
         response = sheet(request, wrong, status=STATUS)
-        # On top of what the person looks at, whatever the request was going to replace.
+        # Put the sheet on top of the page, whatever the request was going to replace.
         response["HX-Retarget"] = "body"
         response["HX-Reswap"] = "afterbegin"
     else:
-        # What a script asks for. Where notice.js has marked the request, it shows the sheet.
+        # For scripts. If notice.js has marked the request, it shows the sheet itself.
         response = few_words(request, wrong)
         response["HX-Reswap"] = "none"
     return _finished(response)
 
 
 def sent_already(request: HttpRequest) -> HttpResponse:
-    """Return the page for a form that was sent again and has been sent already."""
+    """Return the page for a form that is sent again a second time."""
     said = {"url": page_url(request) or after_switch_url()}
     return _finished(render(request, "multisession/sent_already.html", said, status=STATUS))
 
 
 def sheet(request: HttpRequest, wrong: WrongAccount, *, status: int = 200) -> HttpResponse:
-    """Return the sheet alone, for a page that stays."""
+    """Return the sheet alone, to be put on top of a page."""
     template = "multisession/_wrong_account_sheet.html"
     return render(request, template, context(request, wrong), status=status)
 
 
 def few_words(request: HttpRequest, wrong: WrongAccount) -> HttpResponse:
-    """Return JSON; plain text for a script that says it takes no JSON."""
+    """Return JSON, or plain text if the script's ``Accept`` header excludes JSON."""
     if request.accepts("application/json"):
         return JsonResponse(as_json(wrong), status=STATUS)
     return HttpResponse(sentence(wrong), "text/plain; charset=utf-8", STATUS)
@@ -107,7 +107,7 @@ def sentence(wrong: WrongAccount) -> str:
 
 
 def context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
-    """Return what page and sheet say alike."""
+    """Return the context that page and sheet share."""
     page, active = wrong.page, wrong.active
     page_name, active_name = short_names(page, active)
     return {
@@ -125,10 +125,10 @@ def context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
 
 
 def page_context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
-    """Return the same for the page, with what was sent.
+    """Return the context of the page, with the fields that were sent.
 
-    Whoever's page it was, the fields are kept only if they come from a page of this very host.
-    Every browser says so, at least by Origin: what says nothing comes from no other site.
+    The fields are kept only if they come from a page of this host. Browsers send at least an Origin
+    header with a form from another site, so a request without one is accepted.
     """
     kept: Kept | None = kept_fields(request) if guard.is_from_here(request) else None
     said = context(request, wrong)
@@ -150,7 +150,7 @@ def page_context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
 
 
 def browser_token(request: HttpRequest) -> str:
-    """Return a CSRF token that is good on this browser whoever signs in next."""
+    """Return a CSRF token that stays valid on this browser when an account signs in."""
     return page_tokens.token_of_nobody(request) or get_token(request)
 
 
@@ -159,7 +159,7 @@ def name(session: Session) -> str:
 
 
 def short_names(*sessions: Session | None) -> list[str]:
-    """Return what buttons call these accounts: their names, unless two have the same one."""
+    """Return the accounts' names for buttons; with identifiers if two have the same name."""
     profiles = [profile_of(session.user) if session else None for session in sessions]
     names = [profile.name for profile in profiles if profile]
     alike = len(set(names)) < len(names)
@@ -167,9 +167,9 @@ def short_names(*sessions: Session | None) -> list[str]:
 
 
 def page_url(request: HttpRequest) -> str:
-    """Return the page that the request came from, to load it again; empty if that is not known.
+    """Return the URL of the page that sent the request, to load it again; "" if it is unknown.
 
-    Without the fragment: a link that differs in nothing else would only scroll.
+    Drops the fragment: a link to the same page with a fragment would only scroll.
     """
     sent_from = request.headers.get("HX-Current-URL") or request.headers.get("Referer")
     return urldefrag(on_site(request, sent_from) or "").url
@@ -184,8 +184,8 @@ def on_site(request: HttpRequest, url: str | None) -> str | None:
 
 def _finished(response: HttpResponse) -> HttpResponse:
     response[REASON_HEADER] = "wrong-account"
-    # What is sent from this page may lead back to where it came from, and this address may take
-    # POST alone. (A referrer there has to be, for Django's CSRF check over HTTPS.)
+    # The view may redirect to the referrer of the form that is sent again, and this URL may accept
+    # POST only. Django's CSRF check over HTTPS needs a referrer, so send the origin.
     response["Referrer-Policy"] = "origin"
     add_never_cache_headers(response)
     patch_vary_headers(response, ("Cookie", *VARY))

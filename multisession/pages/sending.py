@@ -1,12 +1,12 @@
-"""*Switch to A and send*: what was refused as B's is sent again, once, as A's.
+"""*Switch to A and send*: send a form that was refused for B again, once, as A.
 
-The page that refused it (refusal.py) has everything in a form that goes straight to where it was
-going. It carries the CSRF token of A's page and a random number. When it arrives:
+The refusal (refusal.py) has all fields in a form with the original URL. The form has the CSRF token
+of A's page and a random number. When it arrives:
 
-* while A is not active, A becomes so, and a 307 makes the browser send it again: no middleware of
-  the project sees a request whose account changes in its middle;
-* while A is active, the number is claimed and the view runs. A second press, or going back and
-  pressing again, finds it claimed. If the view fails, the claim is given back.
+* If A is not active, A becomes active and a 307 makes the browser send the form again, so that no
+  middleware of the project sees the account change within a request.
+* If A is active, the number is claimed and the view runs. A second click, also after going back,
+  finds the number claimed. If the view fails, the claim is given back.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from . import refusal
 def answer(
     request: HttpRequest, view: Callable[..., Any], wrong: WrongAccount | None
 ) -> HttpResponse | None:
-    """Answer what must not reach the view, or not again; None to go on to it."""
+    """Return the answer to a form that must not reach the view; None to run the view."""
     if wrong is not None:
         if _may_switch(request, view, wrong):
             return HttpResponse(status=307, headers={"Location": address_of(request)})
@@ -41,14 +41,14 @@ def answer(
 
 
 def give_back(request: HttpRequest) -> None:
-    """Let the form be sent again: nothing came of it."""
+    """Give the claim back after a failure, so that the form can be sent again."""
     claim: SentForm | None = getattr(request, "_multisession_claim", None)
     if claim is not None:
         claim.delete()
 
 
 def _may_switch(request: HttpRequest, view: Callable[..., Any], wrong: WrongAccount) -> bool:
-    """Make the account of the page active, if the person asked for that here."""
+    """Switch to the account of the page if the form asks for it. Return True if done."""
     if (
         wrong.page is None
         or wrong.secret is None
@@ -66,7 +66,7 @@ def _may_switch(request: HttpRequest, view: Callable[..., Any], wrong: WrongAcco
 
 
 def _is_first(request: HttpRequest) -> bool:
-    """Claim the number of the form. What is no number of ours, or of nobody's, claims nothing."""
+    """Claim the form's number and return True if it is new, or if there is nothing to claim."""
     number = guard.number_of(request)
     client = request.multisession.client if number else None  # type: ignore[attr-defined]
     if client is None:

@@ -1,8 +1,8 @@
-"""The pages and actions behind the menu. Thin: what happens is in ``actions``.
+"""The pages and actions behind the menu. The logic is in ``actions``.
 
 Every action is a plain POST form that answers with a redirect. For htmx the same views answer
-with ``HX-Redirect``: a change of account is always a full page load, so nothing of the account
-that was left (forms, tokens, cached fragments) stays on the screen.
+with ``HX-Redirect``: a change of account is always a full page load, so no forms, tokens or
+fragments of the previous account stay on the screen.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ from .profiles import profile_of
 
 
 def personal(view: Callable[[MultiSessionRequest], HttpResponse]) -> Callable[..., HttpResponse]:
-    """Let no cache keep the answer, which depends on the account, nor mix page and fragment.
+    """Make a view that no cache stores and that LoginRequiredMiddleware lets through.
 
-    Nobody need be signed in, whatever LoginRequiredMiddleware asks of the project's own pages.
+    The answer depends on the account, and on whether htmx asks.
     """
     return login_not_required(never_cache(vary_on_headers("Cookie", "HX-Request")(view)))
 
 
 def action(view: Callable[[MultiSessionRequest, str], HttpResponse]) -> Callable[..., HttpResponse]:
-    """Make a view of POST that gets the id in ``session``; 404 for another browser's."""
+    """Make a POST view that gets the id from the field ``session``; 404 for other browsers' ids."""
 
     @wraps(view)
     def with_session_id(request: MultiSessionRequest) -> HttpResponse:
@@ -56,13 +56,13 @@ def action(view: Callable[[MultiSessionRequest, str], HttpResponse]) -> Callable
         except actions.SessionNotFound:
             if not is_htmx(request):
                 raise
-            # The page is out of date, and htmx 2 would show nothing of a 404: show what is true.
+            # The page is out of date. htmx 2 ignores a 404, so load the current list.
             if request.multisession.session is not None:
                 text = _("That account is no longer signed in here. These are:")
                 messages.info(request, text, fail_silently=True)
             return HttpResponse(status=404, headers={"HX-Redirect": choose_url()})
         except actions.UpdateError:
-            # Another click was quicker, and this one has changed nothing: show what is true.
+            # A concurrent click came first, and this one has changed nothing: show the chooser.
             return go_to(request, choose_url())
 
     return any_account(personal(require_POST(csrf_protect(with_session_id))))
@@ -72,7 +72,7 @@ def action(view: Callable[[MultiSessionRequest, str], HttpResponse]) -> Callable
 @require_safe
 @csrf_protect
 def button(request: MultiSessionRequest) -> HttpResponse:
-    """Show the UserButton, for a page that holds nothing but a place for it."""
+    """Show the UserButton, for ``{% user_button_mount %}``."""
     context = button_context(request, Options.from_query(request.GET))
     return render(request, "multisession/user_button.html", context)
 
@@ -89,7 +89,7 @@ def menu(request: MultiSessionRequest) -> HttpResponse:
 @require_safe
 @csrf_protect
 def choose(request: MultiSessionRequest) -> HttpResponse:
-    """Show the accounts of this browser, signed in or remembered, to choose from."""
+    """Show the chooser: the accounts of this browser, signed in or remembered."""
     next_url = requested_next(request)
     context = account_list_context(request, next_url)
     context["sign_in_url"] = sign_in_link(None, next=next_url)
@@ -100,13 +100,13 @@ def choose(request: MultiSessionRequest) -> HttpResponse:
 
 @personal
 @require_safe
-@csrf_protect  # for the sheet of an account that is not known any more
+@csrf_protect  # for the sheet of a forgotten account
 def notice(request: MultiSessionRequest) -> HttpResponse:
-    """Show what an open page has to say after something happened in another tab.
+    """Show the notice for an open page after a change in another tab; 204 if there is none.
 
-    The query says whose page it is (``session``; empty: nobody's). ``refused``: what it sent was
-    refused, and a person pressed a button: the sheet. 204: nothing to say. A header says which
-    session is the active one, for what the page hears from other tabs may be older.
+    ``session``: the id of the page's session, empty if no account was active. ``refused``: a click
+    on the page was refused, so show the sheet. A header names the active session, because what
+    the page hears from other tabs may be out of date.
     """
     response = _notice(request)
     active = request.multisession.session
@@ -121,7 +121,7 @@ def _notice(request: MultiSessionRequest) -> HttpResponse:
         return HttpResponse(status=204)
     drawn_for = guard.known_session(request, said)
     if drawn_for is not None and active is not None and drawn_for.user_id == active.user_id:
-        return HttpResponse(status=204)  # It has signed in again since.
+        return HttpResponse(status=204)  # The account has signed in again since.
     page = guard.named(request, drawn_for)
     if "refused" in request.GET and said:
         return refusal.sheet(request, guard.WrongAccount(page=page, active=active))
@@ -146,7 +146,7 @@ def _notice(request: MultiSessionRequest) -> HttpResponse:
 def set_active(request: MultiSessionRequest, session_id: str) -> HttpResponse:
     """Switch to an account of this browser.
 
-    ``stay``: for a page of that account, which is good again and stays with all that was typed.
+    ``stay``: answer without a redirect, for a page of that account that keeps its typed text.
     """
     stays = "stay" in request.POST
     try:
@@ -156,7 +156,7 @@ def set_active(request: MultiSessionRequest, session_id: str) -> HttpResponse:
             return HttpResponse(status=409)
         return ask_to_sign_in_again(request, refused)
     if stays:
-        # htmx takes the sheet away at a 200; a browser leaves everything as it is at a 204.
+        # htmx removes the sheet after a 200; a browser keeps the page after a 204.
         return HttpResponse(status=200 if is_htmx(request) else 204)
     profile = profile_of(request.user)
     text = _("You are now using %(account)s.") % {"account": profile.identifier or profile.name}
@@ -189,10 +189,10 @@ def forget(request: MultiSessionRequest, session_id: str) -> HttpResponse:
 @require_POST
 @csrf_protect
 def add_account(request: MultiSessionRequest) -> HttpResponse:
-    """To the project's own sign-in page, as nobody: there a further account signs in.
+    """Step aside and redirect to the project's sign-in page, to add an account.
 
-    ``session``: the account of this browser that is to sign in again. ``next``: where the sign-in
-    leads. ``page``: the page that is left, for *Back to Ada*.
+    ``session``: the id of the session that has to sign in again, if any. ``next``: the page after
+    the sign-in. ``page``: the current page, for *Back to Ada*.
     """
     options = Options.from_query(request.GET)
     session_id, next_url = request.POST.get("session", ""), requested_next(request)
@@ -201,7 +201,7 @@ def add_account(request: MultiSessionRequest) -> HttpResponse:
         try:
             actions.step_aside(request, page=on_site(request, request.POST.get("page")))
         except actions.UpdateError:
-            # Another click was quicker, and this one has changed nothing: show what is true.
+            # A concurrent click came first, and this one has changed nothing: show the chooser.
             sign_in_url = ""
     return go_to(request, sign_in_url or choose_url())
 
@@ -214,8 +214,8 @@ def sign_out_all(request: MultiSessionRequest) -> HttpResponse:
     """Sign out of every account of this browser, and forget them."""
     actions.sign_out_all(request)
     response = go_to(request, requested_next(request) or after_sign_out_of_all_url())
-    # What the browser may have kept of any account's pages goes too. (Not "cookies" and
-    # "storage": those are the site's, and our own cookie is deleted by name.)
+    # Clear the browser's cache of all accounts' pages. Not "cookies" and "storage", which belong to
+    # the whole site; our own cookie is deleted by name.
     response["Clear-Site-Data"] = '"cache"'
     return response
 
@@ -223,7 +223,7 @@ def sign_out_all(request: MultiSessionRequest) -> HttpResponse:
 def ask_to_sign_in_again(
     request: MultiSessionRequest, refused: actions.SignInAgain
 ) -> HttpResponse:
-    """To the sign-in page, which finds the account by its session's id and asks its password."""
+    """Redirect to the sign-in page, with the id of the session that has to sign in again."""
     session = refused.session
     actions.step_aside(request)
     text = _("Sign in again to use %(account)s.") % {"account": profile_of(session.user).label}
@@ -237,19 +237,19 @@ def render_menu(request: MultiSessionRequest) -> HttpResponse:
     context["other_sessions"] = request.multisession.other_sessions
     if not context["other_sessions"]:
         context["sign_out_next"] = context["after_sign_out_url"]
-    context["focus_add"] = request.GET.get("focus") == "add"  # coming back from the sign-in form
+    context["focus_add"] = request.GET.get("focus") == "add"  # The sign-in form leads back here.
     context |= left_context(request)
     return render(request, "multisession/_menu.html", context)
 
 
 def left_context(request: MultiSessionRequest) -> dict[str, Any]:
-    """Return the account of the page that the menu opens on, if it is not the active one."""
+    """Return the context for a menu that opens on a page of another account than the active one."""
     said, active = request.GET.get("session", ""), request.multisession.session
     if not said or (active is not None and active.public_id == said):
         return {}
     left = guard.named(request, guard.known_session(request, said))
     if left is None or (active is not None and active.user_id == left.user_id):
-        return {}  # The same account, signed in again since.
+        return {}  # The same user has signed in again since.
     return {
         "left": left,
         "left_is_live": guard.can_act(left),
@@ -259,10 +259,10 @@ def left_context(request: MultiSessionRequest) -> dict[str, Any]:
 
 
 def go_to(request: MultiSessionRequest, url: str) -> HttpResponse:
-    """Answer with a full page load of ``url``, or of that URL name, also for htmx.
+    """Answer with a full page load of a URL or URL name, also for htmx.
 
-    What a person sends never counts as a name: see ``on_site``. For a name that the project does
-    not have, ``after_switch_url()``: what has been done is done.
+    Requests can't name a URL here, as ``on_site`` refuses names. For a name that does not exist, go
+    to ``after_switch_url()``, as the action has been done already.
     """
     response = redirect(url_of(url) or after_switch_url())
     if is_htmx(request):
@@ -271,20 +271,20 @@ def go_to(request: MultiSessionRequest, url: str) -> HttpResponse:
 
 
 def requested_next(request: MultiSessionRequest) -> str:
-    """Return where the form or the link wants to go; empty unless that is on this site."""
+    """Return the request's ``next`` parameter; "" unless it is on this site."""
     parameters = request.POST if request.method == "POST" else request.GET
     return on_site(request, parameters.get(REDIRECT_FIELD_NAME))
 
 
 def after_sign_out_url(request: MultiSessionRequest) -> str:
-    """Return where to go when the active account has signed out."""
+    """Return the page to show after signing out of the active account."""
     if settings.AFTER_SIGN_OUT == "next" and request.multisession.sessions:
         return after_switch_url()
     return choose_url()
 
 
 def after_sign_out_of_all_url() -> str:
-    """Return ``LOGOUT_REDIRECT_URL`` or ``/``; the chooser where the site has no such page."""
+    """Return ``LOGOUT_REDIRECT_URL`` or ``/``; the chooser if the site has no such page."""
     url = url_of(str(django_settings.LOGOUT_REDIRECT_URL or "/"))
     return choose_url() if not url or (url == "/" and not is_valid_path("/")) else url
 

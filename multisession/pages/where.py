@@ -1,7 +1,7 @@
-"""Where the active account is signed in: on this browser, and on which others.
+"""List and end the active user's sessions, on this browser and on others.
 
-The one place where a person reaches beyond the browser at hand, and only to sessions of the user
-who is active on it. Any other id is answered as one that does not exist.
+Only here can a person reach sessions of other browsers, and only those of the active user. Any
+other id is treated as unknown.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from .browsers import browser_name
 if TYPE_CHECKING:
     import datetime
 
-#: The page shows no more than this many other browsers, those used last. More than any person
-#: has; a program that signs in again and again may.
+#: The most other browsers that the page shows, the most recently used ones. A person has fewer; a
+#: program that signs in repeatedly may have more.
 MOST_SHOWN = 100
 
-# Whole phrases: in many languages "3 days" is another word after "ago" than alone.
+# Whole phrases, because in many languages "3 days" changes its form in "3 days ago".
 AGO: dict[str, Any] = {
     "year": ngettext_lazy("%(num)d year ago", "%(num)d years ago", "num"),
     "month": ngettext_lazy("%(num)d month ago", "%(num)d months ago", "num"),
@@ -56,7 +56,7 @@ class Place:
 
     @property
     def is_by_administrator(self) -> bool:
-        """Somebody else signed in as the user there."""
+        """True if an administrator acts as the user there."""
         return self.session.actor_id != ""
 
     @property
@@ -65,7 +65,7 @@ class Place:
 
     @property
     def last_active(self) -> str:
-        """In words, as exact as people want it."""
+        """The time of last activity, in words."""
         return in_words(self.session.last_active_at)
 
 
@@ -83,14 +83,14 @@ def sessions_of(session: Session) -> SessionQuerySet:
 
 
 def here(session: Session) -> Place:
-    """Return the browser at hand."""
+    """Return the place of this browser."""
     return Place(session=session, is_here=True)
 
 
 def elsewhere(session: Session) -> list[Place]:
-    """List the user's other browsers, the one used last first. One query.
+    """List the user's other browsers, the most recently used first. One query.
 
-    A session that could not act any more, because the password has changed, is none of them.
+    Leaves out sessions that can't act any more because the password has changed.
     """
     others = sessions_of(session).exclude(pk=session.pk).select_related("client")
     newest = others.most_recently_used()[:MOST_SHOWN]
@@ -98,10 +98,10 @@ def elsewhere(session: Session) -> list[Place]:
 
 
 def sign_out(request: MultiSessionRequest, session_id: str) -> Session:
-    """Sign the active account out of one browser. Returns the session that this ended.
+    """Sign the active account out of one browser. Returns the session that ended.
 
-    Of this browser it is an ordinary sign-out, of another one a revocation. Raises
-    SessionNotFound: for an unknown id, and in the same way for another user's.
+    On this browser it is an ordinary sign-out, on another one a revocation. Raises SessionNotFound
+    for an unknown id and for another user's.
     """
     active = request.multisession.session
     if active is None:
@@ -118,9 +118,9 @@ def sign_out(request: MultiSessionRequest, session_id: str) -> Session:
 
 
 def sign_out_elsewhere(request: MultiSessionRequest) -> int:
-    """Sign the active account out of every browser but this one. Returns of how many.
+    """Sign the active account out of all other browsers. Returns how many sessions ended.
 
-    A constant number of statements. Other accounts, here or there, are left alone.
+    Costs a constant number of queries. Other accounts stay signed in everywhere.
     """
     active = request.multisession.session
     if active is None:

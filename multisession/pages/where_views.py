@@ -1,7 +1,7 @@
 """The page *Devices*, and its buttons.
 
-All of it is about the active account, so the guard stands before it: a form drawn for one account
-never signs out another. Without scripts each button loads a page; with htmx the list alone.
+The page belongs to the active account, so the guard protects it: a form drawn for one account never
+signs out another. Without scripts each button loads a page; with htmx only the list.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ View = Callable[[MultiSessionRequest, Session], HttpResponse]
 
 
 def of_the_active_account(view: View) -> Callable[..., HttpResponse]:
-    """Make a view that gets the active session; without one it asks the person to sign in."""
+    """Make a view that gets the active session; without one it redirects to the sign-in page."""
 
     @wraps(view)
     def with_session(request: MultiSessionRequest) -> HttpResponse:
@@ -66,7 +66,7 @@ def sign_out(request: MultiSessionRequest, active: Session) -> HttpResponse:
     except actions.SessionNotFound:
         if not is_htmx(request):
             raise
-        # The page is out of date, and htmx 2 would show nothing of a 404: show what is true.
+        # The page is out of date. htmx 2 ignores a 404, so load the current list.
         return HttpResponse(status=404, headers={"HX-Redirect": sessions_url()})
     if ended.pk == active.pk:
         return go_to(request, after_sign_out_url(request))
@@ -97,14 +97,14 @@ def ask_for_password(
     context = {"session": active, "is_wrong": is_wrong, "next": requested_next(request)}
     context["sessions_url"] = sessions_url()
     if is_htmx(request):
-        # 200 even when it was wrong: htmx shows no other answer unless it is told to.
+        # 200 even for a wrong password: by default htmx swaps no error answer.
         return render(request, "multisession/_confirm_password.html", context)
     status = UNPROCESSABLE if is_wrong else 200
     return render(request, "multisession/confirm_password.html", context, status=status)
 
 
 def show_list(request: MultiSessionRequest, active: Session, text: str) -> HttpResponse:
-    """Show the list as it is now, with a sentence on what has happened."""
+    """Show the current list with a message."""
     next_url = requested_next(request)
     if is_htmx(request) and not next_url:
         context = page_context(request, active) | {"text": text}
@@ -114,7 +114,7 @@ def show_list(request: MultiSessionRequest, active: Session, text: str) -> HttpR
 
 
 def page_context(request: MultiSessionRequest, active: Session) -> dict[str, Any]:
-    """Two queries: the other accounts of this browser, and the account's other browsers."""
+    """Return the page's context. Two queries: this browser's accounts, and the other browsers."""
     return {
         "session": active,
         "here": where.here(active),

@@ -1,4 +1,4 @@
-"""``{% load multisession %}``: the UserButton, and what one needs to build another."""
+"""``{% load multisession %}``: the UserButton, and tags for building your own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from multisession.request import MultiSessionRequest
 
 register = template.Library()
 
-#: Where the tags inside ``{% user_button_with %}`` put their items.
+#: The context variable in which tags inside ``{% user_button_with %}`` collect their items.
 ITEMS = "multisession_menu_items"
 
 
@@ -28,27 +28,27 @@ ITEMS = "multisession_menu_items"
 def user_button(context: Context, **options: Any) -> dict[str, Any]:
     """Show the active account's avatar with its menu.
 
-    While nobody is active: a link to sign in; to the chooser, if accounts are signed in on this
-    browser; and the way back to the account that stepped aside.
+    While no account is active, show a link to the sign-in page, or to the chooser if accounts are
+    signed in on this browser, and a button back to the account that stepped aside.
 
     ``options``: the fields of ``multisession.pages.menu.Options``, each with its default.
     ``items``: more lines for the menu, as in the setting ``MENU_ITEMS``.
-    ``sign_in_partial``: the project's sign-in view answers htmx with its form alone, so *Add
-    account* may open it inside the menu.
+    ``sign_in_partial``: True if the project's sign-in view answers htmx with only its form, so that
+    *Add account* may open it inside the menu.
 
-    Costs no query beyond the one for ``request.user``: the list of accounts is loaded when
-    somebody is about to open the menu. While nobody is active it costs one, on a browser that we
-    have met. Without a request in the context it renders nothing.
+    Costs no query beyond the one for ``request.user``, as the list of accounts is loaded when the
+    menu is about to be opened. While no account is active, it costs one query on a browser that
+    has a client. Without a request in the context it renders nothing.
     """
     return _button_context(context, _options("user_button", options))
 
 
 @register.tag
 def user_button_with(parser: Parser, token: Token) -> UserButtonNode:
-    """``{% user_button_with … %}`` … ``{% enduser_button_with %}``: with lines of the project's.
+    """``{% user_button_with … %}`` … ``{% enduser_button_with %}``: add lines to the menu.
 
-    Takes what ``user_button`` takes. Between the two stand ``menu_link`` and ``menu_action``, and
-    whatever decides which of them, such as ``if`` and ``for``; nothing else is shown.
+    Takes the options of ``user_button``. Put ``menu_link`` and ``menu_action`` between the two
+    tags, with ``if`` and ``for`` as needed; any other output is dropped.
     """
     name, *words = token.split_contents()
     options = token_kwargs(words, parser)
@@ -78,21 +78,21 @@ class UserButtonNode(template.Node):
 
 @register.simple_tag(takes_context=True)
 def menu_link(context: Context, label: str, url: str, **more: str) -> str:
-    """``{% menu_link _("Help") "help" place="before" icon="help" %}``: a line that leads on."""
+    """``{% menu_link _("Help") "help" place="before" icon="help" %}``: add a link to the menu."""
     return _add_item(context, "menu_link", label=label, url=url, **more)
 
 
 @register.simple_tag(takes_context=True)
 def menu_action(context: Context, label: str, url: str, **more: str) -> str:
-    """``{% menu_action _("Archive") "archive" %}``: a line that posts, with the CSRF token."""
+    """``{% menu_action _("Archive") "archive" %}``: add a button that posts, with a CSRF token."""
     return _add_item(context, "menu_action", label=label, url=url, post=True, **more)
 
 
 @register.inclusion_tag("multisession/user_button_mount.html", takes_context=True)
 def user_button_mount(context: Context, **options: Any) -> dict[str, Any]:
-    """Show an empty element that fetches the button, for pages that a cache may keep.
+    """Show an empty element that loads the button, for cached pages.
 
-    Takes what ``user_button`` takes. Touches neither session nor user, so a cache may keep it.
+    Takes the options of ``user_button``. Reads neither session nor user, so the page may be cached.
     """
     button_url = url_of("multisession:button")
     return {
@@ -110,7 +110,8 @@ def _options(tag: str, given: dict[str, Any]) -> Options:
 
 def _button_context(context: Context, options: Options) -> dict[str, Any]:
     request: MultiSessionRequest | None = context.get("request")
-    return {} if request is None else button_context(request, options)  # none on a bare error page
+    # A bare error page has no request.
+    return {} if request is None else button_context(request, options)
 
 
 def _add_item(context: Context, tag: str, **fields: Any) -> str:
@@ -126,11 +127,11 @@ def _add_item(context: Context, tag: str, **fields: Any) -> str:
 def account_list(context: Context, *, next: str = "") -> dict[str, Any]:
     """Show the list of the chooser, above a sign-in form that adds one more account.
 
-    Accounts to switch to, and those that are signed out, to sign in again or to forget; nothing
-    for a browser that knows none. ``next``: the page to go on to.
+    It has the accounts to switch to and the signed-out ones, to sign in again or to forget. Renders
+    nothing if the browser has none. ``next``: the page to go to after the choice.
     """
     request: MultiSessionRequest | None = context.get("request")
-    if request is None:  # a bare error page
+    if request is None:  # A bare error page has none.
         return {}
     return account_list_context(request, on_site(request, next))
 
@@ -150,9 +151,9 @@ def active_session(context: Context) -> Session | None:
 
 @register.simple_tag(takes_context=True)
 def page_attributes(context: Context) -> SafeString | str:
-    """``<body {% page_attributes %}>``: whose page this is, for ``notice.js``.
+    """``<body {% page_attributes %}>``: name the page's account, for ``notice.js``.
 
-    ``{% user_button %}`` has said it already; this is for pages without one. Nothing without a
+    Only for pages without ``{% user_button %}``, which names it, too. Renders nothing without a
     request in the context.
     """
     request: MultiSessionRequest | None = context.get("request")

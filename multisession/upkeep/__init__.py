@@ -1,1 +1,1 @@
-"""What is done beside requests: removing what is over, and following changes of users."""
+"""Work outside requests: purge old rows, and end sessions when their users change."""

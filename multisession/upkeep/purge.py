@@ -1,7 +1,7 @@
-"""Remove what has no further use: the work of ``manage.py clearsessions``.
+"""Delete or erase what is no longer needed: the work of ``manage.py clearsessions``.
 
-In batches, each a transaction of its own, so that nobody waits for a million rows; what was done
-before an interruption is done, and the next run goes on from there.
+Works in batches, each in its own transaction, so that no lock is held for a million rows. After an
+interruption the next run continues with what is left.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from multisession.models.tokens import Token
 #: Rows that one transaction deletes or changes.
 BATCH = 10_000
 
-#: How long a form that was sent again can't be sent once more by going back to its page.
+#: How long a form that was sent again is protected from being sent twice (by the Back button).
 FORMS = datetime.timedelta(days=1)
 
-#: How long a value of the cookie that has ended is remembered, so that its use can be told.
+#: How long an ended cookie value is kept, so that its reuse can be detected.
 ENDED_TOKENS = datetime.timedelta(days=30)
-#: How old a client has to be before it goes: a request may be making it a session just now.
+#: The least age of a client to be deleted: a running request may be about to give it a session.
 YOUNG = datetime.timedelta(minutes=15)
 
-#: Called with a step, its rows so far, and how many there were when it began.
+#: Called with a step's name, the rows done so far, and the number of rows at its start.
 Progress = Callable[[str, int, int], None]
 
 
-#: Keys: those above the first one, and up to the second if there is one.
+#: A range of primary keys: above the first, up to the second. None: without an upper end.
 Span = tuple[int, int | None]
 
 
 @dataclass(frozen=True)
 class Step:
-    """Some rows, and the work on them.
+    """Rows, and the work on them.
 
-    ``work`` takes the rows within a span and returns of how many it was done; one transaction.
-    ``through`` is what the spans are made of, where to search for the rows would take longer
-    than to pass others, too.
+    ``work`` handles the rows within a span, in one transaction, and returns their number. The
+    spans are taken from ``through``, which may have more rows if finding the right ones is slower
+    than passing the others.
     """
 
     rows: QuerySet[Any]
@@ -55,35 +55,35 @@ class Step:
     through: QuerySet[Any]
 
     def count(self) -> int:
-        """Return how many rows there are to be worked on, or at most."""
+        """Return the number of rows to work on, or an upper bound of it."""
         return self.rows.count()
 
 
 @dataclass
 class Purged:
-    """How many rows each step found, in the order of the steps."""
+    """The number of rows that each step handled, in the order of the steps."""
 
     #: Visitors' data that has expired: deleted.
     visitors: int = 0
     #: Sessions that ended long ago: deleted.
     sessions: int = 0
-    #: Sessions that the clock has ended: their status says so, and it is on record.
+    #: Sessions that timed out: their status is updated, and the audit trail notes it.
     marked: int = 0
-    #: Sessions of an earlier password, or of somebody who may not sign in any more: revoked.
+    #: Sessions of an earlier password or of a user who may no longer sign in: revoked.
     outdated: int = 0
-    #: Sessions that ended a while ago: what was left of their data and their address is erased.
+    #: Sessions that ended a while ago: their remaining data and IP address are erased.
     details: int = 0
-    #: Clients on which nothing has happened since: what the browser called itself is erased.
+    #: Clients whose sessions all ended a while ago: their user agent is erased.
     browsers: int = 0
-    #: Values of cookies that ended long ago: deleted.
+    #: Cookie values that ended long ago: deleted.
     tokens: int = 0
     #: Clients without any session, such as a visitor's whose data has expired: deleted.
     clients: int = 0
-    #: The audit trail, after its time: deleted.
+    #: Events of the audit trail that are older than ``RETENTION``: deleted.
     events: int = 0
-    #: Events a while ago: where they came from is erased.
+    #: Events older than ``DETAILS_RETENTION``: their address and user agent are erased.
     origins: int = 0
-    #: Marks of forms that were sent again after a refusal: deleted.
+    #: Records of forms that were sent again after a refusal: deleted.
     forms: int = 0
 
 
@@ -95,8 +95,8 @@ def purge(
 ) -> Purged:
     """Delete visitors' expired data, sessions that ended long ago, and clients without any.
 
-    Earlier, the IP address and whatever data is left of an ended session are erased, and what the
-    clock has ended is marked so. ``batch`` is the most rows of one transaction. ``dry_run`` only
+    Also erase the IP address and the remaining data of ended sessions, and update the status of
+    sessions that timed out. ``batch`` is the most rows of one transaction. ``dry_run`` only
     counts.
     """
     using = router.db_for_write(Session)
@@ -107,7 +107,7 @@ def purge(
         if dry_run:
             setattr(purged, field.name, step.count())
             continue
-        # Only who watches wants to know how much there is to do.
+        # Counting costs a query, and only a progress bar needs the total.
         total = step.count() if progress is not None else 0
         for done in _batches(step, batch):
             setattr(purged, field.name, done)
@@ -117,7 +117,7 @@ def purge(
 
 
 def _steps(using: str) -> dict[str, Step]:
-    """For each step the rows that it is about, and what it does with some of them."""
+    """Return the steps by name: the fields of ``Purged``."""
     now = timezone.now()
     old = now - datetime.timedelta(seconds=settings.RETENTION)
     stale = now - datetime.timedelta(seconds=settings.DETAILS_RETENTION)
@@ -161,7 +161,7 @@ def _step(rows: QuerySet[Any], work: Callable[[Any], int]) -> Step:
 
 
 class _Outdated(Step):
-    """Sessions that only their users' passwords can tell: the database can't."""
+    """Sessions that can't be found by a query: each needs its user's password hash."""
 
     def __init__(self, rows: QuerySet[Any], work: Callable[[Any], int]) -> None:
         super().__init__(rows, lambda span: work(rows.filter(**_within(span))), rows)
@@ -171,9 +171,9 @@ class _Outdated(Step):
 
 
 def _outdated(rows: Any) -> list[int]:
-    """Return the keys of those sessions through which nobody can act any more.
+    """Return the keys of the sessions that no longer let their user in.
 
-    A page that presents one writes nothing (see ``SessionStore.flush``), so they are ended here.
+    A request that presents one writes nothing (see ``SessionStore.flush``), so the purge ends them.
     """
     return [row.pk for row in rows.with_users() if not row.is_current_for(row.user)]
 
@@ -184,7 +184,7 @@ def _revoke_outdated(rows: Any) -> int:
 
 
 def _delete_visitors(rows: Any) -> int:
-    """Let what pointed to these point to nobody, where accounts are beside them."""
+    """Delete visitors' sessions; where a client has accounts, clear its tokens' references."""
     beside = dict(rows.filter(number=0).values_list("pk", "client_id"))
     with transaction.atomic(using=rows.db):
         deleted = int(rows.delete()[0])
@@ -199,7 +199,7 @@ def _delete(rows: Any) -> int:
 
 
 def _by_key(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Return the same rows, by key: MySQL and MariaDB lock whatever a change looks at."""
+    """Return the same rows by key: MySQL and MariaDB lock every row that a change examines."""
     if connections[rows.db].vendor != "mysql":
         return rows
     keys = list(rows.values_list("pk", flat=True))
@@ -208,9 +208,9 @@ def _by_key(rows: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def _without_session(clients: QuerySet[Client], span: Span) -> QuerySet[Client]:
-    """Keep the clients that have no session.
+    """Return the clients within the span that have no session.
 
-    That the sessions are within the same span goes without saying; but the database is told.
+    The span also limits the sessions. It changes no result, but lets the database use its index.
     """
     sessions = Session.objects.using(clients.db).filter(client_id=OuterRef("pk"))
     found = sessions.filter(**_within(span, "client_id"))
@@ -220,8 +220,8 @@ def _without_session(clients: QuerySet[Client], span: Span) -> QuerySet[Client]:
 def _delete_clients(clients: QuerySet[Client], span: Span) -> int:
     """Delete the clients that have no session, and their tokens.
 
-    They are locked first, as for every change of a client, so that nobody signs in meanwhile.
-    Then there is nothing else to cascade to, which Django would find out row by row.
+    Locks the clients first, as every change of a client does, so that nobody signs in meanwhile.
+    Nothing else refers to them, so the raw deletion spares Django's search for related rows.
     """
     using = clients.db
     rows = _without_session(clients, span)
@@ -249,14 +249,14 @@ def _delete_clients_by_key(rows: QuerySet[Client]) -> int:
 
 
 def _ended_tokens(using: str, now: datetime.datetime) -> QuerySet[Token]:
-    """Tokens that ended long ago, and lead to no other."""
+    """Return tokens that ended long ago and have no successor."""
     return Token.objects.using(using).filter(ends_at__lte=now - ENDED_TOKENS, children=None)
 
 
 def _batches(step: Step, batch: int) -> Iterator[int]:
-    """Do a step's work; yield how many have been done after each batch.
+    """Do a step's work in batches; yield the number of rows done so far.
 
-    What is kept is passed once, not once for every batch.
+    Goes through the table once, so rows that are kept are not examined again.
     """
     done = 0
     for span in _spans(step.through, batch):
@@ -267,7 +267,7 @@ def _batches(step: Step, batch: int) -> Iterator[int]:
 
 
 def _spans(rows: QuerySet[Any], batch: int) -> Iterator[Span]:
-    """So many of the rows each, by their keys, which stay in the database."""
+    """Yield spans with ``batch`` rows each. Reads one key for each span, not all keys."""
     last: int | None = 0
     while last is not None:
         first = last

@@ -1,20 +1,20 @@
-"""End the sessions that a change of a user must not leave, on every browser.
+"""End a user's sessions on every browser when the user is deactivated or deleted.
 
-* **Deactivated**: all sessions of the user are revoked, so that none comes back to life if the
-  user is let in again.
-* **Deleted**: the same, so that it is on record; then the rows are deleted. Django does not do
-  that itself: it would look for them in the database of the users.
+* **Deactivated**: all sessions of the user are revoked, so that they stay ended if the user is
+  activated again.
+* **Deleted**: the sessions are revoked, which puts it in the audit trail, and then deleted. Django
+  does not delete them: it would look for them in the database of the users.
 
-Nothing else needs an end. Rights are read from the database at each request, and so is the
-password: a session of the old one shows nobody from then on. It is revoked by the browser on which
-the person changes the password (see ``SessionStore.save``), or when it is presented next.
+Other changes need no receiver. Every request reads permissions and the password hash from the
+database, so a session of an old password signs nobody in. It is revoked when the person changes
+the password (see ``SessionStore.save``), or else when a browser presents it or a purge finds it.
 
 A user may be changed through any model that shares its table: a proxy, a child or a parent by
-multi-table inheritance, another child of that parent. Django sends its signals for that model
-alone, so each is connected. Other models are not: Django deletes faster where nobody listens.
+multi-table inheritance, another child of that parent. Django sends signals for the model in use
+only, so each of them is connected. Others are not, as Django deletes faster without receivers.
 
-Django tells of ``save()`` and ``delete()``, not of ``QuerySet.update()``: after that one, who is
-deactivated is still nobody at the next request, but the sessions stay on the lists.
+``QuerySet.update()`` sends no signals. After it a deactivated user is signed out at the next
+request, but the sessions stay on the lists.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from multisession.models.session_sets import SessionQuerySet
 
 
 def connect() -> None:
-    """Listen to every model through which a user can be changed, and to those defined later."""
+    """Connect every model that can change a user, and those that are defined later."""
     for model in apps.get_models():
         _connect_model(model)
     class_prepared.connect(_connect_model, dispatch_uid="multisession")
@@ -41,8 +41,8 @@ def connect() -> None:
 def _connect_model(sender: Any, **kwargs: Any) -> None:
     if not _tables(sender).isdisjoint(_tables(_user_model())):
         post_save.connect(on_saved, sender=sender, dispatch_uid="multisession")
-    # A child is deleted together with its parent, for which Django sends the signals as well;
-    # unless it is told to keep the parent.
+    # Deleting a child deletes its parent, and Django sends the parent's signals, too. With
+    # keep_parents=True it does neither.
     if sender._meta.concrete_model is _user_model()._meta.concrete_model:
         pre_delete.connect(on_deleting, sender=sender, dispatch_uid="multisession")
         post_delete.connect(on_deleted, sender=sender, dispatch_uid="multisession")
@@ -57,14 +57,14 @@ def on_saved(
     update_fields: Collection[str] | None = None,
     **kwargs: Any,
 ) -> None:
-    """End what the user may not go on with. Costs nothing where nothing of this has changed."""
+    """Revoke the sessions of a user who has been deactivated. Any other save costs no query."""
     if (
         not (raw or (created and not sender._meta.parents))  # the parent's row may be an old one
         and _is_written(instance, "is_active", update_fields)
         and not getattr(instance, "is_active", True)
     ):
         for user in _users_of(instance, using):
-            # The backend has the say: Django has one that lets in whoever is not active.
+            # The backend decides: Django's AllowAllUsersModelBackend lets inactive users in.
             barred = [row.pk for row in _sessions_of(user).live() if not row.admits(user)]
             if barred:
                 Session.objects.filter(pk__in=barred).close(Session.Status.REVOKED)
@@ -75,7 +75,7 @@ def on_deleting(sender: Any, instance: Any, **kwargs: Any) -> None:
 
 
 def on_deleted(sender: Any, instance: Any, **kwargs: Any) -> None:
-    """Also what has begun since: the user can no longer sign in from here on."""
+    """Delete the user's sessions, including any that began since ``on_deleting``."""
     _sessions_of(instance).delete()
 
 
@@ -85,7 +85,7 @@ def _sessions_of(user: Any) -> SessionQuerySet:
 
 
 def _user_model() -> Any:
-    # Not get_user_model(): a test may swap that while the sessions' users stay what they are.
+    # Not get_user_model(): a test may swap AUTH_USER_MODEL, but the foreign key keeps its model.
     return Session._meta.get_field("user").related_model
 
 
@@ -110,10 +110,10 @@ def _is_written(instance: Model, name: str, update_fields: Collection[str] | Non
 
 
 def _users_of(instance: Any, using: str) -> Iterator[Any]:
-    """Yield the users whose row this is a part of, or the other way round."""
+    """Yield the users that share a table row with ``instance``."""
     user_model = _user_model()
     if isinstance(instance, user_model):
-        yield instance  # No query: mostly it is the user itself.
+        yield instance  # The usual case: no query.
         return
     if isinstance(instance, user_model._meta.concrete_model):
         yield from user_model._base_manager.using(using).filter(pk=instance.pk)

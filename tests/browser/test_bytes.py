@@ -32,7 +32,7 @@ def scripts_of(page: Page, url: str = "/") -> dict[str, int]:
     }
 
 
-def test_without_scripts_none_is_needed(new_browser, ada: User, grace: User):
+def test_pages_load_no_script_where_scripts_are_off(new_browser, ada: User, grace: User):
     page = new_browser(java_script_enabled=False)
     sign_in(page, grace, ada)
     assert scripts_of(page) == {}

@@ -26,11 +26,11 @@ def drawn(page: Page, text: str) -> int:
 
 
 @each("mermaid")
-def test_each_is_drawn(browser, block: Block):
+def test_every_diagram_is_drawn(browser, block: Block):
     with browser.new_page() as page:
         assert drawn(page, block.code) == 1
 
 
-def test_one_with_a_mistake_is_not(browser):
+def test_a_diagram_with_a_mistake_is_not_drawn(browser):
     with browser.new_page() as page:
         assert drawn(page, "sequenceDiagram\nA->>B: this; is none\n") == 0

@@ -235,7 +235,7 @@ def open_sheet(page: Page) -> None:
 
 
 @pytest.mark.parametrize("name", SHEETS)
-def test_looks_as_on_a_page_without_it(dressed, name):
+def test_a_foreign_stylesheet_does_not_change_our_looks(dressed, name):
     plain, foreign = dressed(), dressed(name)
     assert differences(plain.evaluate(LOOK), foreign.evaluate(LOOK)) == []
     open_sheet(plain)
@@ -268,7 +268,7 @@ STATE = """(element) => {
 
 
 @pytest.mark.parametrize("name", SHEETS)
-def test_under_the_pointer_and_with_the_focus_too(dressed, name):
+def test_a_foreign_stylesheet_does_not_change_hover_and_focus(dressed, name):
     def states(page: Page) -> dict[str, Any]:
         found = {}
         for handle in HANDLES:
@@ -318,17 +318,17 @@ class TestWhatAProjectSays:
             "(element, look) => getComputedStyle(element)[look]", look
         )
 
-    def test_by_properties(self, dressed):
+    def test_a_project_can_set_our_custom_properties(self, dressed):
         page = dressed(":root { --ms-accent: rgb(1 2 3); --ms-unit: 20px; --ms-radius: 0; }")
         assert self.look(page, "a.ms-sign-in-link", "color") == "rgb(1, 2, 3)"
         assert self.look(page, ".ms-panel .ms-button", "minHeight") == "55px"
         assert self.look(page, ".ms-panel", "borderRadius") == "0px"
 
-    def test_by_important(self, dressed):
+    def test_a_project_can_override_our_rules_with_important(self, dressed):
         page = dressed(".ms-button { border-radius: 1px !important; }")
         assert self.look(page, ".ms-panel .ms-button", "borderRadius") == "1px"
 
-    def test_of_where_they_stand(self, dressed):
+    def test_a_project_can_set_position_and_size_of_our_parts(self, dressed):
         page = dressed(
             ".ms-user-button { position: fixed; margin: 3px; } .ms-chooser { inline-size: 300px; }"
         )
@@ -336,7 +336,7 @@ class TestWhatAProjectSays:
         assert self.look(page, ".ms-user-button", "margin") == "3px"
         assert self.look(page, ".ms-chooser", "width") == "300px"
 
-    def test_of_its_own_markup_in_ours(self, dressed):
+    def test_a_projects_rules_apply_to_its_own_markup_inside_ours(self, dressed):
         """An icon in a template of its own, and the sign-in form in the menu."""
         page = dressed(
             "button { background: rgb(1 2 3); }"
@@ -349,7 +349,7 @@ class TestWhatAProjectSays:
         assert self.look(page, ".icon", "fontFamily") == "monospace"
 
     @pytest.mark.parametrize("theme", ["light", "dark"])
-    def test_of_light_and_dark(self, dressed, theme):
+    def test_a_project_can_choose_light_or_dark(self, dressed, theme):
         page = dressed("html { color-scheme: light dark; }")
         page.emulate_media(color_scheme="dark" if theme == "light" else "light")
         page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
@@ -369,7 +369,7 @@ class TestTheSheet:
         found: dict[str, float] = page.locator("dialog > .ms-wrong-account-card").bounding_box()
         return found
 
-    def test_lies_over_a_fixed_header_and_keeps_the_page_still(self, dressed):
+    def test_the_sheet_lies_over_a_fixed_header_and_keeps_the_page_still(self, dressed):
         page = dressed(self.FIXED)
         hit = "document.elementFromPoint(5, 5).localName"
         assert page.evaluate(hit) != "dialog"
@@ -388,7 +388,7 @@ class TestTheSheet:
         page.mouse.wheel(0, 500)
         page.wait_for_function("scrollY > 0")
 
-    def test_without_a_script_it_looks_the_same(self, dressed):
+    def test_the_sheet_looks_the_same_without_a_script(self, dressed):
         page = dressed()
         page.locator("#header").evaluate("header => header.remove()")
         open_sheet(page)

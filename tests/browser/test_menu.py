@@ -82,7 +82,7 @@ class TestLoading:
         assert menu.requests_to("/menu/") == 0
         assert menu.panel.get_by_text("grace@example.com").count() == 0
 
-    def test_hover_loads_it_before_it_is_opened_and_only_once(self, menu):
+    def test_hover_loads_the_accounts_once_before_the_menu_opens(self, menu):
         menu.trigger.hover()
         menu.is_loaded()
         assert not menu.panel.is_visible()
@@ -92,7 +92,7 @@ class TestLoading:
         menu.page.wait_for_load_state("networkidle")
         assert menu.requests_to("/menu/") == 1
 
-    def test_focus_loads_it_too(self, menu):
+    def test_focus_loads_the_accounts(self, menu):
         menu.trigger.focus()
         menu.is_loaded()
         menu.page.keyboard.press("Enter")
@@ -100,7 +100,7 @@ class TestLoading:
         menu.page.wait_for_load_state("networkidle")
         assert menu.requests_to("/menu/") == 1
 
-    def test_until_it_is_there_the_active_account_can_be_used(self, menu, complaints):
+    def test_the_active_account_can_be_used_while_the_others_load(self, menu, complaints):
         menu.page.route("**/menu/*", lambda route: route.abort())
         menu.trigger.click()
         expect(menu.panel.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
@@ -109,7 +109,7 @@ class TestLoading:
         complaints.expect("ERR_FAILED")
         complaints.expect("htmx:")
 
-    def test_after_a_lost_connection_it_is_tried_again(self, menu, complaints):
+    def test_after_a_lost_connection_the_accounts_are_loaded_again(self, menu, complaints):
         menu.page.route("**/menu/*", lambda route: route.abort(), times=1)
         with menu.page.expect_event("requestfailed"):
             menu.trigger.hover()
@@ -134,7 +134,7 @@ class TestKeys:
         menu.page.keyboard.press(key)
         return menu.focused()
 
-    def test_tab_goes_through_it_in_the_order_one_sees_and_closes_it_behind(self, menu):
+    def test_tab_goes_through_the_menu_in_visual_order_and_closes_it_behind(self, menu):
         menu.trigger.focus()
         menu.is_loaded()
         menu.page.keyboard.press("Enter")
@@ -154,7 +154,7 @@ class TestKeys:
         assert self.press(menu, "Home") == self.ORDER[0]
         assert self.press(menu, "End") == self.ORDER[-1]
 
-    def test_letters_find_an_account_by_its_name(self, menu):
+    def test_typing_letters_finds_an_account_by_its_name(self, menu):
         menu.open()
         assert self.press(menu, "g") == self.ORDER[4]
         menu.page.wait_for_timeout(750)
@@ -265,7 +265,7 @@ class TestActing:
         expect(menu.page.get_by_role("link", name="Sign in").first).to_be_visible()
         assert menu.whoami() is None
 
-    def test_a_row_that_is_out_of_date_leads_to_what_is_true(self, menu, grace, complaints):
+    def test_an_outdated_row_leads_to_the_current_list(self, menu, grace, complaints):
         menu.open()
         grace.delete()
         menu.panel.get_by_role("button", name="Switch to Grace").click()
@@ -297,7 +297,7 @@ class TestProblems:
         expect(menu.panel.get_by_role("alert").locator("p:visible")).to_have_text([text])
         expect(menu.panel.locator("[aria-busy]")).to_have_count(0)
 
-    def test_of_an_action_and_then_it_works(self, menu, grace, complaints):
+    def test_a_failed_action_shows_an_error_and_can_be_repeated(self, menu, grace, complaints):
         menu.open()
         switch = menu.panel.get_by_role("button", name="Switch to Grace")
         for answer, text in (
@@ -318,7 +318,9 @@ class TestProblems:
     @pytest.mark.parametrize(
         ("status", "text"), [(0, LOST), (500, FAILED), (403, OUT_OF_DATE)], ids=str
     )
-    def test_of_loading_the_accounts(self, status, text, menu, complaints):
+    def test_a_failure_to_load_the_accounts_shows_an_error_and_can_be_repeated(
+        self, status, text, menu, complaints
+    ):
         answer = (lambda route: route.fulfill(status=status)) if status else Route.abort
         menu.page.route("**/menu/*", lambda route: answer(route))
         menu.trigger.click()
@@ -329,7 +331,7 @@ class TestProblems:
         menu.open()  # again
         expect(menu.panel.get_by_role("alert").locator("p:visible")).to_have_count(0)
 
-    def test_of_an_account_that_has_expired(self, menu, ada):
+    def test_an_expired_account_is_shown_with_a_link_to_sign_in_again(self, menu, ada):
         Session.objects.filter(user=ada).update(status="expired", expire_at=timezone.now())
         menu.trigger.click()
         expect(menu.panel.get_by_role("status")).to_contain_text("was signed out.")
@@ -351,7 +353,7 @@ class TestAnotherPlace:
         page.goto("/")
         return page
 
-    def test_a_place_for_it_fetches_it_and_it_works(self, page, grace):
+    def test_the_mount_tag_loads_a_working_button(self, page, grace):
         mount = "<div class=ms-mount hx-get=/multisession/button/ hx-trigger=load "
         self.page_with(page, mount + "hx-target=this hx-swap=outerHTML></div>")
         button = page.locator("main [data-multisession-button]")
@@ -376,7 +378,7 @@ class TestAnotherPlace:
         expect(page).to_have_url(re.compile("/accounts/choose/"))
         complaints.clear()
 
-    def test_without_scripts_a_place_for_it_leads_to_the_accounts(self, new_browser, ada):
+    def test_the_mount_tag_links_to_the_chooser_without_scripts(self, new_browser, ada):
         page = new_browser(java_script_enabled=False)
         sign_in(page, ada)
         tag = "{% load multisession %}{% user_button_mount %}"
@@ -384,7 +386,7 @@ class TestAnotherPlace:
         page.locator("main").get_by_role("link", name="Accounts").click()
         expect(page).to_have_url(re.compile("/accounts/choose/"))
 
-    def test_one_of_two_opens_at_a_time(self, page):
+    def test_only_one_of_two_menus_is_open_at_a_time(self, page):
         mount = "<div class=ms-mount hx-get=/multisession/button/ hx-trigger=load "
         self.page_with(page, mount + "hx-target=this hx-swap=outerHTML></div>")
         first, second = page.locator("header details"), page.locator("main details")
@@ -397,7 +399,7 @@ class TestAnotherPlace:
         expect(first.locator("[data-multisession-panel]")).to_be_hidden()
         expect(first.locator("> summary")).to_be_focused()
 
-    def test_one_that_begins_open_has_its_accounts_and_escape_closes_it(self, page):
+    def test_a_menu_that_begins_open_has_its_accounts_and_escape_closes_it(self, page):
         """Or that somebody opened before htmx had come."""
         closed = "data-multisession-button"
         page.route(

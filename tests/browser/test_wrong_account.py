@@ -184,7 +184,9 @@ class TestAForm:
         complaints.expect("409")
 
     @pytest.mark.parametrize("scripts", [True, False])
-    def test_pressed_twice_it_is_sent_once(self, new_browser, ada, grace, complaints, scripts):
+    def test_a_refused_form_is_sent_once_if_its_button_is_pressed_twice(
+        self, new_browser, ada, grace, complaints, scripts
+    ):
         page = new_browser(java_script_enabled=scripts, reduced_motion="reduce")
         sign_in(page, grace, ada)
         switch(new_tab(page), grace)
@@ -196,7 +198,9 @@ class TestAForm:
         assert written() == [(ada.email, "from Ada's page")]
         complaints.expect("409")
 
-    def test_gone_back_to_and_pressed_again_it_is_sent_once(self, page, ada, grace, complaints):
+    def test_a_refused_form_is_sent_once_if_pressed_again_after_going_back(
+        self, page, ada, grace, complaints
+    ):
         switch(new_tab(page), grace)
         by_form(page, "from Ada's page")
         button = refusal(page).get_by_role("button", name="and send")
@@ -225,7 +229,9 @@ class TestAForm:
         assert written() == [(ada.email, "from Ada's page")]
         complaints.expect("409")
 
-    def test_gone_back_to_and_loaded_again_it_is_sent_once(self, page, ada, grace, complaints):
+    def test_a_refused_form_is_sent_once_if_reloaded_after_going_back(
+        self, page, ada, grace, complaints
+    ):
         switch(new_tab(page), grace)
         by_form(page, "from Ada's page")
         refusal(page).get_by_role("button", name="and send").click()
@@ -259,7 +265,7 @@ class TestAForm:
         assert written() == [(ada.email, "from Ada's page")]
         complaints.expect("409")
 
-    def test_too_early_it_says_so_and_keeps_it(self, page, ada, complaints):
+    def test_a_form_sent_before_the_sign_in_is_kept(self, page, ada, complaints):
         sign_out(new_tab(page), ada)
         by_form(page, "from Ada's page")
         refusal(page).get_by_role("button", name=f"Send as {ada.name}").click()
@@ -272,7 +278,7 @@ class TestAForm:
         assert written() == [(ada.email, "from Ada's page")]
         complaints.expect("409")
 
-    def test_when_the_cookies_are_gone(self, page, ada, complaints):
+    def test_a_form_is_kept_when_the_cookies_are_gone(self, page, ada, complaints):
         page.context.clear_cookies(name="sessionid")
         by_form(page, "from Ada's page")
         card = refusal(page)
@@ -289,7 +295,9 @@ class TestAForm:
         complaints.expect("409")
 
     @pytest.mark.parametrize("way", [by_form, by_htmx], ids=["form", "htmx"])
-    def test_without_scripts(self, new_browser, ada, grace, complaints, way):
+    def test_a_refused_form_is_sent_as_its_account_without_scripts(
+        self, new_browser, ada, grace, complaints, way
+    ):
         page = new_browser(java_script_enabled=False)
         sign_in(page, grace, ada)
         switch(new_tab(page), grace)
@@ -369,7 +377,7 @@ class TestAScript:
         assert written() == [(ada.email, "from Ada's page")]
         complaints.expect("409")
 
-    def test_of_an_account_that_is_over_gets_the_projects_own_answer(self, page, ada, complaints):
+    def test_a_script_of_an_ended_account_gets_the_projects_own_answer(self, page, ada, complaints):
         Session.objects.get(user=ada).revoke()
         by_fetch(page, "from Ada's page")
         # The demo redirects to its sign-in page, as a stock project does; fetch follows.
@@ -412,7 +420,9 @@ class TestInTheBackground:
         method: "POST", body: new URLSearchParams({text: "ping"}),
     }).then(answer => answer.status)"""
 
-    def test_opens_nothing_and_is_told_once(self, page, grace, complaints):
+    def test_a_refused_background_request_opens_no_sheet_and_shows_one_notice(
+        self, page, grace, complaints
+    ):
         switch(new_tab(page), grace)
         expect(notice(page)).to_be_visible()
         notice(page).get_by_role("button", name="Dismiss").click()
@@ -560,7 +570,7 @@ def notice(page: Page) -> Locator:
 
 
 class TestTheNotice:
-    def test_after_a_switch_and_reload(self, page, ada, grace):
+    def test_the_notice_after_a_switch_can_reload_the_page(self, page, ada, grace):
         switch(new_tab(page), grace)
         said = notice(page)
         expect(said).to_contain_text(
@@ -571,7 +581,7 @@ class TestTheNotice:
         expect(page.get_by_role("heading", name=f"Hello, {grace.name}")).to_be_visible()
         expect(notice(page)).to_have_count(0)
 
-    def test_after_a_switch_and_back(self, page, ada, grace):
+    def test_the_notice_after_a_switch_can_switch_back(self, page, ada, grace):
         page.goto("/accounts/profile/?a=1&b=ü")
         tab = new_tab(page)
         switch(tab, grace)
@@ -582,7 +592,7 @@ class TestTheNotice:
         assert whoami(page) == ada.email
         expect(notice(tab)).to_contain_text(f"You are now using {ada.name}")
 
-    def test_after_a_sign_out(self, page, ada):
+    def test_the_notice_is_shown_after_a_sign_out(self, page, ada):
         tab = new_tab(page)
         sign_out(tab, ada)
         said = notice(page)
@@ -595,20 +605,20 @@ class TestTheNotice:
         fill_in_password(opened.value)
         expect(notice(page)).to_have_count(0)
 
-    def test_after_signing_out_of_all(self, page, ada):
+    def test_the_notice_is_shown_after_signing_out_of_all(self, page, ada):
         tab = new_tab(page)
         tab.get_by_role("button", name="Sign out of all accounts").locator("visible=true").click()
         expect(tab.get_by_role("heading", name="All your accounts")).to_be_visible()
         expect(notice(page)).to_contain_text("You are signed out.")
         assert ada.name not in notice(page).inner_text()
 
-    def test_after_an_addition(self, page, alan):
+    def test_the_notice_is_shown_after_an_account_was_added(self, page, alan):
         tab = new_tab(page, "/accounts/sign-in/")
         tab.locator("main").get_by_label("E-mail address").fill(alan.email)
         fill_in_password(tab)
         expect(notice(page)).to_contain_text(f"You are now using {alan.name}")
 
-    def test_on_a_page_of_nobody(self, new_browser, ada):
+    def test_the_notice_is_shown_on_a_page_without_an_account(self, new_browser, ada):
         page = new_browser(reduced_motion="reduce")
         page.goto("/")
         tab = new_tab(page, "/accounts/sign-in/")
@@ -620,7 +630,7 @@ class TestTheNotice:
         said.get_by_role("link", name=f"Reload as {ada.name}").click()
         expect(page.get_by_role("heading", name=f"Hello, {ada.name}")).to_be_visible()
 
-    def test_goes_when_the_account_is_back(self, page, ada, grace):
+    def test_the_notice_goes_when_the_account_is_back(self, page, ada, grace):
         tab = new_tab(page)
         switch(tab, grace)
         expect(notice(page)).to_have_count(1)
@@ -636,7 +646,7 @@ class TestTheNotice:
         ],
         ids=["coming-to-the-front", "out-of-the-back-forward-cache"],
     )
-    def test_comes_with_the_page(self, page, ada, grace, event):
+    def test_the_notice_is_shown_as_the_page_loads(self, page, ada, grace, event):
         """Of what no tab has announced, and again after it was dismissed."""
         expect(notice(page)).to_have_count(0)
         Session.objects.get(user=ada).revoke()
@@ -651,7 +661,7 @@ class TestTheNotice:
         switch(new_tab(page), grace)
         expect(notice(page)).to_contain_text(f"You are now using {grace.name}")
 
-    def test_the_same_again_stays_in_its_place(self, page, grace):
+    def test_the_same_notice_is_not_drawn_again(self, page, grace):
         """It may have the focus, or be about to be clicked."""
         tab = new_tab(page)
         switch(tab, grace)
@@ -695,7 +705,7 @@ class TestTheNotice:
         other.get_by_role("button", name=f"Switch to {grace.name}").click()
         expect(notice(page)).to_contain_text(f"You are now using {grace.name}")
 
-    def test_comes_after_a_sheet_that_the_browser_has_not_yet_called_closed(
+    def test_the_notice_comes_after_a_sheet_that_the_browser_has_not_yet_called_closed(
         self, page, ada, grace, complaints
     ):
         """In a tab behind another one the event waits until somebody looks at it."""
@@ -709,7 +719,7 @@ class TestTheNotice:
         expect(notice(page)).to_contain_text(f"{ada.name}, {ada.email} was signed out.")
         complaints.expect("409")
 
-    def test_without_a_connection_it_is_silent(self, page, grace, complaints):
+    def test_the_notice_is_silent_without_a_connection(self, page, grace, complaints):
         page.route("**/notice/*", lambda route: route.abort(), times=1)
         tab = new_tab(page)
         switch(tab, grace)
@@ -765,7 +775,7 @@ class TestTheScriptAndOthers:
             "x.onerror = () => {}; x.send()",
         ],
     )
-    def test_others_say_nothing(self, page, script, complaints):
+    def test_requests_to_other_sites_carry_no_header_of_ours(self, page, script, complaints):
         # The demo's content policy would not let these out at all.
         page.route(
             "**/",
@@ -889,7 +899,7 @@ class TestTheScriptAndOthers:
 
 
 class TestNothingStays:
-    def test_in_the_browsers_stores(self, page, ada, grace, complaints):
+    def test_nothing_stays_in_the_browsers_stores(self, page, ada, grace, complaints):
         tab = new_tab(page)
         switch(tab, grace)
         by_htmx(page, "secret")
@@ -932,7 +942,9 @@ class TestLooks:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize("direction", ["ltr", "rtl"])
     @pytest.mark.parametrize("width", [320, 1280])
-    def test_fits_its_window(self, new_browser, ada, grace, complaints, width, direction, scheme):
+    def test_the_refusal_fits_its_window(
+        self, new_browser, ada, grace, complaints, width, direction, scheme
+    ):
         User.objects.filter(pk=ada.pk).update(name="Ada " + "Lovelace" * 10)
         page = new_browser(
             viewport={"width": width, "height": 640}, color_scheme=scheme, reduced_motion="reduce"

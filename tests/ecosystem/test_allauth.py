@@ -93,7 +93,9 @@ class TestProvingItAgain:
         response = browser.post("/allauth/email/", {"action_add": "", "email": address})
         return "reauthenticate" not in response["Location"]
 
-    def test_is_proof_for_one_account_only(self, browser, ada, grace, sign_in, settings):
+    def test_reauthentication_is_proof_for_one_account_only(
+        self, browser, ada, grace, sign_in, settings
+    ):
         settings.ACCOUNT_REAUTHENTICATION_REQUIRED = True
         sign_in(browser, grace)
         sign_in(browser, ada)
@@ -107,7 +109,7 @@ class TestProvingItAgain:
 
 
 class TestSigningOut:
-    def test_of_one_leaves_the_other(self, browser, ada, grace, sign_in):
+    def test_signing_out_of_one_account_leaves_the_other(self, browser, ada, grace, sign_in):
         sign_in(browser, ada)
         sign_in(browser, grace)
         assert browser.post(SIGN_OUT).status_code == 302
@@ -116,7 +118,7 @@ class TestSigningOut:
         assert browser.remembered() == {grace.email}
         browser.switch_to(ada)
 
-    def test_of_one_goes_over_to_the_next_if_the_project_wants_it(
+    def test_signing_out_of_one_account_activates_the_next_if_the_project_wants_it(
         self, browser, ada, grace, sign_in, settings
     ):
         settings.MULTISESSION = {**settings.MULTISESSION, "AFTER_SIGN_OUT": "next"}
@@ -146,7 +148,9 @@ class TestPasswordChange:
         assert browser.cookie != before
         return browser
 
-    def test_keeps_this_account_and_does_not_touch_the_other(self, changed, ada, grace):
+    def test_a_password_change_keeps_this_account_and_does_not_touch_the_other(
+        self, changed, ada, grace
+    ):
         assert changed.who() == grace.email
         assert changed.accounts() == {ada.email, grace.email}
         changed.switch_to(ada)
@@ -154,7 +158,7 @@ class TestPasswordChange:
     def test_ends_the_account_in_every_other_browser(self, changed, another_browser):
         assert another_browser.who() is None
 
-    def test_with_sign_out_on_change_it_is_this_account_that_goes(
+    def test_a_password_change_with_sign_out_on_change_signs_out_of_this_account(
         self, browser, ada, grace, sign_in, settings
     ):
         settings.ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
@@ -178,7 +182,9 @@ class TestRememberMe:
     def max_age(self, browser):
         return browser.cookies["sessionid"]["max-age"]
 
-    def test_all_wish_to_be_remembered(self, browser, ada, grace, sign_in):
+    def test_the_cookie_is_persistent_if_all_accounts_wish_to_be_remembered(
+        self, browser, ada, grace, sign_in
+    ):
         sign_in(browser, ada)
         sign_in(browser, grace)
         assert self.max_age(browser) > 0
@@ -196,7 +202,7 @@ class TestRememberMe:
         sign_in(browser, grace, remember=False)
         assert self.max_age(browser) == ""
 
-    def test_a_switch_does_not_prolong_it(self, browser, ada, grace, sign_in):
+    def test_a_switch_does_not_prolong_remember_me(self, browser, ada, grace, sign_in):
         sign_in(browser, ada, remember=False)
         sign_in(browser, grace)
         browser.switch_to(ada)
@@ -204,7 +210,7 @@ class TestRememberMe:
         browser.switch_to(grace)
         assert self.max_age(browser) == ""
 
-    def test_when_that_account_has_signed_out_the_others_are_remembered_again(
+    def test_the_cookie_is_persistent_again_after_an_unremembered_account_signed_out(
         self, browser, ada, grace, sign_in
     ):
         sign_in(browser, ada)
@@ -223,7 +229,7 @@ class TestSignInInSteps:
         assert found is not None, mail.outbox[-1].body
         return found[0]
 
-    def test_works_while_nobody_is_active(self, browser, ada, grace, sign_in):
+    def test_sign_in_in_steps_works_while_nobody_is_active(self, browser, ada, grace, sign_in):
         sign_in(browser, ada)
         sign_in(browser, grace)
         browser.post(SIGN_OUT)
@@ -232,14 +238,16 @@ class TestSignInInSteps:
         assert browser.who() == grace.email
         assert browser.accounts() == {ada.email, grace.email}
 
-    def test_is_refused_by_allauth_while_somebody_is_active(self, browser, ada, grace, sign_in):
+    def test_sign_in_in_steps_is_refused_by_allauth_while_somebody_is_active(
+        self, browser, ada, grace, sign_in
+    ):
         sign_in(browser, ada)
         code = self.ask_for_a_code(browser, grace)
         browser.post("/allauth/login/code/confirm/", {"code": code})
         assert browser.who() == ada.email
         assert browser.accounts() == {ada.email}
 
-    def test_works_after_a_step_aside(self, browser, ada, grace, sign_in):
+    def test_sign_in_in_steps_works_after_a_step_aside(self, browser, ada, grace, sign_in):
         sign_in(browser, ada)
         browser.post("/multisession/add-account/")
         assert browser.who() is None
@@ -257,25 +265,27 @@ class TestSteppingAside:
     def allauth_as_it_comes(self, settings):
         settings.ACCOUNT_AUTHENTICATED_LOGIN_REDIRECTS = True
 
-    def test_then_signing_in_adds_an_account(self, browser, ada, grace, sign_in):
+    def test_signing_in_after_stepping_aside_adds_an_account(self, browser, ada, grace, sign_in):
         sign_in(browser, ada)
         page = browser.post("/multisession/add-account/", follow=True)
         assert page.redirect_chain == [(SIGN_IN, 302)]
         sign_in(browser, grace)
         assert browser.accounts() == {ada.email, grace.email}
 
-    def test_then_going_back_needs_no_password(self, browser, ada, sign_in):
+    def test_going_back_after_stepping_aside_needs_no_password(self, browser, ada, sign_in):
         sign_in(browser, ada)
         browser.post("/multisession/add-account/")
         browser.switch_to(ada)
 
-    def test_then_signing_in_as_the_same_again_makes_no_second_session(self, browser, ada, sign_in):
+    def test_signing_in_again_after_stepping_aside_makes_no_second_session(
+        self, browser, ada, sign_in
+    ):
         sign_in(browser, ada)
         browser.post("/multisession/add-account/")
         sign_in(browser, ada)
         assert [session.user for session in browser.sessions()] == [ada]
 
-    def test_lasts_even_where_the_next_account_takes_over_after_a_sign_out(
+    def test_stepping_aside_lasts_even_if_the_next_account_takes_over_after_a_sign_out(
         self, browser, ada, sign_in, settings
     ):
         settings.MULTISESSION = {**settings.MULTISESSION, "AFTER_SIGN_OUT": "next"}
@@ -310,7 +320,9 @@ class TestLinksInEmails:
         another_browser.post("/allauth/email/", {"action_send": "", "email": grace.email})
         return self.link("/allauth/confirm-email/")
 
-    def test_to_reset_a_password(self, browser, ada, grace, sign_in, reset_link):
+    def test_a_password_reset_link_signs_the_active_account_out(
+        self, browser, ada, grace, sign_in, reset_link
+    ):
         sign_in(browser, ada)
         page = browser.get(reset_link, follow=True)
         new = {"password1": "a quite new one", "password2": "a quite new one"}
@@ -321,14 +333,16 @@ class TestLinksInEmails:
         assert browser.accounts() == set()
         assert browser.remembered() == {ada.email}
 
-    def test_to_confirm_an_address(self, browser, ada, grace, sign_in, confirmation_link):
+    def test_a_confirmation_link_signs_the_active_account_out(
+        self, browser, ada, grace, sign_in, confirmation_link
+    ):
         sign_in(browser, ada)
         browser.get(confirmation_link)
         assert browser.post(confirmation_link).status_code == 302
         assert browser.accounts() == set()
         assert browser.remembered() == {ada.email}
 
-    def test_or_with_views_of_two_lines_nobody_is_signed_out(
+    def test_links_in_emails_sign_nobody_out_with_the_recipes_views(
         self, browser, ada, grace, sign_in, confirmation_link, reset_link
     ):
         sign_in(browser, ada)
@@ -350,14 +364,18 @@ class TestSessionList:
     def listed(self, browser: Browser) -> list[UserSession]:
         return browser.get(SESSIONS).context["sessions"]
 
-    def test_shows_the_active_account_in_each_browser(self, browser, another_browser, ada, sign_in):
+    def test_the_session_list_shows_the_active_account_in_each_browser(
+        self, browser, another_browser, ada, sign_in
+    ):
         sign_in(browser, ada)
         sign_in(another_browser, ada)
         rows = self.listed(browser)
         assert {row.user_agent for row in rows} == {"Firefox", "Konqueror"}
         assert {row.user for row in rows} == {ada}
 
-    def test_never_hands_a_row_to_another_account(self, browser, ada, grace, sign_in):
+    def test_the_session_list_never_hands_a_row_to_another_account(
+        self, browser, ada, grace, sign_in
+    ):
         sign_in(browser, ada)
         [row] = UserSession.objects.all()
         sign_in(browser, grace)
@@ -367,16 +385,14 @@ class TestSessionList:
             user = SessionStore(row.session_key).get(SESSION_KEY)
             assert user in (None, str(row.user_id))
 
-    def test_ending_the_others_ends_them_and_keeps_this_one(
-        self, browser, another_browser, ada, sign_in
-    ):
+    def test_ending_the_other_sessions_keeps_this_one(self, browser, another_browser, ada, sign_in):
         sign_in(another_browser, ada)
         sign_in(browser, ada)
         assert browser.post(SESSIONS).status_code == 302
         assert another_browser.who() is None
         assert browser.who() == ada.email
 
-    def test_ending_a_session_elsewhere_ends_that_account_and_no_other_there(
+    def test_ending_a_session_elsewhere_ends_only_its_account_there(
         self, browser, another_browser, ada, grace, sign_in
     ):
         sign_in(another_browser, grace)
@@ -403,7 +419,7 @@ class TestSessionList:
         ours = Session.objects.filter(user=ada).live()
         assert {session.client.user_agent for session in ours} == {"Firefox", "Konqueror"}
 
-    def test_and_comes_back_if_allauth_follows_every_request(
+    def test_an_account_is_on_its_own_list_if_allauth_tracks_every_request(
         self, browser, another_browser, ada, grace, sign_in, settings
     ):
         settings.USERSESSIONS_TRACK_ACTIVITY = True

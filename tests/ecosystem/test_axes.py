@@ -70,7 +70,9 @@ def test_the_access_log_pairs_sign_in_and_sign_out_of_an_account(browser, ada, s
     assert entry.logout_time is not None
 
 
-def test_but_a_pair_stays_open_if_the_key_changed_in_between(browser, ada, grace, sign_in):
+def test_the_access_log_misses_a_sign_out_if_the_key_changed_in_between(
+    browser, ada, grace, sign_in
+):
     sign_in(browser, ada)
     sign_in(browser, grace)
     browser.switch_to(ada)

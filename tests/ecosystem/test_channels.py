@@ -97,7 +97,7 @@ def note_of(user: User) -> str | None:
 
 
 @story
-async def test_opens_as_the_active_account(browser, ada, grace, sign_in):
+async def test_a_websocket_opens_as_the_active_account(browser, ada, grace, sign_in):
     await meanwhile(sign_in, browser, ada)
     await meanwhile(sign_in, browser, grace)
     async with Socket(browser) as socket:
@@ -114,7 +114,7 @@ async def test_a_visitor_is_nobody(browser):
 
 
 @story
-async def test_goes_on_as_its_account_or_as_nobody_after_an_add(browser, ada, grace, sign_in):
+async def test_a_websocket_keeps_its_account_or_none_after_an_add(browser, ada, grace, sign_in):
     await meanwhile(sign_in, browser, ada)
     async with Socket(browser) as socket:
         await meanwhile(sign_in, browser, grace)
@@ -126,7 +126,7 @@ async def test_goes_on_as_its_account_or_as_nobody_after_an_add(browser, ada, gr
 
 
 @story
-async def test_goes_on_as_its_account_after_a_switch(browser, ada, grace, sign_in):
+async def test_a_websocket_keeps_its_account_after_a_switch(browser, ada, grace, sign_in):
     await meanwhile(sign_in, browser, grace)
     await meanwhile(sign_in, browser, ada)
     async with Socket(browser) as socket:
@@ -136,7 +136,7 @@ async def test_goes_on_as_its_account_after_a_switch(browser, ada, grace, sign_i
 
 
 @story
-async def test_looking_again_finds_that_the_account_has_signed_out(browser, ada, grace, sign_in):
+async def test_a_websocket_that_looks_again_finds_the_sign_out(browser, ada, grace, sign_in):
     await meanwhile(sign_in, browser, grace)
     await meanwhile(sign_in, browser, ada)
     async with Socket(browser) as socket:
@@ -147,7 +147,7 @@ async def test_looking_again_finds_that_the_account_has_signed_out(browser, ada,
 
 
 @story
-async def test_writes_to_the_session_of_its_account(browser, ada, grace, sign_in):
+async def test_a_websocket_writes_to_the_session_of_its_account(browser, ada, grace, sign_in):
     await meanwhile(sign_in, browser, ada)
     async with Socket(browser) as socket:
         assert await socket.ask("write") == ada.email
@@ -155,7 +155,9 @@ async def test_writes_to_the_session_of_its_account(browser, ada, grace, sign_in
 
 
 @story
-async def test_writes_to_its_own_account_also_while_another_is_active(browser, ada, grace, sign_in):
+async def test_a_websocket_writes_to_its_own_account_while_another_is_active(
+    browser, ada, grace, sign_in
+):
     await meanwhile(sign_in, browser, ada)
     async with Socket(browser) as socket:
         await socket.ask()

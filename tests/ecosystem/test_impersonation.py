@@ -99,12 +99,14 @@ def told(user: User) -> list[str]:
 
 
 class TestActingAsSomebody:
-    def test_shows_the_administrators_own_account_beside_it(self, desk, root, ada, acquire):
+    def test_acting_as_somebody_shows_the_administrators_own_account_beside_it(
+        self, desk, root, ada, acquire
+    ):
         acquire(desk, ada)
         assert desk.who() == ada.email
         assert desk.accounts() == {ada.email, root.email}
 
-    def test_does_not_touch_the_browser_of_the_person(
+    def test_acting_as_somebody_does_not_touch_the_browser_of_the_person(
         self, desk, another_browser, ada, acquire, release, sign_in
     ):
         sign_in(another_browser, ada)
@@ -124,7 +126,7 @@ class TestGoingBack:
         assert desk.remembered() == set()
         assert state_of(ada) == [Session.Status.REMOVED]
 
-    def test_to_the_very_session_that_the_administrator_had(
+    def test_going_back_leads_to_the_session_that_the_administrator_had(
         self, desk, root, ada, acquire, release
     ):
         before = desk.get("/whoami").wsgi_request.multisession.session.public_id
@@ -133,14 +135,14 @@ class TestGoingBack:
         assert desk.get("/whoami").wsgi_request.multisession.session.public_id == before
         assert state_of(root) == [Session.Status.ACTIVE]
 
-    def test_then_signing_out_signs_out(self, desk, root, ada, acquire, release):
+    def test_signing_out_after_going_back_signs_out(self, desk, root, ada, acquire, release):
         acquire(desk, ada)
         release(desk)
         desk.post("/allauth/logout/")
         assert desk.who() is None
         assert desk.accounts() == set()
 
-    def test_and_keeps_the_administrators_other_accounts(
+    def test_going_back_keeps_the_administrators_other_accounts(
         self, desk, root, ada, grace, acquire, release, sign_in
     ):
         sign_in(desk, grace)
@@ -151,7 +153,7 @@ class TestGoingBack:
         assert desk.accounts() == {root.email, grace.email}
         assert desk.who() == root.email
 
-    def test_ends_a_session_of_the_administrators_own_that_it_took_over(
+    def test_going_back_ends_a_session_of_the_administrators_own_that_was_taken_over(
         self, desk, root, ada, acquire, release, sign_in
     ):
         sign_in(desk, ada)
@@ -161,7 +163,7 @@ class TestGoingBack:
         assert desk.who() == root.email
         assert desk.accounts() == {root.email}
 
-    def test_again_and_again(self, desk, root, ada, grace, acquire, release):
+    def test_acting_and_going_back_can_be_repeated(self, desk, root, ada, grace, acquire, release):
         for user in (ada, grace, ada):
             acquire(desk, user)
             assert desk.who() == user.email
@@ -173,26 +175,30 @@ class TestGoingBack:
 class TestGoingElsewhere:
     """Not by the button that was meant for it."""
 
-    def test_by_a_switch(self, desk, root, ada, acquire):
+    def test_a_switch_ends_the_impersonated_session(self, desk, root, ada, acquire):
         acquire(desk, ada)
         desk.switch_to(root)
         assert desk.accounts() == {root.email}
         assert state_of(ada) == [Session.Status.REMOVED]
 
-    def test_by_signing_in_as_somebody(self, desk, root, ada, grace, acquire, sign_in):
+    def test_signing_in_as_somebody_ends_the_impersonated_session(
+        self, desk, root, ada, grace, acquire, sign_in
+    ):
         acquire(desk, ada)
         sign_in(desk, grace)
         assert desk.who() == grace.email
         assert desk.accounts() == {root.email, grace.email}
 
-    def test_by_signing_out_of_the_impersonated_account(self, desk, root, ada, acquire):
+    def test_signing_out_of_the_impersonated_account_ends_it_for_good(
+        self, desk, root, ada, acquire
+    ):
         acquire(desk, ada)
         desk.post("/allauth/logout/")
         assert desk.who() is None
         assert desk.accounts() == {root.email}
         assert desk.remembered() == set()
 
-    def test_by_signing_out_where_the_next_account_takes_over(
+    def test_signing_out_ends_the_impersonated_session_where_the_next_account_takes_over(
         self, desk, root, ada, acquire, settings
     ):
         settings.MULTISESSION = {**settings.MULTISESSION, "AFTER_SIGN_OUT": "next"}
@@ -215,13 +221,13 @@ class TestTheAdministratorsOwnSession:
         acquire(desk, ada)
         return desk
 
-    def test_when_it_is_revoked_nobody_is_signed_in_any_more(self, acting, root, ada):
+    def test_revoking_the_administrators_session_ends_the_impersonated_one(self, acting, root, ada):
         Session.objects.get(user=root).revoke()
         assert acting.who() is None
         assert acting.accounts() == set()
         assert state_of(ada) == [Session.Status.REMOVED]
 
-    def test_and_there_is_no_way_back_to_it(self, acting, root, release):
+    def test_a_revoked_administrator_cannot_go_back(self, acting, root, release):
         Session.objects.get(user=root).revoke()
         acting.post("/hijack/release/")
         acting.get("/loginas/logout/")
@@ -229,7 +235,9 @@ class TestTheAdministratorsOwnSession:
         acting.post("/login-as/back/")
         assert acting.who() is None
 
-    def test_when_it_is_signed_out_of_from_the_menu_so_is_the_other(self, acting, root):
+    def test_signing_out_the_administrator_from_the_menu_ends_the_impersonated_session(
+        self, acting, root
+    ):
         session = Session.objects.get(user=root)
         acting.post("/multisession/sign-out/", {"session": session.public_id})
         assert acting.who() is None
@@ -249,7 +257,9 @@ class TestChains:
         return User.objects.create_superuser("chief@example.com", PASSWORD)
 
     @pytest.mark.parametrize(("act", "stop"), [(hijack, hijack_release), (su, su_release)])
-    def test_one_step_back_at_a_time(self, desk, root, chief, ada, act, stop):
+    def test_a_chain_of_impersonations_goes_back_one_step_at_a_time(
+        self, desk, root, chief, ada, act, stop
+    ):
         act(desk, chief)
         act(desk, ada)
         assert desk.accounts() == {root.email, ada.email}
@@ -276,7 +286,7 @@ class TestChains:
         desk.switch_to(root)
         assert desk.accounts() == {root.email}
 
-    def test_to_oneself_is_no_impersonation(self, desk, root, chief):
+    def test_acting_as_oneself_is_no_impersonation(self, desk, root, chief):
         hijack(desk, chief)
         hijack(desk, root)
         assert desk.who() == root.email
@@ -292,7 +302,7 @@ class TestOnRecord:
         end = ["ended", "forgotten"] if acquire is log_in_as else ["removed"]  # it logs out first
         assert told(ada) == [f"{kind} by root" for kind in ("signed-in", *end)]
 
-    def test_also_of_what_is_done_meanwhile(
+    def test_the_trail_names_the_administrator_for_what_is_done_meanwhile(
         self, desk, another_browser, root, ada, acquire, sign_in
     ):
         sign_in(another_browser, ada)
@@ -301,12 +311,14 @@ class TestOnRecord:
         desk.post("/multisession/sessions/sign-out/", {"session": elsewhere.public_id})
         assert told(ada)[-1] == "revoked by root"
 
-    def test_also_of_the_sign_out(self, desk, root, ada, acquire):
+    def test_the_trail_names_the_administrator_for_the_sign_out(self, desk, root, ada, acquire):
         acquire(desk, ada)
         desk.post("/allauth/logout/")
         assert told(ada) == ["signed-in by root", "ended by root", "forgotten by root"]
 
-    def test_also_where_another_app_stores_the_session_too_early(self, desk, root, ada, acquire):
+    def test_the_trail_names_the_administrator_if_another_app_saves_the_session_too_early(
+        self, desk, root, ada, acquire
+    ):
         def store_it(sender, request, **kwargs):
             request.session.save()
 
@@ -318,7 +330,9 @@ class TestOnRecord:
         assert told(ada) == ["signed-in by root"]
         assert actor_of(ada) == root
 
-    def test_also_of_who_had_to_make_room(self, desk, root, ada, grace, acquire, sign_in, settings):
+    def test_the_trail_names_the_administrator_for_a_replaced_account(
+        self, desk, root, ada, grace, acquire, sign_in, settings
+    ):
         settings.MULTISESSION = {**settings.MULTISESSION, "MAX_ACCOUNTS": 2}
         sign_in(desk, grace)
         desk.switch_to(root)
@@ -347,7 +361,9 @@ class TestOnRecord:
 class TestThePersonsOwnList:
     TEXT = "Signed in by an administrator"
 
-    def test_says_so(self, desk, another_browser, ada, acquire, release, sign_in):
+    def test_the_persons_own_list_shows_an_impersonation(
+        self, desk, another_browser, ada, acquire, release, sign_in
+    ):
         sign_in(another_browser, ada)
         assert self.TEXT not in another_browser.get("/multisession/sessions/").content.decode()
         acquire(desk, ada)
@@ -368,7 +384,9 @@ class TestOneAccountAtATime:
     """``MAX_ACCOUNTS = 1``: the impersonated account takes the administrator's place."""
 
     @pytest.mark.parametrize("atomic", [False, True])
-    def test_there_and_back(self, desk, root, ada, acquire, release, settings, atomic):
+    def test_impersonation_works_where_a_browser_holds_one_account(
+        self, desk, root, ada, acquire, release, settings, atomic
+    ):
         settings.MULTISESSION = {**settings.MULTISESSION, "MAX_ACCOUNTS": 1}
         with mock.patch.dict(connection.settings_dict, {"ATOMIC_REQUESTS": atomic}):
             acquire(desk, ada)

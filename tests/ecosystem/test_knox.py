@@ -37,7 +37,7 @@ def test_a_token_touches_no_account_of_the_browser(browser, ada, grace, sign_in,
     assert browser.who() == ada.email
 
 
-def test_nor_does_it_sign_anybody_in(browser, grace):
+def test_asking_for_a_token_signs_nobody_in(browser, grace):
     ask_for_token(browser, grace)
     assert browser.who() is None
     assert Session.objects.count() == 0

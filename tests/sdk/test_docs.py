@@ -32,13 +32,13 @@ def output(command: list[str], site: Site, **options: str) -> str:
     return done.stdout
 
 
-def test_in_python(python_sdk, site):
+def test_the_python_example_of_the_docs_runs(python_sdk, site):
     text = output([sys.executable, "-c", snippet("python", "clerk_backend_api", site)], site)
     ids = [line.split()[0] for line in text.splitlines()]
     assert ids == site.ids(user=site.session.user)[:100]
 
 
-def test_in_javascript(node_sdk, site):
+def test_the_javascript_example_of_the_docs_runs(node_sdk, site):
     program = snippet("js", "@clerk/backend", site)
     text = output([node_sdk, "--input-type=module"], site, input=program)
     *sessions, count = text.splitlines()
@@ -47,7 +47,7 @@ def test_in_javascript(node_sdk, site):
     assert int(count) == len(expected)
 
 
-def test_with_curl(needs, site):
+def test_the_curl_example_of_the_docs_runs(needs, site):
     needs("curl", shutil.which("curl"))
     text = output(["sh", "-c", snippet("sh", "curl", site)], site)
     assert f'"total_count": {len(site.ids_with("active"))}' in text

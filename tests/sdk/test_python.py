@@ -19,7 +19,7 @@ def ids(found) -> list[str]:
     return [session.id for session in found]
 
 
-def test_lists_and_filters_by_each_of_the_seven_statuses(clerk, site):
+def test_the_sdk_lists_and_filters_by_each_of_the_seven_statuses(clerk, site):
     from clerk_backend_api.models import QueryParamStatus as Status
 
     everything = clerk.sessions.list(user_id=site.user_id, limit=500)
@@ -41,7 +41,7 @@ def test_pages(clerk, site):
     assert clerk.sessions.list(client_id=site.client_id, offset=10_000) == []
 
 
-def test_gets_one_and_its_client(clerk, site):
+def test_the_sdk_gets_a_session_and_its_client(clerk, site):
     session = clerk.sessions.get(session_id=site.session.public_id)
     assert (session.user_id, session.client_id) == (site.user_id, site.client_id)
     assert session.created_at == site.session.created_at.timestamp() * 1000
@@ -53,7 +53,7 @@ def test_gets_one_and_its_client(clerk, site):
         assert len(clerk.clients.list(limit=3)) == 3
 
 
-def test_revokes_one(clerk, site):
+def test_the_sdk_revokes_a_session(clerk, site):
     revoked = clerk.sessions.revoke(session_id=site.session.public_id)
     assert revoked.status.value == "revoked"
     assert clerk.sessions.get(session_id=revoked.id).status.value == "revoked"
@@ -61,7 +61,7 @@ def test_revokes_one(clerk, site):
     assert site.session.status == "revoked"
 
 
-def test_reads_a_401_and_a_404_and_what_was_wrong(clerk, site):
+def test_the_sdk_reads_a_401_and_a_404_and_what_was_wrong(clerk, site):
     from clerk_backend_api import Clerk
     from clerk_backend_api.models import ClerkErrors
 

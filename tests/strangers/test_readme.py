@@ -74,7 +74,7 @@ def test_collectstatic_brings_what_the_page_links_to(python, project, browser, t
         assert (tmp_path / name.removeprefix("/static/")).exists()
 
 
-def test_its_lines_lead_to_a_working_menu(browser):
+def test_the_readmes_lines_lead_to_a_working_menu(browser):
     def sign_in(page, name):
         return browser.submit(page.form("password"), username=name, password=PASSWORD)
 

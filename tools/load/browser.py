@@ -388,7 +388,7 @@ def users(options: Options) -> list[str]:
 
 
 def can(deed: str, page: Page) -> bool:
-    """Return whether this page has what the deed needs."""
+    """Return True if this page has what the deed needs."""
     if deed == "switch":
         return bool(page.others)
     if deed in ("write", "let it expire"):

@@ -312,7 +312,7 @@ class Check:
             self._active[step.value] = {seen.user}
 
     def _threatens(self, step: Step, account: Account) -> bool:
-        """Return whether the request may end this account's session."""
+        """Return True if the request may end this account's session."""
         if step.kind is Kind.SIGN_OUT_ALL:
             return True
         if step.user != account.user:

@@ -1,13 +1,13 @@
-"""An administrator who acts as somebody else stops doing so for certain.
+"""End an impersonated session as soon as it is no longer the active one.
 
-For django-hijack, django-loginas, django-su and a project's own "login as". All of them sign the
-administrator in as the other user with Django's ``login()``, and back again. Under multisession the
-first adds the other user's account beside the administrator's own; but nothing then ends it when
-the administrator goes back. With this app in INSTALLED_APPS an impersonated account is signed in
-only while it is the active one: whatever takes its place (release, a switch in the menu, a further
-sign-in) takes it off the browser, and signing out of it leaves nothing on the browser's list.
+For django-hijack, django-loginas, django-su and a project's own "login as". All of them call
+Django's ``login()`` to sign the administrator in as the other user, and again to go back. Under
+multisession the first call adds an account, and nothing ends it when the administrator goes back.
+With this app in INSTALLED_APPS an impersonated account is removed from the browser as soon as
+another account becomes active: by a release, a switch or another sign-in. Signing out of it removes
+it from the browser's list, too.
 
-None of the packages has to be installed, and none of their URLs or views have to be replaced: an
-impersonated session is known by the mark in its data (see ``multisession.ground.impersonation``).
-Who acted is on record without this app, too.
+The app depends on none of the packages and replaces none of their URLs or views. It recognises an
+impersonated session by the mark in its data (see ``multisession.ground.impersonation``). The audit
+trail names the administrator with or without this app.
 """

@@ -1,4 +1,4 @@
-"""End an impersonated session when another account becomes active, or its administrator is gone."""
+"""End an impersonated session when another account becomes active or the administrator's ends."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from multisession.models import Session
 
 
 def on_activated(sender: type[Session], session: Session, **kwargs: Any) -> None:
-    """Another account of this browser is active now: the impersonated one, if any, is over.
+    """Remove the impersonated sessions of this client when another account becomes active.
 
-    By the row, not by the request: it does not matter how the administrator went away from it.
+    Finds them in the database, not through the request, so it works for every kind of switch.
     """
     for other in _impersonated_beside(session):
         other.remove(by=other.actor)
@@ -19,11 +19,11 @@ def on_activated(sender: type[Session], session: Session, **kwargs: Any) -> None
 def on_ended(
     sender: type[Session], session: Session, status: str, by: Any = None, **kwargs: Any
 ) -> None:
-    """Signed out of, or revoked.
+    """Remove an impersonated session that was signed out, or whose administrator's session ended.
 
-    No browser offers to sign in again to an account that was only visited. And who acts in
-    somebody else's place cannot go on, or back, once their own session here is gone; unless the
-    impersonated one has just taken its place, where a browser holds one account.
+    Removing it keeps it off the list of accounts to sign in to again. An administrator's session
+    that was replaced does not count: with ``MAX_ACCOUNTS = 1`` the impersonated session itself
+    replaces it.
     """
     if status == Session.Status.ENDED and session.actor_id:
         session.remove(by=by)

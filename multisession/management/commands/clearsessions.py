@@ -1,4 +1,4 @@
-"""``manage.py clearsessions``: Django's command, for our tables."""
+"""``manage.py clearsessions``: Django's command, extended to our tables."""
 
 from argparse import ArgumentParser
 from dataclasses import asdict
@@ -11,12 +11,12 @@ from django.core.management.base import BaseCommand, CommandError
 from multisession.backends.db import SessionStore
 from multisession.upkeep.purge import BATCH, purge
 
-#: Characters of the bar.
+#: The width of the progress bar in characters.
 WIDTH = 30
 
 
 class Command(BaseCommand):
-    help = "Removes sessions that have no further use, in batches. Can be interrupted and repeated."
+    help = "Remove sessions that are no longer needed, in batches. Can be interrupted and repeated."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -25,7 +25,7 @@ class Command(BaseCommand):
             default=BATCH,
             help=f"The most rows of one transaction (1 to {BATCH}; default {BATCH}).",
         )
-        parser.add_argument("--dry-run", action="store_true", help="Only count.")
+        parser.add_argument("--dry-run", action="store_true", help="Count only; remove nothing.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         engine = import_module(settings.SESSION_ENGINE)
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         progress = self.show if watched else None
         purged = asdict(purge(dry_run=options["dry_run"], batch=batch, progress=progress))
         if options["verbosity"] > 0:
-            # In the order of what is done, but that nothing is removed of what is only marked.
+            # In the order of the steps, except the one that only updates a status.
             marked = purged.pop("marked")
             counts = ", ".join(f"{name}: {count}" for name, count in purged.items())
             if options["dry_run"]:
@@ -50,7 +50,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"Removed {counts}; marked as expired or abandoned: {marked}.")
 
     def show(self, step: str, done: int, total: int) -> None:
-        """Draw a bar: one line for each step, written over as it grows."""
+        """Draw a progress bar: one line for each step, overwritten as it grows."""
         share = min(done / total, 1) if total else 1
         bar = "#" * round(share * WIDTH)
         line = f"\r{step:<9} [{bar:<{WIDTH}}] {share:4.0%}  {done:,} of {max(done, total):,}"

@@ -1,4 +1,4 @@
-"""`manage.py listsessions`: the sessions of a user or of a client."""
+"""``manage.py listsessions``: list the sessions of a user or of a client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--status", help=", ".join(Session.Status.values))
         parser.add_argument("--limit", type=int, default=10, help="1 to 500 (default 10)")
         parser.add_argument("--offset", type=int, default=0, help="how many to skip (default 0)")
-        parser.add_argument("--json", action="store_true", help="as the HTTP API has it")
+        parser.add_argument("--json", action="store_true", help="print JSON, as the HTTP API does")
 
     def handle(self, *args: Any, user: str | None, client: str | None, **options: Any) -> None:
         try:

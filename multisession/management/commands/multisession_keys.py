@@ -1,4 +1,4 @@
-"""`manage.py multisession_keys`: the secret keys with which programs use the HTTP API."""
+"""``manage.py multisession_keys``: manage the secret keys of programs that use the HTTP API."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="create|list|revoke")
-        create = verbs.add_parser("create", help="make a key and show its secret, once")
+        create = verbs.add_parser("create", help="make a key and show its secret once")
         create.add_argument("name", help="what the key is for")
-        verbs.add_parser("list", help="every key, without its secret")
-        revoke = verbs.add_parser("revoke", help="a key opens nothing from now on")
+        verbs.add_parser("list", help="list all keys, without their secrets")
+        revoke = verbs.add_parser("revoke", help="make a key invalid, for good")
         revoke.add_argument("id", type=int, help="its number in the list")
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             text = f"The name must be 1 to {keys.LONGEST_NAME} characters in one line."
             raise CommandError(text, returncode=2)
         key, secret = keys.issue(name)
-        # The secret alone goes to where a program reads it.
+        # Only the secret goes to stdout, where programs read it.
         self.stderr.write(f"Key {key.pk}, {key.name}. Its secret is shown this once:")
         self.stdout.write(secret)
 
@@ -52,9 +52,9 @@ class Command(BaseCommand):
     def revoke(self, pk: int) -> None:
         key = ApiKey.objects.filter(pk=pk).first() if 0 < pk <= MAX_OFFSET else None
         if key is None:
-            raise CommandError(f"There is no key {pk}; `list` shows those there are.", returncode=1)
+            raise CommandError(f"There is no key {pk}; `list` shows all keys.", returncode=1)
         if not key.revoke():
-            raise CommandError(f"Key {pk}, {key.name}, was revoked before.", returncode=1)
+            raise CommandError(f"Key {pk}, {key.name}, is already revoked.", returncode=1)
         self.stdout.write(f"Key {pk}, {key.name}, is revoked.")
 
 

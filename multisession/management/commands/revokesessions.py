@@ -1,6 +1,6 @@
-"""`manage.py revokesessions`: end sessions from outside. Their next request is nobody's.
+"""``manage.py revokesessions``: revoke sessions. Their next request is signed out.
 
-Exit codes: 0, done, also when there was nothing to do; 1, the answer was no; 2, wrong arguments.
+Exit codes: 0 if done, also if no session matched; 1 if not confirmed; 2 for invalid arguments.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.utils import timezone
 from multisession import actions, lists
 from multisession.models.session_sets import SessionQuerySet
 
-#: Sessions that one transaction ends.
+#: The most sessions that one transaction ends.
 BATCH = 1000
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -24,7 +24,7 @@ _AGE = re.compile(r"([0-9]{1,6})([mhdw])", re.ASCII)
 
 
 class Command(BaseCommand):
-    help = "Revoke the live sessions that all of the given options are true of."
+    help = "Revoke the live sessions that match all of the given options."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--user", metavar="ID", help="primary key, or user_<primary key>")
@@ -42,7 +42,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, dry_run: bool, interactive: bool, **options: Any) -> None:
         found = self.chosen(**options)
-        # Who signs in while somebody thinks about the question is not meant.
+        # Leave out sessions that begin while the command waits for the answer.
         newest = found.order_by("-pk").values_list("pk", flat=True).first() or 0
         found = found.filter(pk__lte=newest)
         count = found.count()
@@ -68,7 +68,7 @@ class Command(BaseCommand):
     ) -> SessionQuerySet:
         """Return the live sessions that the options name. Raises CommandError."""
         if user is None and client is None and session is None and older_than is None:
-            text = "Say which: --user, --client, --session, --older-than, or several of them."
+            text = "Give at least one of --user, --client, --session and --older-than."
             raise CommandError(text, returncode=2)
         try:
             found = lists.matching(user_id=user, client_id=client).live()
@@ -92,11 +92,11 @@ class Command(BaseCommand):
         try:
             return input(question).strip().lower() in ("y", "yes")
         except EOFError:
-            text = "Nobody was there to ask; --noinput goes ahead without asking."
+            text = "There is nobody to ask. Use --noinput to revoke without asking."
             raise CommandError(text, returncode=1) from None
 
     def revoke(self, found: SessionQuerySet) -> int:
-        """In batches, each a transaction of its own. Returns how many were still live."""
+        """Revoke in batches, each in its own transaction. Return how many were still live."""
         revoked, last = 0, 0
         while True:
             rows = found.filter(pk__gt=last).order_by("pk").only("pk")
@@ -108,7 +108,7 @@ class Command(BaseCommand):
 
 
 def _moment(age: str) -> datetime.datetime:
-    """Return the moment that long ago. Raises CommandError."""
+    """Return the datetime that long ago. Raises CommandError."""
     found = _AGE.fullmatch(age)
     if found is not None and int(found[1]) > 0:
         try:

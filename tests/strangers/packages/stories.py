@@ -154,7 +154,7 @@ class SigningIn(Stories):
 
 
 class Switching(Stories):
-    def test_there_and_back(self, site, both):
+    def test_switching_there_and_back(self, site, both):
         for who in (ADA, GRACE, ADA):
             page = switch(both, who)
             assert page.status == 200, page
@@ -182,19 +182,19 @@ class SigningOut(Stories):
         page = switch(both, ADA)
         assert site.who(both) == ADA, page
 
-    def test_then_the_button_leads_to_the_other_accounts(self, site, both):
+    def test_after_a_sign_out_the_button_leads_to_the_other_accounts(self, site, both):
         site.sign_out(both)
         page = both.get(site.home)
         assert page.leads_to(CHOOSE), page
 
-    def test_then_the_packages_sign_in_page_adds_her_again(self, site, both):
+    def test_after_a_sign_out_the_packages_sign_in_page_adds_her_again(self, site, both):
         site.sign_out(both)
         page = site.sign_in(both, GRACE)
         assert page.status == 200, page
         assert site.who(both) == GRACE, page
         assert signed_in(both) == {ADA, GRACE}
 
-    def test_out_of_all_one_by_one_and_in_again(self, site, both):
+    def test_signing_out_of_all_one_by_one_and_in_again(self, site, both):
         site.sign_out(both)
         switch(both, ADA)
         site.sign_out(both)

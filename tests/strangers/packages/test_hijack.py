@@ -82,7 +82,7 @@ class TestHijack(AllStories):
         stop(impersonate(both, ALAN))
         assert signed_in(both, EVERYBODY) == {ADA, GRACE}
 
-    def test_a_switch_is_a_way_back_too(self, site, both):
+    def test_a_switch_ends_the_impersonation(self, site, both):
         impersonate(both, ALAN)
         switch(both, ADA)
         assert site.who(both) == ADA

@@ -166,7 +166,7 @@ class TestOscar(AllStories):
         assert basket(browser) == {NOTES}
         empty(browser)
 
-    def test_it_is_not_the_second_accounts(self, site, new_browser):
+    def test_a_basket_filled_before_sign_in_is_not_the_second_accounts(self, site, new_browser):
         browser = new_browser()
         buy(browser, NOTES)
         site.sign_in(browser, ADA)

@@ -100,7 +100,7 @@ class TestWagtail(EditorStories, AllStories):
         first_name = page.form("/admin/account/", has="name_email-first_name").fields
         assert first_name["name_email-first_name"] == ""
 
-    def test_the_button_is_on_the_sites_pages_for_visitors_too(self, site, new_browser):
+    def test_the_button_is_on_the_sites_pages_for_visitors(self, site, new_browser):
         browser = new_browser()
         assert browser.get("/").leads_to(site.sign_in_page)
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("page", ["fetch", "jquery4", "htmx2", "htmx4", "frame", "inertia"])
-def test_closing_it_leaves_everything_typed(person, page):
+def test_closing_the_sheet_leaves_everything_typed(person, page):
     typed = f"{page} goes on"
     person.open(f"/{page}/", typed)
     person.add_grace()
@@ -64,7 +64,7 @@ def test_a_toggle_is_a_persons(person, page):
 
 
 @pytest.mark.parametrize("page", ["jquery3", "htmx4", "inertia", "spa"])
-def test_a_timer_says_it_once(person, page):
+def test_a_refused_timer_shows_one_notice(person, page):
     """A notice that was dismissed stays away, however often the timer is refused."""
     person.open(f"/{page}/", "typed")
     person.add_grace()
