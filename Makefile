@@ -71,7 +71,7 @@ SLOW := test_accounts test_actions test_add_account test_admin test_admin_events
 	test_admin_list test_asgi_server test_async_pages test_cached_db test_chooser test_concurrency \
 	test_demo test_guard test_lists test_load_check test_notice test_offers test_other_projects \
 	test_replicas test_session_commands test_signing_in_again test_state_machine test_test \
-	test_token_search test_upgrade test_views test_wrong_account_table test_sending test_where
+	test_token_search test_upgrade test_views test_wrong_account_table test_sending test_devices
 quick: $(VENV)/test.stamp
 	@$(PYTEST) -q -m "not browser and not once" $(SLOW:%=--ignore=tests/%.py) $(ARGS)
 

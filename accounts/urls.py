@@ -3,8 +3,8 @@
 from django.urls import path
 
 from accounts import views
+from multisession.pages.device_views import sessions
 from multisession.pages.views import choose
-from multisession.pages.where_views import sessions
 
 app_name = "accounts"
 

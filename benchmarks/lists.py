@@ -146,7 +146,7 @@ def questions(size: int) -> dict[str, Callable[[], list[Any]]]:
     from multisession.api.views import newest_clients
     from multisession.lists import get_session_list
     from multisession.models import Event, Session
-    from multisession.pages import where
+    from multisession.pages import devices
 
     staff = get_user_model()(pk=0, is_staff=True, is_active=True)
     # Somebody in the middle who is signed in on two browsers, whatever the size.
@@ -194,7 +194,7 @@ def questions(size: int) -> dict[str, Callable[[], list[Any]]]:
         "search: session": page(q=someone.public_id),
         "search: client": page(q=someone.client.public_id),
         "search: IP address": page(q=someone.ip_address),
-        "one user's, for people": lambda: list(where.elsewhere(someone)),
+        "one user's, for people": lambda: list(devices.elsewhere(someone)),
         "one user's, for programs": lambda: get_session_list(user_id=someone.user_id).data,
         "clients, for programs": lambda: list(newest_clients()[:10]),
         "trail, first page": page(Event),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .pages import views, where_views
+from .pages import device_views, views
 
 app_name = "multisession"
 
@@ -16,7 +16,7 @@ urlpatterns = [
     path("sign-out/", views.sign_out, name="sign_out"),
     path("sign-out-all/", views.sign_out_all, name="sign_out_all"),
     path("forget/", views.forget, name="forget"),
-    path("sessions/", where_views.sessions, name="sessions"),
-    path("sessions/sign-out/", where_views.sign_out, name="sign_out_session"),
-    path("sessions/sign-out-others/", where_views.sign_out_others, name="sign_out_others"),
+    path("sessions/", device_views.sessions, name="sessions"),
+    path("sessions/sign-out/", device_views.sign_out_device, name="sign_out_session"),
+    path("sessions/sign-out-others/", device_views.sign_out_others, name="sign_out_others"),
 ]

@@ -40,7 +40,7 @@ ANY_DATABASE = {
     "test_token_search",
     "test_user_button",
     "test_views",
-    "test_where",
+    "test_devices",
     "test_words",
     "test_wrong_account_table",
 }

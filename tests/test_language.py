@@ -14,7 +14,7 @@ from django.utils.translation import override
 
 from accounts.models import User
 from multisession.models import Session
-from multisession.pages.where import in_words
+from multisession.pages.devices import in_words
 from tests.conftest import PASSWORD
 
 SWITCH = "/language/"

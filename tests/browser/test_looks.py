@@ -30,8 +30,8 @@ from playwright.sync_api import Page, Route, expect
 from accounts.models import Note, User
 from config.urls import urlpatterns as demo_urls
 from multisession.models import Session
+from tests.browser.test_devices import FIREFOX
 from tests.browser.test_menu import as_htmx_4, sign_in
-from tests.browser.test_where import FIREFOX
 from tests.conftest import PASSWORD
 
 pytestmark = [

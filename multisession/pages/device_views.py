@@ -25,7 +25,7 @@ from multisession.ground.asking import is_htmx
 from multisession.models import Session
 from multisession.request import MultiSessionRequest
 
-from . import where
+from . import devices
 from .browsers import browser_name
 from .links import sign_in_link, url_of
 from .views import after_sign_out_url, go_to, personal, requested_next
@@ -59,10 +59,10 @@ def sessions(request: MultiSessionRequest, active: Session) -> HttpResponse:
 @require_POST
 @csrf_protect
 @of_the_active_account
-def sign_out(request: MultiSessionRequest, active: Session) -> HttpResponse:
+def sign_out_device(request: MultiSessionRequest, active: Session) -> HttpResponse:
     """Sign the active account out of one of its browsers."""
     try:
-        ended = where.sign_out(request, request.POST.get("session", ""))
+        ended = devices.sign_out_device(request, request.POST.get("session", ""))
     except actions.SessionNotFound:
         if not is_htmx(request):
             raise
@@ -84,7 +84,7 @@ def sign_out_others(request: MultiSessionRequest, active: Session) -> HttpRespon
         password = request.POST.get("password")
         if not password or not passwords.confirm(request, password):
             return ask_for_password(request, active, is_wrong=password is not None)
-    count = where.sign_out_elsewhere(request)
+    count = devices.sign_out_elsewhere(request)
     text = ngettext(
         "Signed out of %(count)d other browser.", "Signed out of %(count)d other browsers.", count
     )
@@ -117,8 +117,8 @@ def page_context(request: MultiSessionRequest, active: Session) -> dict[str, Any
     """Return the page's context. Two queries: this browser's accounts, and the other browsers."""
     return {
         "session": active,
-        "here": where.here(active),
-        "elsewhere": where.elsewhere(active),
+        "here": devices.here(active),
+        "elsewhere": devices.elsewhere(active),
         "other_sessions": request.multisession.other_sessions,
         "sessions_url": sessions_url(),
         "password_url": password_url(),

@@ -44,7 +44,7 @@ _SESSION_ID = re.compile(r"sess_[A-Za-z0-9]{1,35}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Device:
     """A browser on which the account is signed in, as the page shows it."""
 
     session: Session
@@ -82,22 +82,24 @@ def sessions_of(session: Session) -> SessionQuerySet:
     return Session.objects.filter(user_id=session.user_id).live()
 
 
-def here(session: Session) -> Place:
-    """Return the place of this browser."""
-    return Place(session=session, is_here=True)
+def here(session: Session) -> Device:
+    """Return the browser at hand."""
+    return Device(session=session, is_here=True)
 
 
-def elsewhere(session: Session) -> list[Place]:
+def elsewhere(session: Session) -> list[Device]:
     """List the user's other browsers, the most recently used first. One query.
 
     Leaves out sessions that can't act any more because the password has changed.
     """
     others = sessions_of(session).exclude(pk=session.pk).select_related("client")
     newest = others.most_recently_used()[:MOST_SHOWN]
-    return [Place(session=row, is_here=False) for row in newest if row.is_current_for(session.user)]
+    return [
+        Device(session=row, is_here=False) for row in newest if row.is_current_for(session.user)
+    ]
 
 
-def sign_out(request: MultiSessionRequest, session_id: str) -> Session:
+def sign_out_device(request: MultiSessionRequest, session_id: str) -> Session:
     """Sign the active account out of one browser. Returns the session that ended.
 
     On this browser it is an ordinary sign-out, on another one a revocation. Raises SessionNotFound

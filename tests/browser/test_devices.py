@@ -70,9 +70,9 @@ def test_nothing_is_cut_off_on_a_small_screen(new_browser, ada):
     sign_in(new_browser(user_agent="an-unusually-long-name-of-a-program/1"), ada)
     page.goto("/accounts/sessions/")
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
-    places = page.locator(".ms-place + form button")
-    for index in range(places.count()):
-        button = places.nth(index)
+    devices = page.locator(".ms-device + form button")
+    for index in range(devices.count()):
+        button = devices.nth(index)
         covers = button.evaluate(
             """button => {
               const a = button.getBoundingClientRect();
