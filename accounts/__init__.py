@@ -1,5 +1,5 @@
-"""People, how they sign in, and what each of them keeps here.
+"""The demo's users, their sign-in pages, and their notes.
 
-The reference integration of multisession: nothing in this app does anything special for several
-accounts in one browser, except where it wants to show them.
+The reference integration of multisession. This app has no special code for several accounts in one
+browser, except to show them.
 """

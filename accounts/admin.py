@@ -1,4 +1,4 @@
-"""Users in the Django admin. Their notes are private, also from staff."""
+"""Users in the admin. Notes are not registered, because they are private even from staff."""
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -10,7 +10,7 @@ from multisession.admin import link_to_events, link_to_sessions
 
 
 class UserCreationForm(AdminUserCreationForm):
-    """The admin's "add user" form, for a user without a user name."""
+    """The admin's "add user" form, with an e-mail address in place of a username."""
 
     class Meta:
         model = User
@@ -19,7 +19,7 @@ class UserCreationForm(AdminUserCreationForm):
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
-    """Django's own user admin, told that there is no user name."""
+    """Django's user admin, with an e-mail address in place of a username."""
 
     add_form = UserCreationForm
     ordering = ["email"]

@@ -1,15 +1,15 @@
-"""The accounts that a new copy of the demo starts with."""
+"""The accounts that ``manage.py demo_accounts`` makes."""
 
 from typing import NamedTuple
 
-PASSWORD = "several-accounts"  # noqa: S105 - printed on the sign-in page, and meant to be
+PASSWORD = "several-accounts"  # noqa: S105 - public, the sign-in page shows it
 
 
 class DemoAccount(NamedTuple):
     email: str
     name: str
     is_staff: bool = False
-    #: A static file.
+    #: The path of a static file.
     portrait: str = ""
 
 

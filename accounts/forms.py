@@ -1,6 +1,6 @@
 """Forms to sign in, to sign up, and to manage an account.
 
-All of them are Django's own, told about e-mail addresses and about password managers.
+They extend Django's own, with e-mail addresses and attributes for password managers.
 """
 
 from typing import Any
@@ -16,21 +16,21 @@ EMAIL_ATTRS = {"autocomplete": "username", "autocapitalize": "none", "spellcheck
 
 
 def focus(form: forms.BaseForm, name: str) -> None:
-    """Let the keyboard start in this field and in no other."""
+    """Set ``autofocus`` on this field and on no other."""
     for field in form.fields.values():
         field.widget.attrs.pop("autofocus", None)
     form.fields[name].widget.attrs["autofocus"] = True
 
 
 def focus_when_swapped_in(form: forms.BaseForm) -> None:
-    """Leave the focus to ``user_button.js``: a browser complains of autofocus in a fragment."""
+    """Let ``user_button.js`` set the focus: browsers log an error for autofocus in a fragment."""
     for field in form.fields.values():
         if field.widget.attrs.pop("autofocus", None):
             field.widget.attrs["data-multisession-focus"] = True
 
 
 def focus_first_error(form: forms.BaseForm) -> None:
-    """Let the keyboard start where something has to be mended."""
+    """Set ``autofocus`` on the first field with an error."""
     wrong = next((name for name in form.fields if name in form.errors), None)
     if wrong:
         focus(form, wrong)
@@ -53,12 +53,12 @@ class SignInForm(auth_forms.AuthenticationForm):
             focus(self, "password")
 
     def get_invalid_login_error(self) -> ValidationError:
-        """Django's error, placed at the field that is to be typed again."""
+        """Return Django's error, attached to the password field."""
         return ValidationError({"password": super().get_invalid_login_error()})
 
 
 class PasswordErrorMixin(auth_forms.SetPasswordMixin):
-    """What is wrong with a password is said where it was typed first."""
+    """Attach errors of a new password to the first of its two fields."""
 
     fields: dict[str, forms.Field]
 
@@ -68,11 +68,11 @@ class PasswordErrorMixin(auth_forms.SetPasswordMixin):
 
 
 class PasswordForm(PasswordErrorMixin, auth_forms.PasswordChangeForm):
-    """Another password for an account."""
+    """Change the password of an account."""
 
 
 class SignUpForm(PasswordErrorMixin, auth_forms.BaseUserCreationForm):
-    """A new account."""
+    """Make an account."""
 
     class Meta:
         model = User
@@ -84,7 +84,7 @@ class SignUpForm(PasswordErrorMixin, auth_forms.BaseUserCreationForm):
 
 
 class ProfileForm(forms.ModelForm):
-    """Name and e-mail address of an account."""
+    """Change the name and the e-mail address of an account."""
 
     class Meta:
         model = User
@@ -93,7 +93,7 @@ class ProfileForm(forms.ModelForm):
 
 
 class ScratchpadForm(forms.Form):
-    """What the scratchpad may hold: any text that is not absurdly long."""
+    """Change the scratchpad: any text of limited length."""
 
     note = forms.CharField(
         label=_("Anything you like"),
@@ -105,7 +105,7 @@ class ScratchpadForm(forms.Form):
 
 
 class NoteForm(forms.ModelForm):
-    """A new private note."""
+    """Write a private note."""
 
     class Meta:
         model = Note

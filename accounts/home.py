@@ -1,4 +1,4 @@
-"""What an account has of its own: a scratchpad in its session, notes in the database."""
+"""The data of an account: a scratchpad in its session, and notes in the database."""
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, JsonResponse
@@ -15,7 +15,7 @@ UNPROCESSABLE = 422
 
 @require_safe
 def home(request: DemoRequest) -> HttpResponse:
-    """Show the first page: the account in use and its things, or a welcome."""
+    """Show the home page: the active account with its data, or a welcome."""
     if not request.user.is_authenticated:
         return render(request, "welcome.html")
     return _own_things(request)
@@ -23,7 +23,7 @@ def home(request: DemoRequest) -> HttpResponse:
 
 @require_safe
 def whoami(request: DemoRequest) -> JsonResponse:
-    """Say as whom this request acts, for anyone who watches from a terminal."""
+    """Return the user of this request as JSON, for use from a terminal."""
     session = request.multisession.session
     return JsonResponse(
         {
@@ -36,7 +36,7 @@ def whoami(request: DemoRequest) -> JsonResponse:
 
 @require_POST
 def scratchpad(request: DemoRequest) -> HttpResponse:
-    """Keep a text in this account's ``request.session``."""
+    """Store a text in this account's ``request.session``."""
     form = ScratchpadForm(request.POST)
     if not form.is_valid():
         focus_first_error(form)
@@ -52,7 +52,7 @@ def scratchpad(request: DemoRequest) -> HttpResponse:
 @require_POST
 @login_required
 def add_note(request: SignedInRequest) -> HttpResponse:
-    """Write a note into the database, for this user only."""
+    """Write a note of this user to the database."""
     form = NoteForm(request.POST)
     if not form.is_valid():
         focus_first_error(form)
@@ -65,7 +65,7 @@ def add_note(request: SignedInRequest) -> HttpResponse:
 @require_safe
 @login_required
 def note(request: SignedInRequest, pk: int) -> HttpResponse:
-    """One note. Somebody else's does not exist here, unless they are signed in here as well."""
+    """Show a note. For another account's note, offer that account if it is signed in here."""
     found = get_object_or_offer(request, lambda user: user.notes, pk=pk)
     return render(request, "note.html", {"note": found})
 
@@ -73,7 +73,7 @@ def note(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_POST
 @login_required
 def delete_note(request: SignedInRequest, pk: int) -> HttpResponse:
-    """Throw a note away. Somebody else's does not exist here."""
+    """Delete a note of this user; 404 for another user's."""
     get_object_or_404(request.user.notes, pk=pk).delete()
     return redirect("home")
 
@@ -84,7 +84,7 @@ def _own_things(
     scratchpad: ScratchpadForm | None = None,
     note_form: NoteForm | None = None,
 ) -> HttpResponse:
-    """Show the signed-in home page; a form that was refused gives it its status."""
+    """Show the signed-in home page; an invalid form sets the status to 422."""
     refused = scratchpad is not None or note_form is not None
     kept = {"note": request.session.get(SCRATCHPAD, "")}
     context = {

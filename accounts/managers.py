@@ -1,4 +1,4 @@
-"""How users are made."""
+"""The manager of users."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 class UserManager(BaseUserManager["User"]):
-    """Users are known by their e-mail address."""
+    """A manager for users with an e-mail address in place of a username."""
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Make a person's account. Without a password nobody can sign in to it."""
+        """Make an account. Without a password nobody can sign in to it."""
         if not email:
             raise ValueError("A user needs an e-mail address.")
         user = self.model(email=email, **fields)
@@ -21,5 +21,5 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Make an account that may do everything, as `manage.py createsuperuser` does."""
+        """Make a superuser, as ``manage.py createsuperuser`` does."""
         return self.create_user(email, password, **fields, is_staff=True, is_superuser=True)

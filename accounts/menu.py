@@ -1,4 +1,4 @@
-"""What the demo adds to the menu: a picture, and lines of its own."""
+"""The demo's settings functions for the menu: pictures, and lines of its own."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ PORTRAITS = {account.email: account.portrait for account in ACCOUNTS if account.
 
 
 def picture(user: User) -> str:
-    """``USER_PICTURE``: the portrait of a demo account. Of a user's upload it would be its URL."""
+    """``USER_PICTURE``: return the portrait of a demo account. For uploads, return their URL."""
     portrait = PORTRAITS.get(user.email)
     return static(portrait) if portrait else ""
 
 
 def items(request: DemoRequest) -> list[dict[str, Any]]:
-    """``MENU_ITEMS``: where this account is signed in, and the admin for those who may go there."""
+    """``MENU_ITEMS``: return the account's sessions page and, for staff, the admin."""
     lines: list[dict[str, Any]] = [
         {"label": _("Devices"), "url": "accounts:sessions", "icon": "browser"}
     ]

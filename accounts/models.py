@@ -1,4 +1,4 @@
-"""The user, and one kind of thing that belongs to a user."""
+"""The user model, and notes that belong to a user."""
 
 from typing import Any, ClassVar
 
@@ -14,8 +14,8 @@ from accounts.managers import UserManager
 class LowercaseEmailField(models.EmailField):
     """An e-mail address, stored and looked up in lower case.
 
-    So ``unique=True`` holds whatever the capitals, on every database, and a person who types
-    "Ada@Example.com" finds the account of ada@example.com.
+    So ``unique=True`` ignores case on every database, and "Ada@Example.com" signs in to the account
+    of ada@example.com.
     """
 
     def to_python(self, value: Any) -> Any:
@@ -28,13 +28,13 @@ class LowercaseEmailField(models.EmailField):
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         value = self.to_python(super().pre_save(model_instance, add))
-        # The object in memory then says what the row says.
+        # Keep the instance the same as the row.
         setattr(model_instance, self.attname, value)
         return value
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person's account; signs in by e-mail address."""
+    """A user who signs in with an e-mail address."""
 
     email = LowercaseEmailField(
         _("e-mail address"),
@@ -66,16 +66,16 @@ class User(AbstractBaseUser, PermissionsMixin):
         return str(self.email)
 
     def get_full_name(self) -> str:
-        """Return the name, where one was given; the admin and the menu ask for it."""
+        """Return the name, or "". The admin and the menu use it."""
         return str(self.name)
 
     def get_short_name(self) -> str:
-        """Return what to call this person in a greeting."""
+        """Return the name for a greeting."""
         return str(self.name or self.email)
 
 
 class Note(models.Model):
-    """A private note: the demo's example of something that one account sees and another not."""
+    """A private note: the demo's example of data that only one account sees."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notes")
     text = models.CharField(_("note"), max_length=500)

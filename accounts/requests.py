@@ -1,4 +1,4 @@
-"""The request as the demo's views receive it."""
+"""Types of the requests that the demo's views receive."""
 
 from django_htmx.middleware import HtmxDetails
 
@@ -7,20 +7,20 @@ from multisession.request import MultiSessionRequest
 
 
 class DemoRequest(MultiSessionRequest):
-    """A request with what the middleware adds. For type checkers; never instantiated."""
+    """A request with the attributes that middleware adds, for type checkers only."""
 
     htmx: HtmxDetails
 
 
 class SignedInRequest(DemoRequest):
-    """The same behind ``login_required``: somebody is signed in."""
+    """A request behind ``login_required``, so with a signed-in user."""
 
     user: User
 
 
 def wants_partial(request: DemoRequest) -> bool:
-    """Return True if the answer goes into a page that is already there.
+    """Return True if htmx will swap the answer into a page.
 
-    When htmx 2 restores a page from history it wants all of it, although it is htmx that asks.
+    When htmx 2 restores a page from its history, it needs the whole page.
     """
     return bool(request.htmx) and not request.htmx.history_restore_request

@@ -1,4 +1,4 @@
-"""What a person sees, and django-axes counts, after too many wrong passwords."""
+"""Settings functions of django-axes: what it counts, and its answer to too many attempts."""
 
 import math
 from datetime import timedelta
@@ -15,9 +15,9 @@ TOO_MANY_REQUESTS = 429
 
 
 def account_tried(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str | None:
-    """Return the account that somebody tries to enter, written as it is stored.
+    """Return the e-mail address of the attempt, in the stored spelling.
 
-    Otherwise every way to capitalise an e-mail address would have attempts of its own.
+    Otherwise django-axes would count each capitalisation of an address separately.
     """
     tried = (credentials or request.POST).get("username")
     return str(tried).strip().lower() if tried else None
@@ -28,12 +28,12 @@ def too_many_attempts(
     original_response: HttpResponse | None = None,
     credentials: dict[str, Any] | None = None,
 ) -> HttpResponse:
-    """Say when to try again, to people in words and to programs in ``Retry-After``.
+    """Answer with the time to wait, as text and in ``Retry-After``.
 
-    The same words whether the account exists or not.
+    The answer does not depend on whether the account exists.
     """
     seconds = _seconds_left(request, credentials)
-    # The partial of the sign-in form is swapped into the menu, and so is this.
+    # htmx swaps this answer into the menu, like the partial of the sign-in form.
     partial = bool(request.headers.get("HX-Request"))
     response = render(
         request,

@@ -1,4 +1,4 @@
-"""URLs of the accounts."""
+"""URLs of the app."""
 
 from django.urls import path
 

@@ -1,7 +1,7 @@
-"""Sign in, sign up, manage an account: Django's own views with the demo's pages around them.
+"""Sign in, sign up and manage an account, with Django's own views.
 
-None of them knows that there may be several accounts in this browser: ``login()`` adds one. What
-is special here is only what they show of it.
+They need no special code for several accounts, because ``login()`` adds one. They only show more
+than usual.
 """
 
 from typing import Any
@@ -40,17 +40,17 @@ from multisession.models import Session
 
 MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 UNPROCESSABLE = 422
-#: In the query of the profile page: the password has just been changed.
+#: Parameter of the profile page after a password change.
 PASSWORD_CHANGED = "password-changed"  # noqa: S105
 
 
 def announce(request: HttpRequest, user: User) -> None:
-    """Say after a sign-in which account is in use now."""
+    """Add a message after a sign-in that names the active account."""
     messages.success(request, _("You are now using %(email)s.") % {"email": user.email})
 
 
 class FocusFirstErrorMixin(FormMixin):
-    """A refused form comes back with the keyboard where something has to be mended."""
+    """Answer an invalid form with the focus on the first field with an error."""
 
     def form_invalid(self, form: Any) -> HttpResponse:
         focus_first_error(form)
@@ -58,7 +58,7 @@ class FocusFirstErrorMixin(FormMixin):
 
 
 class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
-    """The sign-in page, and the form alone for *Add account* in the menu."""
+    """The sign-in page; for htmx only the form, for *Add account* in the menu."""
 
     request: DemoRequest
     template_name = "accounts/sign_in.html"
@@ -75,7 +75,7 @@ class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
         return [self.template_name]
 
     def get_initial(self) -> dict[str, Any]:
-        """Return the e-mail address of an account that this browser knows already."""
+        """Return the e-mail address of an account that this browser remembers."""
         initial = super().get_initial()
         known = self.account_asked_for() or self.account_that_was_signed_out()
         if known is not None and known.user is not None:
@@ -83,15 +83,15 @@ class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
         return initial
 
     def account_asked_for(self) -> Session | None:
-        """Return the account of this browser whose *Sign in again* led here."""
+        """Return the remembered session that *Sign in again* named in the query."""
         wanted, here = self.request.GET.get("session"), self.request.multisession
         known = [*here.signed_out_sessions, *here.sessions] if wanted else []
         return next((session for session in known if session.public_id == wanted), None)
 
     def account_that_was_signed_out(self) -> Session | None:
-        """Return the account that was in use here until it expired, or was ended elsewhere.
+        """Return the session that was active here until it expired or was ended elsewhere.
 
-        None while another one is active, or if they signed out themselves.
+        None if another one is active, or if the person signed out.
         """
         here = self.request.multisession
         if here.session is not None or "session" in self.request.GET:
@@ -102,7 +102,7 @@ class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
     def get_form_kwargs(self) -> dict[str, Any]:
         kwargs = super().get_form_kwargs()
         if wants_partial(self.request):
-            # The menu may open above a sign-in page; ids have to stay unique in a page.
+            # The menu may open on the sign-in page, and ids must be unique in a page.
             kwargs["auto_id"] = "id_added_%s"
         return kwargs
 
@@ -119,7 +119,7 @@ class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
         response = super().form_valid(form)
         announce(self.request, form.get_user())
         if wants_partial(self.request):
-            # Another account needs another page, not another part of this one.
+            # A change of account needs a full page load.
             return HttpResponseClientRedirect(response["Location"])
         return response
 
@@ -132,7 +132,7 @@ class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
 
 @method_decorator(sensitive_post_parameters("password1", "password2"), name="dispatch")
 class SignUpView(FocusFirstErrorMixin, auth_views.RedirectURLMixin, CreateView):
-    """Make an account and sign in to it, beside the accounts that are here already."""
+    """Make an account and sign in to it. Other accounts stay signed in."""
 
     model = User
     form_class = SignUpForm
@@ -152,7 +152,7 @@ class SignUpView(FocusFirstErrorMixin, auth_views.RedirectURLMixin, CreateView):
 
 
 class ProfileView(LoginRequiredMixin, SuccessMessageMixin, FocusFirstErrorMixin, UpdateView):
-    """Manage account: name and e-mail address here, the password form beside it."""
+    """The page *Manage account*, with forms for name and e-mail address and for the password."""
 
     request: SignedInRequest
     form_class = ProfileForm
@@ -161,8 +161,8 @@ class ProfileView(LoginRequiredMixin, SuccessMessageMixin, FocusFirstErrorMixin,
     success_message = gettext_lazy("Your details have been saved.")
 
     def get_object(self, queryset: Any = None) -> User:
-        # A copy: a form writes what was typed into its object even when it is refused, and the
-        # header of the page would then show an address that is not the account's.
+        # A copy: even an invalid form changes its instance, and the header of the page would show
+        # the invalid address.
         return User.objects.get(pk=self.request.user.pk)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -176,7 +176,7 @@ class ProfileView(LoginRequiredMixin, SuccessMessageMixin, FocusFirstErrorMixin,
 
 
 class PasswordView(SuccessMessageMixin, FocusFirstErrorMixin, auth_views.PasswordChangeView):
-    """The password half of the same page. Afterwards it offers to sign out everywhere else."""
+    """Change the password, from the form on the same page. Then offer to sign out elsewhere."""
 
     request: SignedInRequest
     form_class = PasswordForm
@@ -186,7 +186,7 @@ class PasswordView(SuccessMessageMixin, FocusFirstErrorMixin, auth_views.Passwor
 
     def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
-        passwords.note(self.request)  # It was typed a moment ago: no need to ask for it again.
+        passwords.note(self.request)  # The form has just asked for it.
         return response
 
     def get_success_url(self) -> str:

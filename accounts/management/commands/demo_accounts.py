@@ -1,4 +1,4 @@
-"""`manage.py demo_accounts`: make the demo's accounts, and say how to sign in."""
+"""``manage.py demo_accounts``: make the demo's accounts, and print how to sign in."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -11,14 +11,14 @@ from accounts.models import User
 
 
 class Command(BaseCommand):
-    help = "Make the demo accounts that do not exist yet, and say how to sign in."
+    help = "Make the demo accounts that do not exist yet, and print how to sign in."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--address", default="", help="where the site can be reached")
+        parser.add_argument("--address", default="", help="URL of the site")
 
     def handle(self, *args: Any, address: str, **options: Any) -> None:
         if not settings.DEBUG:
-            raise CommandError("Everybody knows the demo's password, so DEBUG must be on.")
+            raise CommandError("The demo's password is public, so this needs DEBUG = True.")
         known = set(User.objects.values_list("email", flat=True))
         for account in ACCOUNTS:
             if account.email not in known:
