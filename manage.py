@@ -7,8 +7,8 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    # This file is the developer's door; a server comes in through wsgi.py or asgi.py, which
-    # never turn debugging on. Somebody who configured a secret key is not just trying it out.
+    # Turn on DEBUG for development. Servers use wsgi.py or asgi.py instead of this file, and a
+    # configured SECRET_KEY means a deployment.
     if "SECRET_KEY" not in os.environ:
         os.environ.setdefault("DEBUG", "1")
     try:

@@ -1,8 +1,8 @@
-"""The tests under several versions of Django and Python: ``make matrix``.
+"""Run the tests on several versions of Django and Python: ``make matrix``.
 
-Each version of Django runs on the oldest Python that this project means it for. An interpreter
-that this machine has not got is named, and its tests are left out; on a CI server the oldest and
-the newest pair have to be there. EXCEPT="5.2.19 on 3.11" leaves out a pair.
+Each version of Django runs on the oldest Python that this project supports with it. If an
+interpreter is missing on this machine, its tests are skipped with a note; a CI server must have the
+oldest and the newest pair. EXCEPT="5.2.19 on 3.11" leaves out a pair.
 
 ``make test-prerelease`` does the same on Django's next version, as soon as the package index has an
 alpha, a beta or a release candidate of it.
@@ -19,14 +19,14 @@ from tools.pythons import PAIRS, REQUIRED, interpreter, newest_prerelease, runs
 
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
-# Set by CI=true too: whether one may be missing is decided below.
+# CI=true would turn this on; tests() decides which interpreters may be missing.
 nox.options.error_on_missing_interpreters = False
 
 
 @nox.session(python=False)
 @nox.parametrize("django", list(PAIRS))
 def tests(session: nox.Session, django: str) -> None:
-    """The whole of the project's tests; what follows ``--`` goes to pytest."""
+    """Run all tests. Arguments after ``--`` are passed to pytest."""
     version = PAIRS[django]
     if f"{django} on {version}" == os.environ.get("EXCEPT"):
         session.skip(f"Django {django} on Python {version} has been tested already.")
@@ -46,7 +46,7 @@ def prerelease(session: nox.Session) -> None:
     python = interpreter(version)
     if python is None:
         session.error(f"There is no Python {version} here.")
-    # Its output has one line "Available versions: 6.1.3, 6.1.2, …".
+    # The output has a line "Available versions: 6.1.3, 6.1.2, …".
     ask = (python, "-m", "pip", "index", "versions", "--pre", "Django")
     told = session.run(*ask, external=True, silent=True, stderr=subprocess.DEVNULL)
     available = re.search(r"^Available versions: (.+)$", str(told), re.MULTILINE)
@@ -61,7 +61,7 @@ def prerelease(session: nox.Session) -> None:
 
 
 def run_pytest(session: nox.Session, python: str, django: str) -> None:
-    """Run the tests on this Django, in as many processes as the machine has cores."""
+    """Run the tests on this Django, with one process for each core."""
     own = environment(session, python, django)
     env = {"DJANGO_UNDER_TEST": django}
     side_by_side = ("--numprocesses", "auto", "--dist", "worksteal")
@@ -69,7 +69,7 @@ def run_pytest(session: nox.Session, python: str, django: str) -> None:
 
 
 def environment(session: nox.Session, python: str, django: str) -> str:
-    """Make a virtual environment with this Django, anew when the requirements change."""
+    """Make a virtual environment with this Django, and anew if the requirements change."""
     place = Path(".nox", f"django-{django}")
     own = str(place / "bin" / "python")
     wanted = "".join(
@@ -81,7 +81,7 @@ def environment(session: nox.Session, python: str, django: str) -> str:
     session.run(python, "-m", "venv", "--clear", str(place), external=True)
     install = (own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     session.run(*install, "--requirement", "requirements/databases.txt", external=True)
-    # Last: requirements/demo.txt pins the Django that the demo runs on.
+    # After the other packages, because requirements/demo.txt pins the demo's Django.
     session.run(*install, f"Django=={django}", external=True)
     stamp.write_text(wanted, encoding="utf-8")
     return own

@@ -1,1 +1,1 @@
-"""The demo project: settings, URLs and servers around the reusable app."""
+"""The demo project: settings, URLs, WSGI and ASGI."""

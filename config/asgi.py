@@ -5,7 +5,7 @@ import os
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-# Here every request has a thread of its own, in which a connection that is kept would stay behind.
+# Under ASGI every request has its own thread, and a persistent connection would outlive it.
 os.environ.setdefault("CONN_MAX_AGE", "0")
 
 application = get_asgi_application()

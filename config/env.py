@@ -1,7 +1,6 @@
-"""Settings from the environment, read strictly.
+"""Read settings from environment variables, strictly.
 
-A misspelt value stops the start with a sentence. A deployment that quietly falls back to a
-default is a deployment with a surprise in it.
+An invalid value raises an error at the start, instead of falling back to a default silently.
 """
 
 import os
@@ -24,7 +23,7 @@ ENGINES = {
 
 
 def flag(name: str, *, default: bool = False) -> bool:
-    """Return a yes or a no."""
+    """Return a boolean."""
     value = os.environ.get(name)
     if value is None:
         return default
@@ -38,7 +37,7 @@ def flag(name: str, *, default: bool = False) -> bool:
 
 
 def text(name: str, *, default: str = "") -> str:
-    """Return the value as it stands."""
+    """Return the value unchanged."""
     return os.environ.get(name, default)
 
 
@@ -51,15 +50,15 @@ def number(name: str, *, default: int) -> int:
 
 
 def items(name: str, *, default: str = "") -> list[str]:
-    """Return a list, separated by commas."""
+    """Return the items of a comma-separated list."""
     return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
 
 
 def database(name: str, *, default: str, base_dir: Path) -> dict[str, Any]:
     """Return the entry of DATABASES for a URL like ``postgres://user:secret@host/name``.
 
-    What stands after the question mark goes to the driver as OPTIONS; there, 3 is a number and
-    ``true`` is true. CONN_MAX_AGE says how many seconds a connection is kept
+    The query string becomes OPTIONS for the driver; there, 3 is a number and ``true`` is True. The
+    variable CONN_MAX_AGE sets how many seconds a connection is kept
     (docs/explanation/performance.md).
     """
     url = urlsplit(os.environ.get(name) or default)
@@ -79,7 +78,7 @@ def database(name: str, *, default: str, base_dir: Path) -> dict[str, Any]:
         "NAME": unquote(url.path.removeprefix("/")),
         "USER": unquote(url.username or ""),
         "PASSWORD": unquote(url.password or ""),
-        # A socket folder has no place in a host name, so libpq's spelling ?host= works as well.
+        # A URL can't have a socket folder as its host, so ?host= works as in libpq.
         "HOST": options.pop("host", None) or url.hostname or "",
         "PORT": str(url.port or ""),
         "CONN_MAX_AGE": number("CONN_MAX_AGE", default=60),
@@ -92,11 +91,11 @@ def _sqlite(url: SplitResult, engine: str, base_dir: Path) -> dict[str, Any]:
     path = unquote(url.path.removeprefix("/"))
     return {
         "ENGINE": engine,
-        # A relative path means the project's folder, wherever the server was started from.
+        # A relative path is relative to the project, not to the working directory.
         "NAME": path if path == ":memory:" else base_dir / path,
         "OPTIONS": {
-            # Take the write lock when a transaction begins: one that starts by reading cannot
-            # upgrade while another writes, and fails at once with "database is locked".
+            # Take the write lock at the start of a transaction. One that starts with a read can't
+            # get it while another one writes, and fails at once with "database is locked".
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             # Readers and the one writer do not wait for each other.
@@ -106,14 +105,14 @@ def _sqlite(url: SplitResult, engine: str, base_dir: Path) -> dict[str, Any]:
 
 
 def _typed(value: str) -> Any:
-    """Return an option as drivers expect it."""
+    """Return an option with the type that drivers expect."""
     if value.lower() in ("true", "false"):
         return value.lower() == "true"
     return int(value) if value.isascii() and value.isdigit() else value
 
 
 def _accept_pymysql() -> None:
-    """Let PyMySQL stand in where mysqlclient is not installed."""
+    """Use PyMySQL if mysqlclient is not installed."""
     try:
         import MySQLdb  # noqa: F401
     except ImportError:

@@ -1,4 +1,4 @@
-"""What every page of the demo shares."""
+"""Middleware of the demo."""
 
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import has_vary_header, patch_cache_control
@@ -6,11 +6,11 @@ from django.utils.deprecation import MiddlewareMixin
 
 
 class PrivatePagesMiddleware(MiddlewareMixin):
-    """Keep pages that depend on the visitor out of every cache, the browser's own included.
+    """Keep pages that depend on the visitor out of all caches, including the browser's.
 
-    Whoever looked at the session has said so in ``Vary: Cookie``, so this costs no query and
-    leaves truly public answers alone. It stands before the session middleware, which writes that
-    header. An answer that knows its own lifetime keeps it.
+    Such pages have ``Vary: Cookie``, so this needs no query and ignores public answers. It comes
+    before the session middleware, which sets that header. An answer with its own ``Cache-Control``
+    keeps it.
     """
 
     def process_response(

@@ -1,7 +1,7 @@
 """Settings of the demo project.
 
-Everything that a deployment changes comes from the environment; with nothing set, this is a
-developer's machine. The lines that an existing project adds are marked "multisession".
+Environment variables set everything that differs between deployments; without any, the settings
+are for development. The lines that an existing project adds are marked "multisession".
 """
 
 from datetime import timedelta
@@ -15,7 +15,7 @@ from config import env
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 DEBUG = env.flag("DEBUG")
-# TLS=1: the site is reached by https, and by nothing else.
+# TLS=1: the site is served over HTTPS only.
 TLS = env.flag("TLS")
 
 SECRET_KEY = env.text("SECRET_KEY")
@@ -27,7 +27,7 @@ if not SECRET_KEY:
         )
     SECRET_KEY = "for-development-only-and-known-to-everybody"  # noqa: S105
 
-# With DEBUG and nothing set, Django itself admits localhost and no other name.
+# If this is empty and DEBUG is on, Django allows localhost only.
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
 
@@ -36,7 +36,7 @@ INSTALLED_APPS = [
     "accounts",
     "django_htmx",
     "axes",
-    # Static files are served the same way in development as in production.
+    # Serve static files in development as in production.
     "whitenoise.runserver_nostatic",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -45,7 +45,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 
-# Django 6.0 brought its own Content-Security-Policy; before, django-csp sends the same header.
+# Django 6.0 has its own Content-Security-Policy; for earlier versions django-csp sends the header.
 CSP_IN_DJANGO = django.VERSION >= (6, 0)
 
 MIDDLEWARE = [
@@ -64,7 +64,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    # Last, as its documentation asks: it replaces the answer to a throttled sign-in.
+    # Must be the last one: it replaces the answer to a throttled sign-in.
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -123,8 +123,8 @@ LOGIN_URL = "accounts:sign_in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
 
-# A message belongs to the account that it was written for. A message cookie belongs to the
-# browser, and would be read out to whichever account comes next.
+# Messages belong to an account. A message cookie belongs to the browser, so the next account would
+# see the message.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # --- Wrong passwords ----------------------------------------------------------------------
@@ -132,17 +132,16 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 AXES_ENABLED = env.flag("THROTTLE_SIGN_IN", default=True)
 AXES_FAILURE_LIMIT = env.number("SIGN_IN_FAILURES", default=5)
 AXES_COOLOFF_TIME = timedelta(minutes=15)
-# Account and address together: a stranger's guesses do not lock the owner out elsewhere.
+# Account and IP address together, so that a stranger's guesses don't lock out the owner.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-# Trying again while locked out does not prolong it, so nobody can be locked out for ever.
+# Attempts during a lockout don't extend it, so nobody can be locked out for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_CALLABLE = "accounts.throttle.too_many_attempts"
 AXES_USERNAME_CALLABLE = "accounts.throttle.account_tried"
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_SENSITIVE_PARAMETERS = ["username", "password", "ip_address", "csrfmiddlewaretoken"]
-# The access log would keep a hash of the session's secret, beside the list of live sessions
-# that multisession keeps anyway.
+# The access log would store a hash of the session key. multisession has its own list of sessions.
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 
@@ -181,11 +180,11 @@ CSRF_FAILURE_VIEW = "config.views.csrf_failure"
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-CSRF_COOKIE_HTTPONLY = True  # Forms carry the token; no script has to read the cookie.
+CSRF_COOKIE_HTTPONLY = True  # Forms have the token; no script needs to read the cookie.
 CSRF_COOKIE_SAMESITE = "Lax"
 
 if TLS:
-    # The prefix makes a browser refuse these cookies from a subdomain or over plain http.
+    # The prefix makes browsers refuse these cookies from subdomains and over plain HTTP.
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
     SESSION_COOKIE_SECURE = True
@@ -196,13 +195,13 @@ if TLS:
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
     if env.flag("BEHIND_PROXY"):
-        # Only with a proxy in front that sets this header itself, whatever the visitor sent.
+        # Only behind a proxy that always sets this header itself.
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # --- Words and times ----------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
-# Each by its own name, for those who can read no other.
+# Each language in its own name.
 LANGUAGES = [
     ("ar", "العربية"),
     ("de", "Deutsch"),
@@ -213,9 +212,9 @@ LANGUAGES = [
     ("pt-br", "Português (Brasil)"),
     ("zh-hans", "简体中文"),
 ]
-LOCALE_PATHS = [BASE_DIR / "locale"]  # the demo's own words; the package brings its own
+LOCALE_PATHS = [BASE_DIR / "locale"]  # the demo's own texts; the package has its own catalogues
 FORMAT_MODULE_PATH = ["config.formats"]
-# What somebody has chosen is the browser's, not an account's: in a cookie, not in the session.
+# Django stores the chosen language in a cookie, so it belongs to the browser and not to an account.
 LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
 LANGUAGE_COOKIE_HTTPONLY = True
 LANGUAGE_COOKIE_SAMESITE = "Lax"

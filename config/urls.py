@@ -17,7 +17,7 @@ urlpatterns = [
     path("accounts/", include("accounts.urls")),
     path("multisession/", include("multisession.urls")),  # multisession
     path("v1/", include("multisession.api.urls")),  # multisession: the API for programs
-    # The browser's, whoever is active: no account is asked about it.
+    # The language belongs to the browser, whichever account is active.
     path("language/", set_language, name="set_language"),
     path("favicon.ico", views.favicon),
     path("admin/", admin.site.urls),

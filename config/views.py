@@ -1,4 +1,4 @@
-"""Answers of the site as a whole."""
+"""Views of the site as a whole."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -8,13 +8,13 @@ from django_htmx.http import HttpResponseClientRefresh
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a form without a valid token: nothing was done; say what to do.
+    """Answer a form without a valid token, and say what to do.
 
-    The usual reason is harmless. Signing in makes a new token, so a form that was opened before,
-    in another tab, no longer fits.
+    The usual reason is harmless: signing in makes a new token, so forms that were opened before in
+    another tab have an old one.
     """
     if request.headers.get("HX-Request"):
-        # htmx shows no 403; loading the page again gives the form its new token.
+        # htmx swaps no 403; reloading the page gives its forms the new token.
         response: HttpResponse = HttpResponseClientRefresh()
         response.status_code = 403
         return response
@@ -23,5 +23,5 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 @cache_control(public=True, max_age=24 * 60 * 60)
 def favicon(request: HttpRequest) -> HttpResponse:
-    """Redirect to the icon: browsers look here on pages that name none, as the admin's."""
+    """Redirect to the icon, for pages without a link to it, such as the admin's."""
     return redirect(static("mark.svg"))

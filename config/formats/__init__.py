@@ -1,1 +1,1 @@
-"""Dates and times, where Django has no format for a language."""
+"""Formats of dates and times that Django lacks for a language."""

@@ -1,3 +1,3 @@
-"""Arabic: Django has no format for a date with its time."""
+"""Arabic: the format of a date with time, which Django lacks."""
 
 DATETIME_FORMAT = "j F Y، g:i A"
