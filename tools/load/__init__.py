@@ -1,4 +1,4 @@
-"""Browsers with several tabs each against real servers, and a check of what they may see.
+"""Run browsers with several tabs against real servers, and check what they see: ``make load``.
 
-``make load``; docs/explanation/load.md says what it does and how to read what it prints.
+docs/explanation/load.md describes the run and its output.
 """

@@ -1,4 +1,4 @@
-"""``make load``: the pairs of server and database, one after the other, and what they showed."""
+"""``make load``: run each pair of server and database, and print the results."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def run(server: str, database: str, options: Options) -> tuple[Tally, list[str]]:
-    """Put one pair under load. Returns what was counted, and what is wrong in the database."""
+    """Put one pair under load. Return the counts, and what is wrong in the database."""
     tally = Tally(options.operations)
     with ExitStack() as stack:
         url = stack.enter_context(services.database(database))
@@ -73,7 +73,7 @@ def run(server: str, database: str, options: Options) -> tuple[Tally, list[str]]
 
 
 def live(browsers: list[Browser], tally: Tally, until: float) -> None:
-    """Let all browsers live at the same time."""
+    """Run all browsers at the same time."""
     failed: list[BaseException] = []
 
     def one(browser: Browser) -> None:
@@ -90,7 +90,7 @@ def live(browsers: list[Browser], tally: Tally, until: float) -> None:
             thread.join()
         tally.stopped_early = not tally.is_full
     finally:
-        tally.limit = 0  # After Ctrl-C, let the threads come to an end.
+        tally.limit = 0  # After Ctrl-C, let the threads finish.
     if failed:
         raise failed[0]
 

@@ -1,4 +1,4 @@
-"""A browser with its tabs: people who do what people do, all at the same time."""
+"""A simulated browser whose tabs act at the same time."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from .tally import NONE, Found, Tally
 from .web import PATIENCE, SESSION_COOKIE, Answer, Ask, Jar, Seen
 
 PASSWORD = "several-accounts"  # noqa: S105
-#: Seconds after a server process was killed in which its last statements may still be carried out.
+#: Seconds in which the database may still execute the last statements of a killed server process.
 AFTERMATH = 1.0
-#: How many switches follow each other when two tabs do nothing else.
+#: The number of switches in a row when two tabs only switch.
 SWITCHES = 4
-#: How many of the last steps are told after a violation.
+#: The number of last steps that are printed after a violation.
 LAST_STEPS = 30
 
-#: What a person does next, and how often.
+#: What a person may do next, with weights.
 HABITS: tuple[tuple[str, int], ...] = (
     ("switch", 30),
     ("look", 14),
@@ -40,12 +40,12 @@ HABITS: tuple[tuple[str, int], ...] = (
 
 
 class Interrupted(Exception):
-    """The tab goes no further: its browser was killed, or no answer came."""
+    """The tab stops: its browser was killed, or no answer came."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a tab has on its screen."""
+    """The page in a tab."""
 
     seen: Seen
     token: str
@@ -56,7 +56,7 @@ class Page:
 
 
 class Browser:
-    """The tabs of every second browser do little but switch, all at the same moment."""
+    """A browser. In every second one the tabs mostly switch, all at the same moment."""
 
     def __init__(self, name: str, ask: Ask, options: Options, tally: Tally) -> None:
         self.name = name
@@ -67,7 +67,7 @@ class Browser:
         self.check = Check()
         self.random = random.Random(f"{options.seed} {name}")
         self.lives = 0
-        #: The numbers of the notes that were written for certain.
+        #: The numbers of the notes that were certainly written.
         self.written: list[str] = []
         self._jar = Jar()
         self._value: str | None = None
@@ -79,8 +79,8 @@ class Browser:
     # --- Scenes ---------------------------------------------------------------------------
 
     def live(self, until: float) -> None:
-        """Go on until enough has been done, or the time is over."""
-        # Tabs of a browser that was killed may still wait for answers when it is back.
+        """Play scenes until enough operations are done, or the time is over."""
+        # Tabs of a killed browser may still wait for answers when it starts again.
         with ThreadPoolExecutor(2 * self.options.tabs) as pool:
             while not self.tally.is_full and time.monotonic() < until:
                 self.play_scene(pool)
@@ -88,7 +88,7 @@ class Browser:
         self.tally.left_behind.update(self.check.left_behind)
 
     def play_scene(self, pool: ThreadPoolExecutor) -> None:
-        """Let the tabs do something at the same time, and wait for all answers."""
+        """Let the tabs act at the same time, and wait for all answers."""
         tabs = self.open_tabs()
         if self.switches and len(tabs) > 1 and self.has_accounts(tabs[0]):
             together = threading.Barrier(len(tabs))
@@ -102,7 +102,7 @@ class Browser:
         wait_for(playing)
 
     def has_accounts(self, tab: Tab) -> bool:
-        """Sign in until there is something to switch to."""
+        """Sign in until there are accounts to switch to. Return True if there are."""
 
         def prepare() -> None:
             tab.look()
@@ -115,7 +115,7 @@ class Browser:
         return tab.page is not None and len(tab.page.seen.accounts) >= 2
 
     def rest(self) -> None:
-        """See what is there now that nothing is under way."""
+        """Check the state while no request is running."""
         tab = Tab(self, "quiet")
         tab.play(tab.poll)
         if tab.last_seen is not None:
@@ -126,7 +126,7 @@ class Browser:
         return [Tab(self, f"tab {number}") for number in range(1, self.options.tabs + 1)]
 
     def kill(self) -> None:
-        """End all tabs without a word, and come back with the cookies that are on the disk."""
+        """End all tabs, and start again with the cookies that are on the disk."""
         with self._lock:
             now = time.monotonic()
             self.lives += 1
@@ -139,7 +139,7 @@ class Browser:
     # --- Requests -------------------------------------------------------------------------
 
     def send(self, step: Step, life: int) -> str:
-        """Begin a request with the cookies of this moment. Returns the header with them."""
+        """Begin a request with the current cookies. Return their header."""
         with self._lock:
             if life != self.lives:
                 raise Interrupted
@@ -153,7 +153,7 @@ class Browser:
             return self._jar.header(now)
 
     def take(self, step: Step, answer: Answer, life: int) -> bool:
-        """Take an answer. Returns False if nobody is there any more to take it."""
+        """Receive an answer. Return False if its browser was killed meanwhile."""
         with self._lock:
             now = time.monotonic()
             outcome = outcome_of(step, answer)
@@ -197,7 +197,7 @@ class Browser:
             self.check.change_cookie(old, self._value, why, now)
 
     def _tell(self) -> None:
-        """Hand new violations to the tally, with the steps before them."""
+        """Report new violations to the tally, with the steps before them."""
         for violation in self.check.violations[self._reported :]:
             self.tally.report(Found(self.name, violation, list(self._log)))
         self._reported = len(self.check.violations)
@@ -228,7 +228,7 @@ class Tab:
     # --- What a person does ---------------------------------------------------------------
 
     def act(self) -> None:
-        """Do a few things, one after the other."""
+        """Do a few things in a row."""
         deeds: dict[str, Callable[[], None]] = {
             "switch": self.switch,
             "look": self.look,
@@ -265,7 +265,7 @@ class Tab:
         self.last_seen = self.ask(Kind.POLL, "/whoami").seen
 
     def write(self) -> None:
-        """Send a form of the page, however old it is."""
+        """Send a form of the page, even if the page is old."""
         page = self.shown()
         fields = {"drawn_for": page.seen.user, "number": f"{self.random.getrandbits(100):x}"}
         answer = self.post(Kind.WRITE, "/note", fields, user=page.seen.user)
@@ -291,7 +291,7 @@ class Tab:
         self.sign_in(self.random.choice(users(self.browser.options)))
 
     def sign_in(self, user: str) -> None:
-        """Half of the people use the menu for it, which steps aside first."""
+        """Sign in; in half of the cases through the menu, which steps aside first."""
         if self.page is not None and self.page.seen.user and self.random.random() < 0.5:
             self.post(Kind.STEP_ASIDE, "/multisession/add-account/", {})
         form = self.ask(Kind.FORM, "/accounts/login/")
@@ -304,7 +304,7 @@ class Tab:
         self.look()
 
     def sign_out(self) -> None:
-        """Sign out of any account; of the active one, some do it by Django's own form."""
+        """Sign out of any account; of the active one sometimes with Django's own form."""
         page = self.shown()
         session = self.random.choice(list(page.seen.accounts))
         about = {"user": page.seen.accounts[session], "session": session}
@@ -335,7 +335,7 @@ class Tab:
     def ask(
         self, kind: Kind, path: str, fields: dict[str, str] | None = None, **about: str
     ) -> Answer:
-        """Send a request and take its answer. A 503 that says when to come again is sent again."""
+        """Send a request and receive its answer. Repeat it after a 503 with ``Retry-After``."""
         answer = self._ask_once(kind, path, fields, **about)
         if answer.status == 503 and answer.retry_after:
             self.browser.tally.retry()
@@ -377,7 +377,7 @@ class Tab:
         return answer
 
     def wait(self) -> None:
-        """Be far away: half of the latency."""
+        """Wait for half of the latency."""
         least, most = self.browser.options.latency
         time.sleep(self.random.uniform(least / 2, most / 2))
 
@@ -388,7 +388,7 @@ def users(options: Options) -> list[str]:
 
 
 def can(deed: str, page: Page) -> bool:
-    """Return True if this page has what the deed needs."""
+    """Return True if this action is possible on this page."""
     if deed == "switch":
         return bool(page.others)
     if deed in ("write", "let it expire"):
@@ -397,7 +397,7 @@ def can(deed: str, page: Page) -> bool:
 
 
 def outcome_of(step: Step, answer: Answer) -> Outcome:
-    """Return what an answer says about what was asked for."""
+    """Return the outcome of a step, from its answer."""
     path = urlsplit(answer.location).path
     if answer.status == 403 or (answer.status == 409 and step.kind is not Kind.SWITCH):
         return Outcome.STALE

@@ -1,28 +1,28 @@
-"""What one browser must, may and must not see. Pure: no network, no clock, no database.
+"""Check what one browser must, may and must not see. Pure: no network, clock or database.
 
-A browser holds one value of the session's cookie at a time. Every request carries one, and some
-answers bring a new one, whose *parent* is the value that the request carried. So the values of a
-browser form a tree, which is known from outside. An account belongs to the value that its sign-in's
-answer brought and to all values that descend from it. From this follows what has to be there:
+A browser has one value of the session cookie at a time. Every request sends it, and some answers
+set a new one, whose *parent* is the value of the request. So the values of a browser form a tree,
+which can be observed from outside. An account belongs to the value that its sign-in's answer set
+and to all descendants of that value. These rules follow:
 
 **Nothing is lost.** An account that nobody ended is seen through every value that it belongs to.
 
-**The exception.** If two answers cross, or a killed browser comes back with an older cookie, the
-browser may end up with a value to which a new account does not belong. That account may be missing,
-and only that one, and only if it was less than ``SETTLED`` seconds old when the browser left its
-value. A sign-in whose answer was lost is never expected.
+**The exception.** If two answers cross, or a killed browser starts again with an older cookie, it
+may have a value to which a new account does not belong. Only that account may be missing, and only
+if it was less than ``SETTLED`` seconds old when the browser left its value. A sign-in whose answer
+was lost is never expected.
 
-**Ended is ended.** A session that the browser has signed out of, or once did not see where it had
-been, is seen in no answer to a later request.
+**Ended is ended.** A session that the browser has signed out of, or that was missing once, is not
+in any answer to a later request.
 
-**Nobody acts as somebody else.** What is sent from Ada's page is done as Ada, or not at all.
+**Nobody acts as somebody else.** A form from Ada's page is executed as Ada, or not at all.
 
-**The active account** is the one that this value was last switched to or signed in with, and nobody
-only if that account may have ended.
+**The active account** is the one that this value last switched to or signed in to. No account is
+active only if that one may have ended.
 
-Requests overlap. What may have ended an account is a *threat* from the moment it was sent until its
-answer was taken; while one is under way an account may be there or not. After it, an answer that
-shows the account settles the question.
+Requests overlap. A request that may end an account is a *threat* from its sending until its answer
+was received. During that time the account may be there or not. Afterwards, an answer that shows the
+account decides.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from enum import Enum, auto
 
 from .web import Seen
 
-#: Seconds after which a new value of the cookie has arrived for good: older ones end.
+#: Seconds after which a new value of the cookie has arrived for good, and older ones end.
 SETTLED = 60.0
 
 
@@ -46,11 +46,11 @@ class Kind(Enum):
     STEP_ASIDE = "step aside"
     SIGN_IN = "sign in"
     SIGN_OUT = "sign out of one"
-    #: By Django's own form, which names no session: of the active one.
+    #: With Django's own form, which signs out of the active session.
     LOGOUT = "sign out, Django's"
     SIGN_OUT_ALL = "sign out of all"
     EXPIRE = "let it expire"
-    #: A page that shows no accounts.
+    #: Opens a page that shows no accounts.
     FORM = "open a form"
 
 
@@ -59,17 +59,17 @@ class Outcome(Enum):
     #: A switch to an account that has to sign in again.
     SIGN_IN_AGAIN = auto()
     REFUSED = auto()
-    #: The form was too old: its page belongs to an account that this value does not know.
+    #: The form's page belongs to an account that this value does not see.
     STALE = auto()
-    #: No answer came, or nobody was there any more to take it.
+    #: No answer came, or its browser was killed.
     LOST = auto()
 
 
 @dataclass(eq=False, slots=True)
 class Step:
-    """One request. ``value``: the cookie that it carries. ``user``, ``session``: whom it is about.
+    """One request. ``value``: its cookie. ``user``, ``session``: the account it is about.
 
-    Of a form that names no session, that is whom its page was drawn for.
+    For a form that names no session, that is the account of its page.
     """
 
     kind: Kind
@@ -78,7 +78,7 @@ class Step:
     user: str = ""
     session: str = ""
     tab: str = ""
-    #: Requests that were under way at the same time, for a while at least.
+    #: Requests that overlapped with this one.
     beside: list[Step] = field(default_factory=list, repr=False)
     taken: float | None = None
     outcome: Outcome | None = None
@@ -96,30 +96,30 @@ class Account:
     """An account that this browser has signed in to."""
 
     user: str
-    #: The session's public id; empty until an answer has shown it.
+    #: The session's public id; "" until an answer has shown it.
     session: str
-    #: Values that it belongs to, and with each all that descend from it.
+    #: The values that it belongs to, with all their descendants.
     values: set[str]
     since: float
-    #: False while something may have ended it.
+    #: False while a request may have ended it.
     sure: bool
-    #: It expires soon; nobody knows when exactly.
+    #: True if it expires soon, at an unknown time.
     expires: bool = False
 
 
 class Check:
-    """The knowledge about one browser. Every method is told the time."""
+    """What is known about one browser. Every method gets the time as an argument."""
 
     def __init__(self) -> None:
         self.violations: list[Violation] = []
-        #: How many accounts were left behind, by what happened: the exception.
+        #: The number of accounts left behind (the exception), by cause.
         self.left_behind: Counter[str] = Counter()
-        #: Public ids of sessions that have ended, and since when that is known.
+        #: Public ids of ended sessions, with the time at which that became known.
         self.ended: dict[str, float] = {}
         self._accounts: list[Account] = []
         self._parents: dict[str, str | None] = {}
         self._under_way: list[Step] = []
-        #: Whom a value had active when all was quiet, and the steps through it since.
+        #: The active user of a value while no request was running, and the steps through it since.
         self._active: dict[str, set[str]] = {}
         self._since_quiet: dict[str, list[Step]] = {}
 
@@ -139,7 +139,7 @@ class Check:
                 account.expires |= step.kind is Kind.EXPIRE
 
     def lose(self, step: Step, now: float) -> None:
-        """End a request whose answer nobody took: what it did is unknown."""
+        """End a request whose answer was lost, so that its effect is unknown."""
         self._end(step, Outcome.LOST, now)
 
     def take(
@@ -152,7 +152,7 @@ class Check:
         seen: Seen | None = None,
         done_as: str | None = None,
     ) -> None:
-        """End a request. ``value``: a new one for the cookie. ``done_as``: who has acted."""
+        """End a request. ``value``: the cookie's new value. ``done_as``: the user who acted."""
         self._end(step, outcome, now)
         if value is not None and value != step.value:
             self._parents.setdefault(value, step.value)
@@ -168,10 +168,10 @@ class Check:
             self._look(step, seen, now)
 
     def change_cookie(self, old: str | None, new: str | None, why: str, now: float) -> None:
-        """Note that the jar holds another value: an answer has crossed, or a copy came back.
+        """Note that the jar has another value: answers crossed, or a copy was restored.
 
-        ``why``: "crossed", "rolled back", "signed out of all"; anything else may only go on from
-        the old value.
+        ``why``: "crossed", "rolled back", "signed out of all". For any other reason the new value
+        must descend from the old one.
         """
         behind = [each for each in self._visible(old) if each.sure and not self._has(each, new)]
         for account in behind:
@@ -185,7 +185,7 @@ class Check:
                 self.left_behind[why] += 1
 
     def rest(self, value: str | None, seen: Seen) -> None:
-        """Note that nothing is under way and that ``value`` shows this."""
+        """Note that no request is running and that ``value`` shows ``seen``."""
         for each, steps in self._since_quiet.items():
             if each in self._active:
                 self._active[each].update(*map(_makes_active, steps))
@@ -219,9 +219,9 @@ class Check:
             self._over(before, now)
 
     def _add(self, step: Step, now: float, value: str) -> None:
-        """Add the account of a sign-in; which session it is, the next page shows.
+        """Add the account of a sign-in. The next page shows which session it is.
 
-        It may be one that the value of the request shows, which is about to expire.
+        It may be a session that the value of the request shows and that is about to expire.
         """
         mine = [a for a in self._visible(step.value) if a.user == step.user]
         threats = step.beside
@@ -243,7 +243,7 @@ class Check:
                 self._show(step, session, user, now)
             elif self.ended[session] < step.sent:
                 self.report("came back", f"{user} ({session}) had ended", now)
-                self.ended[session] = now  # Said once for all requests that are under way.
+                self.ended[session] = now  # Once for all running requests.
         users = set(shown.values())
         if len(users) < len(shown):
             self.report("two sessions", f"of one user: {sorted(shown.items())}", now)
@@ -255,7 +255,7 @@ class Check:
             if not account.sure:
                 self._over([account], now)
                 continue
-            # Forgotten here, so that it is said once; whether it has ended, nobody knows.
+            # Forget the account, so that it is reported once. It may or may not have ended.
             kind = "another session" if account.user in users else "lost"
             self.report(kind, f"{account.user} ({account.session or 'new'})", now)
             lost = True
@@ -296,7 +296,7 @@ class Check:
         account.sure = not (threatened or account.expires)
 
     def _look_at_active(self, step: Step, seen: Seen, now: float) -> None:
-        """Report an active account that this value never had, or nobody in place of one it has."""
+        """Report an active account that this value never had, or none in place of one it has."""
         if step.value is None or step.value not in self._active:
             return
         may_be = set(self._active[step.value])
@@ -320,13 +320,13 @@ class Check:
         if step.kind is Kind.SIGN_OUT:
             return account.session in ("", step.session)
         if step.kind is Kind.SIGN_IN:
-            # Where the account is not seen, it is a new session, which replaces this one.
+            # If the account is not seen there, its new session replaces this one.
             return not self._has(account, step.value)
         # Ada may have signed in again since the page was drawn.
         return step.kind in (Kind.EXPIRE, Kind.LOGOUT)
 
     def _sure_one(self, step: Step) -> Account | None:
-        """Return the account that the step names, if it was there all the time."""
+        """Return the account that the step names, if nothing may have ended it."""
         found = (each for each in self._visible(step.value) if each.session == step.session)
         return next((each for each in found if each.sure and each.since <= step.sent), None)
 
@@ -351,7 +351,7 @@ class Check:
 
 
 def _makes_active(step: Step) -> set[str]:
-    """Return who may be active through the value of this step, because of it."""
+    """Return the users that this step may make active for its value."""
     if step.kind is Kind.STEP_ASIDE:
         return set() if step.outcome in (Outcome.REFUSED, Outcome.STALE) else {""}
     if step.kind is Kind.SIGN_IN:

@@ -1,4 +1,4 @@
-"""What ``make load NAME=value …`` may say."""
+"""The options of ``make load NAME=value …``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DATABASES = ("postgresql", "mariadb", "sqlite")
 
 
 class Misspelt(ValueError):
-    """A value that none of the choices fits."""
+    """A value that is not one of the choices."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +26,14 @@ class Options:
     browsers: int = 16
     tabs: int = 3
     users: int = 8
-    #: Each way of a request takes half of something between these two.
+    #: A request and its answer each take half of a time between these two.
     latency: tuple[float, float] = (0.020, 0.150)
-    #: A killed browser comes back with cookies that are at most so old.
+    #: A killed browser starts again with cookies that are at most this old.
     rollback: float = 20.0
-    #: A pair of server and database that takes longer is stopped.
+    #: The run of a pair of server and database stops after this time.
     seconds: float = 900.0
     kill: bool = False
-    #: All browsers do little but switch, two tabs at the same moment.
+    #: All browsers only switch, two tabs at the same moment.
     only_switches: bool = False
     seed: int = 0
 
@@ -55,7 +55,7 @@ class Options:
             databases=read("DATABASE", _choice(DATABASES, "all"), cls.databases),
             browsers=read("BROWSERS", _number(1), cls.browsers),
             tabs=read("TABS", _number(1), cls.tabs),
-            # Below MAX_ACCOUNTS, so that no account has to make room.
+            # Below MAX_ACCOUNTS, so that no account is replaced.
             users=read("USERS", _number(2, 9), cls.users),
             latency=read("LATENCY", _latency, cls.latency),
             rollback=read("ROLLBACK", _number(0, 45), cls.rollback),

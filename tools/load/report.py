@@ -8,12 +8,12 @@ from .check import Kind
 from .options import Options
 from .tally import NONE, Tally
 
-#: How many violations are told with their steps, and how many lines of the database.
+#: The most violations, and the most lines about the database, that are printed.
 MOST = 5
 
 
 def table(title: str, tally: Tally, wrong: list[str], options: Options) -> str:
-    """Return what one pair of server and database has shown."""
+    """Return the table of one pair of server and database."""
     done = sum(tally.operations.values())
     lines = [
         "",

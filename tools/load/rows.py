@@ -1,7 +1,7 @@
-"""The database of a run, before and after it. The only place that knows our models.
+"""Prepare and check the database of a run. Only this module uses our models.
 
-``python -m tools.load.rows prepare ada grace …`` makes it; ``check`` instead of that reads what
-the browsers know from stdin and prints what is wrong, a line each.
+``python -m tools.load.rows prepare ada grace …`` makes it. ``python -m tools.load.rows check``
+reads from stdin what the browsers know, and prints a line for each error.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def prepare(users: list[str]) -> None:
 
 
 def problems(known: dict[str, list[str]]) -> Iterator[str]:
-    """``known``: public ids that are "ended" and "live", and the numbers of "written" notes."""
+    """Yield what is wrong. ``known``: "ended" and "live" public ids, numbers of "written" notes."""
     from django.db.models import Count, F, Q
     from django.utils import timezone
 
@@ -50,7 +50,7 @@ def problems(known: dict[str, list[str]]) -> Iterator[str]:
     for pk in astray.filter(session__pk__isnull=False).values_list("pk", flat=True)[:20]:
         yield f"token {pk} points to a session of another client"
     if "added_by" in {field.name for field in Session._meta.get_fields()}:
-        # (A session that every token of its client sees has none.)
+        # A session that every token of its client sees has no ``added_by``.
         added = sessions.filter(added_by__client__isnull=False)
         for pk in added.exclude(added_by__client=F("client")).values_list("pk", flat=True)[:20]:
             yield f"session {pk} was added by a token of another client"

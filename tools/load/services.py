@@ -1,4 +1,4 @@
-"""Databases and servers of a run's own, on this machine, gone when it is over."""
+"""Start and remove the databases and servers of a run, on this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tools.servers import url_of
 from .tally import Tally
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-#: Seconds that a server may take until it answers, or until it has ended.
+#: Seconds that a server may take to answer, or to end.
 PATIENCE = 20
 PROCESSES = 2
 THREADS = 8
@@ -30,12 +30,12 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1", ""}
 
 
 class NotHere(Exception):
-    """No such database server answers."""
+    """The database server does not answer."""
 
 
 @contextmanager
 def database(name: str) -> Iterator[str]:
-    """Make an empty database. Return its DATABASE_URL."""
+    """Make an empty database. Yield its DATABASE_URL."""
     if name == "sqlite":
         with tempfile.TemporaryDirectory(prefix="multisession-load-") as folder:
             yield f"sqlite:///{quote(folder)}/load.sqlite3"
@@ -91,14 +91,14 @@ def environment(url: str, *, server: str = "") -> dict[str, str]:
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tools.load.site.settings",
         "DATABASE_URL": url,
-        # Under ASGI each request has a thread of its own, so none can keep its connection.
+        # Under ASGI each request has its own thread, so connections can't be kept.
         "CONN_MAX_AGE": "60" if is_kept else "0",
         "PYTHONUNBUFFERED": "1",
     }
 
 
 def rows(url: str, *arguments: str, known: Any = None) -> list[str]:
-    """Run ``tools.load.rows`` on this database. Returns the lines that it prints."""
+    """Run ``tools.load.rows`` on this database. Return the lines that it prints."""
     done = subprocess.run(
         [sys.executable, "-m", "tools.load.rows", *arguments],
         cwd=ROOT,
@@ -114,7 +114,7 @@ def rows(url: str, *arguments: str, known: Any = None) -> list[str]:
 
 @contextmanager
 def site(server: str, url: str, log: Path) -> Iterator[tuple[int, int]]:
-    """Start the site. Return its port, and the id of the server's first process."""
+    """Start the site. Yield its port, and the id of the server's first process."""
     port = free_port()
     command = {
         "gunicorn": [
@@ -179,17 +179,17 @@ def children(pid: int) -> list[int]:
 
 @contextmanager
 def killer(master: int, tally: Tally, seed: int) -> Iterator[None]:
-    """Kill a process of the server every now and then, while somebody signs in."""
+    """Kill a process of the server now and then, during a sign-in."""
     over, dice = threading.Event(), random.Random(f"{seed} killer")
 
     def kill() -> None:
         while not over.wait(dice.uniform(1, 3)):
             while not tally.signing_in and not over.wait(0.002):
                 pass
-            # From when its request leaves the browser to when its answer is there.
+            # At any time between the request and its answer.
             over.wait(dice.uniform(0, 0.15))
             workers = children(master)
-            # One of them has to be left, or nobody would answer for a second.
+            # Keep one process, or the server would not answer for a second.
             if len(workers) >= PROCESSES:
                 with suppress(ProcessLookupError):
                     os.kill(dice.choice(workers), signal.SIGKILL)

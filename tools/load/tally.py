@@ -1,4 +1,4 @@
-"""Counts of what the browsers of a run did, and the answers that they got."""
+"""Count what the browsers of a run did, and the answers that they got."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from .check import Kind, Violation
 
-#: In place of a status.
+#: Stands for a missing status.
 NONE = 0
 
 
 @dataclass
 class Found:
-    """A violation, and what its browser did before it."""
+    """A violation, with the steps of its browser before it."""
 
     browser: str
     violation: Violation
@@ -75,7 +75,7 @@ class Tally:
 
     @property
     def losses(self) -> tuple[int, int]:
-        """Return how many accounts were lost, and how many answers showed it."""
+        """Return the number of lost accounts, and the number of answers that showed it."""
         lost = [
             (each.browser, each.violation.moment)
             for each in self.found

@@ -1,4 +1,4 @@
-"""What a browser does for its tabs: requests over HTTP, and one jar of cookies."""
+"""HTTP requests and the cookie jar of a simulated browser."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-#: The name of the session's cookie, as Django has it.
+#: Django's default name of the session cookie.
 SESSION_COOKIE = "sessionid"
-#: Seconds that a copy on the disk may be old.
+#: The greatest age of a copy on the disk, in seconds.
 LONGEST_ROLLBACK = 60
-#: Seconds without an answer after which there will be none.
+#: Seconds to wait for an answer.
 PATIENCE = 30
 
 _TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
 _SEEN = re.compile(r'<script id="seen" type="application/json">(.*?)</script>', re.DOTALL)
 
-#: As they stand in an answer: name, value (None: deleted), seconds to live (None: until it closes).
+#: Cookies of an answer: name, value (None: deleted), seconds to live (None: until it closes).
 Cookies = list[tuple[str, str | None, float | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an answer shows: the active account, and every account, by its session's id."""
+    """The active account in an answer, and all accounts by their session ids."""
 
     user: str
     session: str
@@ -44,7 +44,7 @@ class Answer:
 
     @property
     def token(self) -> str:
-        """The CSRF token of the page's form; empty if it has none."""
+        """The CSRF token of the page's form, or ""."""
         found = _TOKEN.search(self.text)
         return found[1] if found else ""
 
@@ -56,7 +56,7 @@ class Answer:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The JSON that it is; an empty dictionary for a page."""
+        """The answer's JSON; an empty dictionary for a page."""
         if self.status != 200 or not self.text.startswith("{"):
             return {}
         found: dict[str, Any] = json.loads(self.text)
@@ -105,7 +105,7 @@ def read_cookie(line: str) -> tuple[str, str | None, float | None]:
 
 
 class Jar:
-    """Cookies, taken in the order in which answers arrive, and their copies on the disk."""
+    """A cookie jar that takes cookies in the order of the answers, with copies as on a disk."""
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[str, float]] = {}
@@ -131,8 +131,8 @@ class Jar:
                 self._past.pop(0)
 
     def roll_back(self, moment: float) -> None:
-        """Come back with what was written to the disk at ``moment``; of later there is nothing."""
+        """Restore the cookies that were on the disk at ``moment``."""
         copy = next(kept for taken, kept in reversed(self._past) if taken <= moment)
         self._kept = dict(copy)
-        # The disk has this copy until something is written again.
+        # The disk has this copy until the next write.
         self._past = [(0.0, dict(copy))]

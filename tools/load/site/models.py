@@ -1,4 +1,4 @@
-"""The notes that people write: whom the server took for the writer, and whose page it was."""
+"""Notes, with the user that the server saw and the account of the page."""
 
 from __future__ import annotations
 

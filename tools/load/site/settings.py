@@ -47,14 +47,14 @@ TEMPLATES = [
 SESSION_ENGINE = "multisession.backends.db"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "/"
-# The load is on the sessions, not on the hashing of passwords.
+# Put the load on sessions, not on the hashing of passwords.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 DATABASES = {
     "default": env.database("DATABASE_URL", default="sqlite:///:memory:", base_dir=BASE_DIR)
 }
 
-# Tracebacks, and nothing about the refusals that the load asks for.
+# Log tracebacks, but not the refusals that the load causes.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

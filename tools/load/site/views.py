@@ -1,4 +1,4 @@
-"""A page that says whose it is, the same as JSON, and two forms. The rest is Django's and ours."""
+"""A page that names its account, the same as JSON, and two forms."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from multisession.request import MultiSessionRequest
 
 from .models import Note
 
-#: Seconds after which an account expires that has asked for it.
+#: Seconds after which ``expire`` lets an account expire.
 SOON = 2
 
 
 def seen(request: MultiSessionRequest) -> dict[str, Any]:
-    """Return what a browser can see of itself: ``tools.load.web.Seen``."""
+    """Return the accounts of this browser, for ``tools.load.web.Seen``."""
     active = request.multisession.session
     accounts: list[Any] = request.multisession.sessions
     return {
@@ -53,7 +53,7 @@ def note(request: MultiSessionRequest) -> HttpResponse:
 @require_POST
 @login_required
 def expire(request: MultiSessionRequest) -> HttpResponse:
-    """Let the active account expire soon; each later write to its session puts that off."""
+    """Let the active account expire soon. Each later write to its session extends the time."""
     request.session.set_expiry(SOON)
     return done(request)
 
