@@ -1,14 +1,14 @@
-"""Django's own tests, run against our engine: ``make conformance``.
+"""Run Django's own tests against our engine: ``make conformance``.
 
-The suites are Django's published ones with our session engine and middleware swapped in, and
-probes of what several accounts behind one cookie must do. The harness lies beside this project,
-in ../shared/peersuite; a copy of the project without it has its own tests, and this says so.
+The suites are Django's published tests with our session engine and middleware, plus probes for
+several accounts behind one cookie. The harness is not part of this project; it lies beside it in
+../shared/peersuite. Without it this program says so and ends.
 
-Everything is compared with the same tests on stock Django. A test that passes there and fails
-here is a failure, unless the harness lists it with a reason. All of them run twice, without the
-quick path and with it; there a test may fail that counts statements and saw fewer than it knows.
-What was found is kept in docs/explanation/conformance.md (``--quick``: a part of the suites,
-with the quick path alone, and nothing is written).
+The results are compared with the same tests on stock Django. A test that passes there and fails
+here is a failure, unless the harness lists it with a reason. All tests run twice, without and with
+the quick path. With it, a test may fail because it counts more statements than ran. The results
+are written to docs/explanation/conformance.md (``--quick``: run a part of the suites with the quick
+path only, and write nothing).
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ SUITES = {
     "dj-admin": "the admin: views, change lists, inlines, widgets, ordering, documentation",
 }
 DJANGO = ("5.2", "6.1")
-# The probes tell what happens under this setting; the stories of the default are in tests/.
+# The probes are written for this setting; tests/ has the stories for the default.
 SETTING = {"AFTER_SIGN_OUT": "next"}
 BY_THE_ORM = {**SETTING, "_QUICK": False}
 
-#: Failures that may stay, besides those that the harness knows.
+#: Accepted failures, besides those that the harness lists.
 ACCEPTED_HERE = Path(__file__).with_name("conformance_accepted.txt")
 
 RESULT = re.compile(
@@ -59,32 +59,32 @@ RESULT = re.compile(
 ACCEPTED = re.compile(r"~ (?P<test>\S.*?) +\[accepted: (?P<reason>.*)\]")
 NEW = re.compile(r"- (?P<test>\S.*?) +<- ")
 COUNTED = re.compile(r"AssertionError: (?P<seen>\d+) != (?P<known>\d+) : \d+ queries executed")
-#: Tests that take a statement by its position, and so miss it where fewer came before.
+#: Tests that select a statement by its position, which changes if fewer ran before.
 BY_POSITION = {
     "admin_changelist.tests.ChangeListTests"
     ".test_changelist_view_list_editable_changed_objects_uses_filter"
 }
-#: Between two failures in a log of unittest.
+#: The line between two failures in a log of unittest.
 SEPARATOR = "=" * 70
 
 
 @dataclass
 class Findings:
-    """What the harness said."""
+    """The results that the harness printed."""
 
-    #: (Django, suite) -> the numbers of its line.
+    #: (Django, suite) -> the numbers in its line.
     results: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
-    #: Test -> (reason, the versions of Django that it fails on).
+    #: Test -> (reason, versions of Django on which it fails).
     accepted: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
-    #: Tests that count statements and saw fewer -> the versions of Django.
+    #: Tests that count statements and saw fewer -> versions of Django.
     fewer: dict[str, list[str]] = field(default_factory=dict)
-    #: The other tests that fail here and not on stock Django.
+    #: Other tests that fail here and not on stock Django.
     failed: list[str] = field(default_factory=list)
-    #: Django -> why it was not run.
+    #: Django -> the reason for skipping it.
     skipped: dict[str, str] = field(default_factory=dict)
 
     def read(self, line: str, django: str) -> str:
-        """Take in one line. Returns the version of Django that it, or the last one, is about."""
+        """Read one line. Return the version of Django that it, or the last one, is about."""
         if found := RESULT.match(line):
             django, suite = found["django"], found["suite"]
             self.results[django, suite] = {
@@ -106,15 +106,15 @@ class Findings:
 
 
 def log_of(django: str, suite: str) -> str:
-    """Return what the tests of a suite printed when they last ran on our engine."""
+    """Return the output of a suite's last run on our engine."""
     results = Path(load_harness().CACHE) / "results" / "multisession.backends.db"
     return (results / django / f"{suite}.log").read_text(encoding="utf-8", errors="replace")
 
 
 def saw_fewer(test: str, log: str) -> bool:
-    """Return True if all that is wrong with a test is that fewer statements ran than it counts on.
+    """Return True if a test failed only because fewer statements ran than it expects.
 
-    That is for the run with the quick path; without it nothing may differ.
+    This is allowed with the quick path only.
     """
     if test in BY_POSITION:
         return True
@@ -126,7 +126,7 @@ def saw_fewer(test: str, log: str) -> bool:
 
 
 def run(suites: list[str], setting: dict[str, Any]) -> Findings:
-    """Run these suites on every Django. The harness's own lines pass through as they come."""
+    """Run these suites on every Django, and pass the harness's lines through."""
     say(f"MULTISESSION = {json.dumps(setting)}")
     findings, django = Findings(), ""
     # The harness's own list and ours, in one file.
@@ -156,7 +156,7 @@ def run(suites: list[str], setting: dict[str, Any]) -> Findings:
 
 
 def report(findings: Findings, quick: Findings) -> str:
-    """docs/explanation/conformance.md: nothing in it depends on the machine."""
+    """Return docs/explanation/conformance.md. Nothing in it depends on the machine."""
     lines = [
         "# Conformance",
         "",
@@ -207,7 +207,7 @@ def cell(result: dict[str, int] | None, quick: dict[str, int] | None) -> str:
 
 
 def version(django: str) -> str:
-    """Return the exact release and its Python, as the harness has them."""
+    """Return the exact release of Django and its Python, from the harness."""
     harness = load_harness()
     release = harness.DJANGO[django][0]
     python, _why = harness.find_python(django)
@@ -262,7 +262,7 @@ def main() -> int:
 
 
 def shortcoming(suites: list[str], findings: Findings) -> bool:
-    """Say what is wrong or missing. Returns True if anything is."""
+    """Print what is wrong or missing. Return True if anything is."""
     for django, why in findings.skipped.items():
         say(f"Conformance with Django {django} was not tested: {why}")
     missing = [
@@ -273,7 +273,7 @@ def shortcoming(suites: list[str], findings: Findings) -> bool:
     ]
     if missing:
         say(f"No result for: {', '.join(missing)}.")
-    # Each new failure has to be explained by a line of its own.
+    # Each new failure needs a line with its reason.
     told = len(findings.failed) + sum(map(len, findings.fewer.values()))
     counted = sum(result["new"] - result["accepted"] for result in findings.results.values())
     if findings.failed:

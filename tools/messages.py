@@ -1,8 +1,8 @@
-"""`make messages`: bring the catalogues of every language up to date, and compile them.
+"""``make messages``: update and compile the catalogues of all languages.
 
-There are two: ``multisession/locale`` is the package's and goes where it goes, ``locale`` holds the
-demo's own words. Needs GNU gettext. What is new, or has changed, is left empty or marked "fuzzy",
-and a test says so until somebody has translated it.
+There are two for each language: ``multisession/locale`` belongs to the package, ``locale`` to the
+demo. Needs GNU gettext. New messages are left empty and changed ones are marked "fuzzy"; a test
+fails until they are translated.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import django
 from django.core.management import CommandError, call_command
 
 ROOT = Path(__file__).resolve().parent.parent
-#: The catalogues of these languages are made if they are not there yet.
+#: The folders of the catalogues.
 CATALOGUES = (ROOT / "multisession" / "locale", ROOT / "locale")
-#: What stands here speaks to nobody who needs a translation.
+#: Folders without texts to translate.
 IGNORED = [".*", "tests", "tools", "benchmarks", "staticfiles", "build", "dist"]
-#: It changes with every run and says nothing that the history of the repository does not.
+#: This line is removed, because it changes with every run.
 DATE = '"POT-Creation-Date:'
 
 
 def main(languages: list[str]) -> None:
-    """Each as a directory is called: de, pt_BR, zh_Hans. Those that are there are always done."""
+    """Update existing catalogues, and make those of ``languages``, such as ``pt_BR``."""
     os.chdir(ROOT)  # where makemessages looks for the catalogues
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()

@@ -1,4 +1,4 @@
-"""A server of one's own on the loopback interface: a port for it, and the moment it answers."""
+"""Find a free port on the loopback interface, and wait until a server answers there."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import time
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 def answers(port: int, process: subprocess.Popen[bytes], patience: float) -> bool:
-    """Wait until the process listens on this port, so many seconds at most. Return if it does."""
+    """Wait at most ``patience`` seconds until the process listens. Return True if it does."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline and process.poll() is None:
         try:

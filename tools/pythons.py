@@ -1,4 +1,4 @@
-"""The versions of Django that this project supports, and where the Python for each one is."""
+"""The versions of Django that this project supports, and the Python interpreters for them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 
 from packaging.version import Version
 
-#: Django's release -> the oldest Python that we mean it for.
+#: Django's release -> the oldest Python that this project supports with it.
 PAIRS = {"5.2.19": "3.11", "6.0.10": "3.12", "6.1.3": "3.13"}
-#: The oldest and the newest: a CI server has to have both.
+#: The oldest and the newest. A CI server must test both.
 REQUIRED = ("5.2.19", "6.1.3")
 
 
 def candidates(version: str) -> Iterator[Path]:
-    """Yield where an interpreter may be: on PATH, or under pyenv without a shim that works here."""
+    """Yield possible paths of an interpreter: on PATH, or of pyenv."""
     if found := shutil.which(f"python{version}"):
         yield Path(found)
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
@@ -26,7 +26,7 @@ def candidates(version: str) -> Iterator[Path]:
 
 
 def runs(python: Path) -> bool:
-    """Start it: a shim may only say that the version is not switched on."""
+    """Return True if the interpreter starts; a pyenv shim may only print an error."""
     try:
         done = subprocess.run([python, "-c", "import venv, ensurepip"], capture_output=True)  # noqa: S603
     except OSError:

@@ -1,6 +1,6 @@
 """Write docs/reference/settings.md from the docstrings of multisession/conf.py.
 
-``python -m tools.reference`` writes it, ``--check`` only says whether it is up to date.
+``python -m tools.reference`` writes it; ``--check`` only checks that it is up to date.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Make the pictures of docs/howto/user-button.md from the running demo: ``make screenshots``.
 
-``--into FOLDER`` writes them elsewhere; ``--only NAME`` makes one. The demo runs on a port and a
-database of its own, with accounts whose names are as people's are.
+``--into FOLDER`` writes them elsewhere; ``--only NAME`` makes one. The demo runs on its own port
+and database, with realistic names.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ PEOPLE = {
     "grace@example.com": "Grace Hopper",
     "ada@example.com": "Ada Lovelace",
 }
-#: The part of the window in which the button and its menu are.
+#: The part of the window with the button and its menu.
 CORNER = {"x": 840, "y": 0, "width": 440, "height": 560}
 
 
 class Picture(NamedTuple):
-    """What is to be seen. The last of ``accounts`` people is active."""
+    """The subject of a picture. The last of ``accounts`` is active."""
 
     name: str
     url: str = "/"
@@ -53,7 +53,7 @@ class Picture(NamedTuple):
     clip: dict[str, int] | None = CORNER
     window: tuple[int, int] = (1280, 720)
     rtl: bool = False
-    #: Of the browser: ``color_scheme``, ``forced_colors``, ``java_script_enabled``.
+    #: Options of the browser: ``color_scheme``, ``forced_colors``, ``java_script_enabled``.
     browser: dict[str, Any] = {}
 
 
@@ -98,7 +98,7 @@ WAITING: list[Route] = []
 
 
 def never(route: Route) -> None:
-    """No answer for as long as the page is open."""
+    """Never answer."""
     WAITING.append(route)
 
 
@@ -219,7 +219,7 @@ def take(browser: Browser, address: str, picture: Picture, into: Path) -> None:
         value = cookie_of(list(PEOPLE)[-picture.accounts :])
         context.add_cookies([{"name": "sessionid", "value": value, "url": address}])
     page = context.new_page()
-    # While DEBUG is on it puts a failed answer in place of the page, for developers to read.
+    # With DEBUG on, this script shows a failed answer in place of the page, for developers.
     page.route("**/django-htmx*.js", lambda route: route.fulfill(body=""))
     page.goto(picture.url)
     if picture.rtl:
@@ -234,7 +234,7 @@ def take(browser: Browser, address: str, picture: Picture, into: Path) -> None:
 
 
 def cookie_of(people: list[str]) -> str:
-    """Return the cookie of a browser in which these signed in, the last of them active."""
+    """Return the cookie of a browser with these users signed in, the last one active."""
     from django.test import Client
 
     from accounts.models import User
@@ -247,11 +247,11 @@ def cookie_of(people: list[str]) -> str:
 
 @contextmanager
 def demo() -> Iterator[str]:
-    """Start the demo with its people, as ``make run`` does. Return its address."""
+    """Start the demo with its accounts, as ``make run`` does. Yield its URL."""
     with tempfile.TemporaryDirectory(prefix="multisession-pictures-") as folder:
         os.environ |= {
             "DJANGO_SETTINGS_MODULE": "config.settings",
-            # Playwright runs an event loop in this thread, which has nothing to do with us.
+            # Playwright runs an event loop in this thread.
             "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
             "DATABASE_URL": f"sqlite:///{folder}/demo.sqlite3",
             "DEBUG": "1",

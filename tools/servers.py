@@ -1,7 +1,7 @@
-"""Which database servers answer on this machine's standard local ports, for ``make test-all``.
+"""Find the database servers on this machine's standard local ports, for ``make test-all``.
 
-``python -m tools.servers postgresql`` prints the DATABASE_URL for the tests, or nothing after
-saying on stderr that none answers.
+``python -m tools.servers postgresql`` prints the DATABASE_URL for the tests. If no server answers,
+it prints a message on stderr instead.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SERVERS = {
 
 
 def url_of(name: str) -> str | None:
-    """Return where this server is: as the environment says, or where such servers are."""
+    """Return the URL of this server: from the environment, or the standard local one."""
     look, variable = SERVERS[name]
     return os.environ.get(variable) or look()
 

@@ -1,8 +1,8 @@
-"""Build the documentation and follow its links: ``make docs``.
+"""Build the documentation and check its links: ``make docs``.
 
 Sphinx turns every warning into an error: a page in no table of contents, a link to a page or a
-heading that does not exist. What it has built is read once more, because templates and raw HTML
-have links, too; and no page may load anything from another host.
+heading that does not exist. The built pages are checked again, because templates and raw HTML have
+links, too, and because no page may load anything from another host.
 """
 
 import subprocess
@@ -15,14 +15,14 @@ from urllib.parse import unquote, urlsplit
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "docs"
 BUILT = ROOT / "build" / "docs"
-#: Attributes by which a page loads something. A link only leads somewhere.
+#: Attributes that make a page load something.
 LOADS = {("script", "src"), ("img", "src"), ("link", "href"), ("iframe", "src")}
-#: `<link>`s that no browser loads.
+#: ``<link>`` relations that no browser loads.
 ONLY_SAID = {"next", "prev", "search", "index", "canonical"}
 
 
 class Page(HTMLParser):
-    """The links of a page, what it loads, and the places that a link can lead to."""
+    """The links of a page, the files that it loads, and its anchors."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
@@ -45,9 +45,9 @@ class Page(HTMLParser):
 
 
 def mistakes(built: Path) -> Iterator[str]:
-    """Yield a sentence for each link that leads nowhere and each thing from another host."""
+    """Yield a sentence for each broken link and each file from another host."""
     files = sorted(file.resolve() for file in built.rglob("*.html"))
-    # A file of the project that a page offers is not a page.
+    # Files that a page offers for download are no pages.
     pages = {file: Page(file) for file in files if "_downloads" not in file.parts}
     for file, page in pages.items():
         name = file.relative_to(built.resolve())
