@@ -1,4 +1,4 @@
-"""What sessions cost: ours beside Django's own and beside other packages.
+"""Compare the cost of sessions with this package, with Django's engines and with other packages.
 
-``make bench`` runs every comparison; docs/explanation/performance.md says how to read them.
+``make bench`` runs every comparison; docs/explanation/performance.md explains the output.
 """

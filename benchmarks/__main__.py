@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: every comparison; ``python -m benchmarks page``: one of them."""
+"""``python -m benchmarks``: run every comparison; ``python -m benchmarks page``: run one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main() -> int:
     chosen = parser.parse_args()
     if unknown := set(chosen.comparisons) - set(COMPARISONS):
         parser.error(f"no such comparison: {', '.join(unknown)}")
-    # Whoever ends this early gets the databases and servers cleared away all the same.
+    # Exit normally after SIGTERM, so that databases and servers are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     report = Report()
     report.facts()

@@ -1,4 +1,4 @@
-"""What grows with the accounts of one browser: bytes, statements, instructions, time; on SQLite."""
+"""Measure what grows with the accounts of one browser: bytes, statements, instructions, time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .report import Report
 from .services import sqlite
 
 ACCOUNTS = [1, 2, 10, 100]
-#: What a browser does once only.
+#: Scenarios that a browser can do only once.
 ONCE = ["sign out one", "sign out all"]
-#: Sessions that one call revokes.
+#: Numbers of sessions that one call revokes.
 REVOKED = [10, 1000]
 
 
@@ -48,7 +48,7 @@ def statements(worker: Worker, number: int) -> dict[str, int]:
 
 
 def sign_out(worker: Worker, number: int) -> dict[str, int]:
-    """How many statements it takes; the browser is of no further use."""
+    """Return the number of statements. The browser can't be used afterwards."""
     browser = str(number)
     wanted = ONCE if number > 1 else ONCE[1:]
     counted = {}
@@ -59,7 +59,7 @@ def sign_out(worker: Worker, number: int) -> dict[str, int]:
 
 
 def processor_time(worker: Worker, *, quick: bool) -> dict[tuple[int, str], float]:
-    """Microseconds, the smallest of some rounds."""
+    """Return microseconds, the smallest of some rounds."""
     note("processor time")
     wanted = [(str(number), name) for number in ACCOUNTS for name in ("page", "menu")]
     forms = [(str(number), "switch") for number in ACCOUNTS if number > 1]

@@ -1,4 +1,4 @@
-"""Instructions of a request, counted by callgrind: the same on a busy machine as on a quiet one."""
+"""Count the instructions of a request with callgrind, which a busy machine does not change."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def is_installed() -> bool:
 def count(
     contender: Contender, url: str, browsers: dict[str, Any], wanted: list[tuple[str, str]]
 ) -> dict[tuple[str, str], float]:
-    """Instructions for each (browser, scenario). User space of this one process, SQLite included.
+    """Return the instructions for each (browser, scenario), in user space, including SQLite.
 
-    The slope between two batches: what a command costs beside its requests drops out.
+    This is the slope between two batches, so the cost of a command itself drops out.
     """
     with TemporaryDirectory(prefix="callgrind-") as folder:
         dumps = Path(folder) / "out"
@@ -45,7 +45,7 @@ def count(
 
 
 def _counted(worker: Worker, dumps: Path, browser: str, scenario: str, requests: int) -> int:
-    worker.batch(browser, scenario, 2)  # notes the activity, if that is due
+    worker.batch(browser, scenario, 2)  # notes activity, if it is due
     for dump in dumps.parent.iterdir():
         dump.unlink()
     _tell(worker, "instrumentation", "on")

@@ -1,7 +1,7 @@
-"""``python -m benchmarks.check``: has anything become dearer that was recorded?
+"""``python -m benchmarks.check``: fail if a recorded figure has become worse.
 
-Only what a busy machine does not change: statements, bytes, and instructions if valgrind is
-installed. ``--record`` writes down what is found now, for every target, met or not.
+Checks only what a busy machine does not change: statements, bytes, and instructions if valgrind is
+installed. ``--record`` records the current figure of every target, met or not.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def record(figures: dict[str, float]) -> None:
-    """The stable figures of the targets."""
+    """Record the stable figures of the targets."""
     stable = {}
     for _, checks in TARGETS:
         for check in checks:

@@ -1,4 +1,4 @@
-"""Starts the workers, asks them in turn, and makes ratios of the answers."""
+"""Start the workers, run them in turn, and compute ratios."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .services import DATA, ROOT
 #: Contender, browser, scenario.
 Key = tuple[str, str, str]
 
-#: Seconds that one command may take before the worker is given up.
+#: Seconds that one command may take.
 PATIENCE = 600
-#: A load average above which a round is not a quiet one.
+#: The load average above which a round does not count as quiet.
 BUSY = 3.0
-#: Rounds that there are at least.
+#: The least number of rounds.
 LEAST = 3
 
 
 class Worker:
-    """A contender's process (see worker.py). Every method of that is a method here."""
+    """A contender's process (see worker.py). Every method of that class is a method here."""
 
     def __init__(self, contender: Contender, url: str, *, under: tuple[str, ...] = ()) -> None:
         self.contender = contender
@@ -63,10 +63,10 @@ class Worker:
         return answer["ok"]
 
     def statements(self, browser: str, scenario: str) -> list[str]:
-        """What such a request asks of the database.
+        """Return the statements of such a request.
 
-        Without BEGIN, which PostgreSQL's driver sends by itself and SQLite's leaves to Django;
-        savepoints count.
+        Leaves out BEGIN, which PostgreSQL's driver sends itself, but SQLite's does not. Savepoints
+        count.
         """
         seen: list[str] = self.ask("sql", browser=browser, scenario=scenario)
         return [sql for sql in seen if not sql.startswith("BEGIN")]
@@ -91,7 +91,7 @@ def python(contender: Contender) -> Any:
 
 
 def environment(contender: Contender, url: str) -> dict[str, str]:
-    """The variables for any process that serves this contender."""
+    """Return the environment variables of a process that serves this contender."""
     return {
         **os.environ,
         **contender.variables,
@@ -106,7 +106,7 @@ def environment(contender: Contender, url: str) -> dict[str, str]:
 def workers(
     contenders: list[Contender], urls: dict[str, str], **options: Any
 ) -> Iterator[list[Worker]]:
-    """A worker for each contender, on the database of its name."""
+    """Start a worker for each contender, on its own database."""
     with ExitStack() as stack:
         started = []
         for contender in contenders:
@@ -117,7 +117,7 @@ def workers(
 
 
 class Times:
-    """Nanoseconds for each request, round by round: of contender, browser and scenario."""
+    """Nanoseconds for each request, in rounds, by contender, browser and scenario."""
 
     def __init__(self) -> None:
         self.wall: dict[Key, list[float]] = {}
@@ -126,15 +126,15 @@ class Times:
         self.loads: list[float] = []
 
     def wall_ratio(self, key: Key, base: Key) -> float:
-        """The median of the rounds' own ratios, so that what slows a round down cancels out."""
+        """Return the median of the rounds' ratios, so that a slow round cancels out."""
         return median(a / b for a, b in zip(self.wall[key], self.wall[base], strict=True))
 
     def cpu_ratio(self, key: Key, base: Key) -> float:
-        """Of the smallest figures: interference only ever adds."""
+        """Return the ratio of the smallest figures, as interference only adds time."""
         return min(self.cpu[key]) / min(self.cpu[base])
 
     def undisturbed(self, key: Key) -> float:
-        """By the clock, what the quickest tenth of all the single requests took at most."""
+        """Return the longest time by the clock within the fastest tenth of all requests."""
         return quantiles(self.single[key], n=10)[0]
 
     @property
@@ -150,10 +150,10 @@ def interleave(
     count: int,
     seconds: int = 90,
 ) -> Times:
-    """Every contender in every round, a different one first each time.
+    """Run every contender in every round, a different one first each time.
 
     ``wanted`` are pairs of a browser and a scenario, ``count`` the requests of each in a round.
-    Goes on until so many rounds were quiet ones or the time is over; then the quietest count.
+    Stops after ``rounds`` quiet rounds, or when the time is over; then the quietest rounds count.
     """
     for worker in started:
         for browser, scenario in wanted:
@@ -182,6 +182,6 @@ def interleave(
 
 
 def note(text: str) -> None:
-    """What is going on, for whoever waits."""
+    """Print the progress."""
     sys.stderr.write(f"… {text}\n")
     sys.stderr.flush()

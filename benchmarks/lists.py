@@ -1,13 +1,13 @@
-"""What the lists cost on PostgreSQL while the table grows: ``python benchmarks/lists.py``.
+"""Measure the lists on PostgreSQL as the table grows: ``python benchmarks/lists.py``.
 
-Makes a database of its own on the server that DATABASE_URL names (by default the local one),
-fills it, asks what administrators and people ask, and drops it again. For each list: statements,
-the blocks that they touch (EXPLAIN, not counting the planner's own), and the time of the whole
-list. At the end, how much dearer the largest table is than the smallest.
+Makes a database on the server of DATABASE_URL (by default the local one), fills it, runs the lists
+of administrators and people, and drops it again. Prints for each list its statements, the blocks
+that they read (EXPLAIN, without the planner's own), and the time of the whole list; at the end, the
+ratios between the largest and the smallest table.
 
-``--largest 10000000`` adds a third size. The table is that of a site that has run for 90 days:
-sessions expire after 7 and are abandoned after 30; three of a hundred were revoked. It has as many
-users at each size, so what grows is the sessions alone.
+``--largest 10000000`` adds a third size. The table is like that of a site after 90 days: sessions
+expire after 7 days and are abandoned after 30; three in a hundred were revoked. The number of users
+is the same at each size, so only the sessions grow.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SIZES = [10_000, 1_000_000]
 TARGET = 1.5
 PER_USER = 20
 REPEATS = 7
-#: Rows on a page: so few that the smallest table fills it at 90 % depth, whatever the filter.
+#: Rows on a page. Few enough for the smallest table to fill it at 90 % depth with any filter.
 PAGE = 25
 NO_PASSWORD = "!"  # noqa: S105
 
@@ -77,7 +77,7 @@ FROM generate_series(1, %(users)s) n
 
 @contextmanager
 def scratch_database() -> Iterator[None]:
-    """A database that nobody else uses, for as long as this runs."""
+    """Make a database, and drop it at the end."""
     import psycopg
     from psycopg import sql
 
@@ -125,7 +125,7 @@ def fill(size: int, *, users: int) -> None:
 
 
 def data() -> str:
-    """The data of an account's session: all users have the same password, which is none."""
+    """Return the data of an account's session. No user has a usable password."""
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, get_user_model
 
     from multisession.ground import serialization
@@ -136,7 +136,7 @@ def data() -> str:
 
 
 def questions(size: int) -> dict[str, Callable[[], list[Any]]]:
-    """The lists, by name. Each is read as its page reads it."""
+    """Return functions that read the lists as their pages do, by name."""
     from django.contrib import admin
     from django.contrib.auth import get_user_model
     from django.db.models import Count, Q
@@ -149,7 +149,7 @@ def questions(size: int) -> dict[str, Callable[[], list[Any]]]:
     from multisession.pages import devices
 
     staff = get_user_model()(pk=0, is_staff=True, is_active=True)
-    # Somebody in the middle who is signed in on two browsers, whatever the size.
+    # A user from the middle who is signed in on two browsers at any size.
     users = Session.objects.filter(user_id__gte=size // PER_USER // 2).values("user_id")
     live = Count("pk", filter=Q(status="active", expire_at__gt=timezone.now()))
     revoked = Count("pk", filter=Q(status="revoked"))
@@ -171,7 +171,7 @@ def questions(size: int) -> dict[str, Callable[[], list[Any]]]:
         return read
 
     def deep(status: str, field: str) -> str:
-        """The cursor at nine tenths of those of this status."""
+        """Return the cursor at nine tenths of the rows with this status."""
         found = Session.objects.with_current_status(status).order_by(f"-{field}", "-pk")
         row = found[int(found.count() * 0.9)]
         return f"{row.pk}~{getattr(row, field).isoformat()}"
@@ -208,7 +208,7 @@ def questions(size: int) -> dict[str, Callable[[], list[Any]]]:
 
 
 def measure(read: Callable[[], list[Any]]) -> tuple[int, int, float, int]:
-    """Statements, blocks, milliseconds (the best of some), rows."""
+    """Return statements, blocks, milliseconds (the best of some) and rows."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 

@@ -1,4 +1,4 @@
-"""A request on SQLite: statements, instructions, and time of this one process."""
+"""Measure a request on SQLite: statements, instructions, and processor time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .driver import Worker, interleave, note, workers
 from .report import Report
 from .services import redis_answers, sqlite
 
-#: One browser reads, another writes, so that no cache has to forget what the first one reads.
+#: One browser reads and another writes, so that the first one's cache entries stay valid.
 COUNTED = [
     ("one", "empty"),
     ("one", "page"),
@@ -36,9 +36,9 @@ COUNTED = [
     ("old", "ended"),
 ]
 MEASURED = [("one", "empty"), ("one", "page"), ("one", "form"), ("two", "write"), ("one", "bogus")]
-#: Longer than the engine on a cache waits before it trusts it again after a change.
+#: Seconds, longer than ``cached_db`` bypasses its cache after a change.
 SETTLE = 16
-#: A person who reads a page every two seconds, with an ACTIVITY_INTERVAL of a minute.
+#: As for a person who reads a page every two seconds, with an ACTIVITY_INTERVAL of a minute.
 PAGES_IN_INTERVAL = 30
 
 
@@ -76,7 +76,7 @@ def compare(
 
 
 def sign_in(worker: Worker) -> dict[str, Any]:
-    """Two browsers to measure, one that is about to be revoked, and two old cookies."""
+    """Sign in two browsers to measure, one to be revoked, and two for old cookies."""
     worker.prepare(users=3)
     worker.sign_in("one", users=[0])
     worker.sign_in("two", users=[1])
@@ -88,7 +88,7 @@ def sign_in(worker: Worker) -> dict[str, Any]:
         worker.sign_in("switched", users=[0])
         worker.copy("switched", to="old")
         worker.sign_in("switched", users=[1])
-        worker.batch("old", "ended", 1)  # that it was used again is noted once
+        worker.batch("old", "ended", 1)  # its reuse is recorded once
     found: dict[str, Any] = worker.browsers_as_json()
     return found
 
@@ -104,7 +104,7 @@ def count_statements(report: Report, started: list[Worker]) -> None:
                 cells.append("-")
                 continue
             if browser == "one":
-                worker.batch(browser, scenario, 2)  # caches are warm, activity is noted
+                worker.batch(browser, scenario, 2)  # warm the caches, note activity
             seen = worker.statements(browser, scenario)
             writes = sum(sql.startswith(("INSERT", "UPDATE", "DELETE")) for sql in seen)
             cells.append(f"{len(seen)} ({writes})" if writes else str(len(seen)))
@@ -115,7 +115,7 @@ def count_statements(report: Report, started: list[Worker]) -> None:
 
 
 def revoke(report: Report, worker: Worker) -> None:
-    """A session that the cache knows, ended from outside: is the next request nobody's?"""
+    """Revoke a session that is in the cache, and check that the next request is signed out."""
     before = worker.shows("gone")
     worker.batch("gone", "revoke here", 1)
     immediate = before != "nobody" and worker.shows("gone") == "nobody"

@@ -1,4 +1,4 @@
-"""A request on PostgreSQL by the clock: what each engine makes a person wait."""
+"""Measure the time of a request on PostgreSQL, by the clock."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .driver import interleave, note, workers
 from .report import Report
 from .services import postgresql, redis_answers
 
-#: Every statement of the project.
+#: With every statement of the project prepared.
 STOCK_PREPARED = STOCK.with_("prepared", PREPARED="1")
 OURS_PREPARED = OURS.with_("prepared", PREPARED="1")
-#: Django's default: a connection for each request.
+#: With Django's default, a new connection for each request.
 STOCK_EACH = STOCK.with_("new connections", CONNECTIONS="each")
 OURS_EACH = OURS.with_("new connections", CONNECTIONS="each")
 WANTED = [("one", "empty"), ("one", "page"), ("two", "write"), ("one", "bogus")]

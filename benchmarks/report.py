@@ -1,4 +1,4 @@
-"""What was found: printed as it comes, kept for the table of targets, and left in ``.bench/``."""
+"""The report: printed at once, stored in ``.bench/``, with figures for the table of targets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .services import DATA
 
 
 class Report:
-    """Text on the terminal and in a file; figures by name, such as "page.statements"."""
+    """Text for the terminal and a file; figures by name, such as "page.statements"."""
 
     def __init__(self, name: str = "report.txt") -> None:
         self.figures: dict[str, float] = {}
@@ -39,7 +39,7 @@ class Report:
         self.say()
 
     def facts(self) -> None:
-        """The machine, and how busy it is."""
+        """Print the machine and its load."""
         self.say(time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()))
         cpu = [line for line in _read("/proc/cpuinfo").splitlines() if "model name" in line]
         self.say(f"{os.cpu_count()} x {cpu[0].partition(': ')[2] if cpu else platform.machine()}")

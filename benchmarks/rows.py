@@ -1,4 +1,4 @@
-"""What grows with the rows of the tables, on PostgreSQL; and the purge of them."""
+"""Measure what grows with the rows of the tables on PostgreSQL, and the purge."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZES, QUICK_SIZES = [10_000, 1_000_000], [5_000, 50_000]
 FORMS = ["switch", "sign out one"]
 REQUESTS = 100
 
-#: Sessions that were left 200 days ago, one on each browser, from row ``first`` to row ``last``.
+#: Sessions last used 200 days ago, one on each browser, from row ``first`` to row ``last``.
 FILL = {
     OURS.name: """
 INSERT INTO multisession_client (id, public_id, user_agent, created_at, updated_at)
@@ -42,7 +42,7 @@ SELECT md5(n::text), repeat('x', 300), now() - interval '100 days'
 FROM generate_series({first}, {last}) n
 """,
 }
-#: What somebody would write who deletes it all at once.
+#: One plain DELETE for each table.
 DELETE = """
 DELETE FROM multisession_token WHERE client_id > 100000;
 DELETE FROM multisession_session WHERE status = 'active' AND expire_at < now() - interval '90 days';
@@ -134,7 +134,7 @@ def blocks_of_page(worker: Worker) -> int:
 
 @dataclass
 class Watched:
-    """What happened while the rows were deleted."""
+    """The figures of a deletion and of the writes during it."""
 
     seconds: float = 0
     rows: int = 0
@@ -153,7 +153,7 @@ def at_once(url: str) -> Callable[[], None]:
 
 
 def watch(url: str, watcher: Worker, delete: Callable[[], Any]) -> Watched:
-    """Delete, while somebody writes to a session and an observer looks who waits for a lock."""
+    """Delete rows during writes to a session, and watch for waits for locks."""
     found, over = Watched(), threading.Event()
 
     def observe() -> None:

@@ -1,4 +1,4 @@
-"""Where the benchmark keeps its files, and the servers on this machine that it makes use of."""
+"""The benchmark's files, and the servers on this machine that it uses."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 from tools.servers import answers, url_of
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Environments, databases and reports. Not under version control.
+#: The folder of environments, databases and reports. Not under version control.
 DATA = ROOT / ".bench"
 
-#: A database of Redis that nothing else is likely to use.
+#: A Redis database that is probably unused.
 REDIS = os.environ.get("BENCH_REDIS_URL", "redis://127.0.0.1:6379/13")
 
-#: The most that a contender may open, so that one that leaks them starves nobody but itself.
+#: The most connections of a contender, so that a leak affects only itself.
 CONNECTIONS = 60
 
 
@@ -27,7 +27,7 @@ def redis_answers() -> bool:
 
 
 def sqlite(names: list[str]) -> dict[str, str]:
-    """A new file for each."""
+    """Return a new database file for each."""
     DATA.mkdir(exist_ok=True)
     urls = {}
     for name in names:
@@ -45,7 +45,7 @@ def connect(url: str) -> Any:
 
 @contextmanager
 def postgresql(names: list[str]) -> Iterator[dict[str, str]]:
-    """A database for each that nobody else uses, for as long as this runs."""
+    """Make a database for each, and drop them at the end."""
     server = url_of("postgresql") or ""
     urls = {name: database(server, name) for name in names}
     with connect(urlsplit(server)._replace(path="/postgres").geturl()) as admin:

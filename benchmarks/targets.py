@@ -1,4 +1,4 @@
-"""What the project set out to reach, and which of it was measured to be so."""
+"""The project's targets, and whether the measured figures meet them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Check:
     at_least: bool = False
 
     def result(self, figures: Mapping[str, float]) -> tuple[str, str]:
-        """What was measured, and whether that is enough."""
+        """Return what was measured, and the verdict."""
         value = figures.get(self.figure)
         if value is None:
             return "-", "not measured"
@@ -114,7 +114,7 @@ TARGETS: list[tuple[str, list[Check]]] = [
 
 
 def show(report: Report) -> None:
-    """Every target, with what was measured beside it."""
+    """Print every target with its figure."""
     report.say("Targets")
     rows = []
     for title, checks in TARGETS:

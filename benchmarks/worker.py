@@ -1,7 +1,7 @@
-"""One contender in a process of its own: ``python -m benchmarks.worker``.
+"""Serve one contender in its own process: ``python -m benchmarks.worker``.
 
-Reads commands as lines of JSON (``{"do": "batch", …}``) and answers each with one. It serves the
-requests itself, by calling the WSGI handler: no sockets, no other process in the figures.
+Reads commands as lines of JSON (``{"do": "batch", …}``) and answers each with a line. It calls the
+WSGI handler itself, so the figures include no sockets and no other process.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from django.db import connection
 from django.db.models import F
 
 BOGUS = "abcdefghijklmnopqrstuvwxyz012345"
-#: Scenario: path, the session cookie's value (None: the browser's own), what the answer must hold
-#: (empty: the e-mail address of who is signed in).
+#: Scenario: path, the session cookie's value (None: the browser's own), text that the answer must
+#: contain ("": the user's e-mail address).
 SCENARIOS: dict[str, tuple[str, str | None, str]] = {
     "empty": ("/empty", None, "empty"),
     "page": ("/page", None, ""),
@@ -37,10 +37,10 @@ SCENARIOS: dict[str, tuple[str, str | None, str]] = {
     "nobody": ("/page", "", "nobody"),
     "bogus": ("/page", BOGUS, "nobody"),
     "malformed": ("/page", "not!a!token", "nobody"),
-    # Of browsers that kept a cookie from before a sign-out, and from before a sign-in.
+    # For browsers with a cookie from before a sign-out, and from before a sign-in.
     "dead": ("/page", None, "nobody"),
     "ended": ("/page", None, "nobody"),
-    # What only programs do.
+    # For programs only.
     "purge": ("/purge", None, "purged"),
     "revoke here": ("/revoke-here", None, "True"),
     "revoke 10": ("/revoke/10", None, "10"),
@@ -55,7 +55,7 @@ FORMS = {
 
 
 class Browser:
-    """Cookies, and the account that is expected to be active."""
+    """The cookies of a browser, and the account that should be active."""
 
     def __init__(self, user: str = "", cookies: dict[str, str] | None = None) -> None:
         self.user = user
@@ -95,7 +95,7 @@ class Browser:
 
 
 class Worker:
-    """The commands. Those that take a browser make it if they don't know it."""
+    """The commands. Those with a browser make it if it does not exist."""
 
     def __init__(self) -> None:
         django.setup()
@@ -104,7 +104,7 @@ class Worker:
         self.set_cookies: list[str] = []
 
     def prepare(self, users: int) -> None:
-        """An empty database with so many users."""
+        """Make a database with this number of users."""
         from django.contrib.auth import get_user_model
         from django.core.management import call_command
 
@@ -114,7 +114,7 @@ class Worker:
             get_user_model().objects.create_user(name, f"{name}@example.com", "secret")
 
     def sign_in(self, browser: str, users: list[int]) -> None:
-        """Sign these users in, one after the other, and look at a page until all has settled."""
+        """Sign in these users in turn, and load pages until the cookie has settled."""
         own = self.browsers.setdefault(browser, Browser())
         for number in users:
             self.visit(own, f"/sign-in/u{number}")
@@ -124,7 +124,7 @@ class Worker:
         self.visit(own, "/page", own.user)
 
     def let_a_minute_pass(self) -> None:
-        """Under our engine a new cookie has arrived for good when it is shown a minute later."""
+        """Make tokens a minute older: our engine settles a cookie that is presented after that."""
         if not settings.SESSION_ENGINE.startswith("multisession"):
             return
         from multisession.models.tokens import Token
@@ -134,17 +134,17 @@ class Worker:
         Token.objects.update(**times)
 
     def crowd(self, count: int) -> None:
-        """So many more browsers that are signed in."""
+        """Sign in ``count`` more browsers."""
         for _ in range(count):
             self.visit(Browser(), "/sign-in/u0")
 
     def copy(self, browser: str, to: str) -> None:
-        """Somebody has kept this browser's cookies."""
+        """Copy this browser's cookies to another one."""
         own = self.browsers[browser]
         self.browsers[to] = Browser("nobody", dict(own.cookies))
 
     def go(self, browser: str, path: str) -> None:
-        """A page, with whatever it does to the cookies."""
+        """Load a page, and update the cookies."""
         self.visit(self.browsers[browser], path)
 
     def browsers_as_json(self) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class Worker:
         return len(self.browsers[browser].environ("/page")["HTTP_COOKIE"])
 
     def sql(self, browser: str, scenario: str) -> list[str]:
-        """The statements of one such request. BEGIN is among them on SQLite, COMMIT is not."""
+        """Return the statements of one such request, on SQLite with BEGIN but without COMMIT."""
         seen: list[str] = []
 
         def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -171,7 +171,7 @@ class Worker:
         return seen
 
     def blocks(self) -> int:
-        """Blocks of this PostgreSQL database that were asked for until now."""
+        """Return the number of blocks that this PostgreSQL database has read so far."""
         with connection.cursor() as db:
             db.execute("SELECT pg_stat_force_next_flush()")
             db.execute(
@@ -181,13 +181,13 @@ class Worker:
             return int(db.fetchone()[0])
 
     def shows(self, browser: str) -> str:
-        """Who is signed in here: an e-mail address, or "nobody"."""
+        """Return the e-mail address of the signed-in user, or "nobody"."""
         body = self.respond(self.browsers[browser].environ("/page"))[1].decode()
         return body.partition("<header>")[2].partition("</header>")[0]
 
     def batch(self, browser: str, scenario: str, count: int) -> tuple[list[int], int]:
-        """Nanoseconds: of each request by the clock, and of this process for all together."""
-        # After a form, the next one depends on its answer.
+        """Return nanoseconds: of each request by the clock, and of the process for all."""
+        # The next form depends on the answer to this one.
         steps = count if scenario in FORMS else 1
         walls, cpus = [], 0
         for _ in range(steps):
@@ -203,7 +203,7 @@ class Worker:
         return walls, cpus
 
     def requests(self, browser: str, scenario: str, count: int) -> list[dict[str, Any]]:
-        """So many of this scenario, as the browser sends them."""
+        """Return ``count`` requests of this scenario, as the browser sends them."""
         own = self.browsers[browser]
         if scenario in FORMS:
             return [self.form(own, scenario)]
@@ -214,7 +214,7 @@ class Worker:
         return [sender.environ(path) for _ in range(count)]
 
     def form(self, browser: Browser, scenario: str) -> dict[str, Any]:
-        """A form of our menu; about the first of the browser's other accounts."""
+        """Return a form of our menu, about the first of the browser's other accounts."""
         path, names_session = FORMS[scenario]
         fields = {"csrfmiddlewaretoken": browser.cookies["csrftoken"]}
         if names_session:
@@ -222,7 +222,7 @@ class Worker:
         return browser.environ(path, fields)
 
     def receive(self, browser: str, scenario: str, answer: tuple[str, bytes, list[str]]) -> None:
-        """Check the answer; after a form also what the next page shows."""
+        """Check the answer, and after a form also the next page."""
         own = self.browsers[browser]
         if scenario not in FORMS:
             self.check(answer, SCENARIOS[scenario][2] or own.user, scenario)
@@ -230,7 +230,7 @@ class Worker:
         if not answer[0].startswith("302"):
             raise AssertionError(f"{scenario}: {answer[0]} {answer[1][:500]!r}")
         own.keep(answer[2])
-        own.cookies.pop("messages", None)  # shown by then, and gone
+        own.cookies.pop("messages", None)  # The page has shown them.
         before, own.user = own.user, self.shows(browser)
         changes = {"switch": before != own.user, "sign out one": before == own.user}
         if not changes.get(scenario, own.user == "nobody"):
@@ -243,7 +243,7 @@ class Worker:
         return answer[1]
 
     def respond(self, environ: dict[str, Any]) -> tuple[str, bytes, list[str]]:
-        """Status, body and Set-Cookie headers."""
+        """Return status, body and Set-Cookie headers."""
         started: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
@@ -255,7 +255,7 @@ class Worker:
         return started[0], body, [value for name, value in started[1] if name == "Set-Cookie"]
 
     def check(self, answer: tuple[str, bytes, list[str]], expected: str, what: str) -> None:
-        """Everybody does the same work: an engine that answers 302 would look very fast."""
+        """Check that the contender did the work: an engine that redirects would look very fast."""
         status, body, _ = answer
         if not status.startswith("200") or expected.encode() not in body:
             raise AssertionError(f"{what}: {status}, no {expected!r} in {body[:500]!r}")
