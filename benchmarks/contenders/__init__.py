@@ -1,7 +1,7 @@
-"""Who is compared. Each has a settings module here; peers have an environment of their own.
+"""The contenders. Each has a settings module here; other packages have their own environment.
 
-To add one: its settings beside these, its packages in ``requirements/bench-<environment>.txt``,
-and a line below.
+To add one, write its settings module, list its packages in
+``requirements/bench-<environment>.txt``, and add a line below.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ class Contender:
     name: str
     #: A module of this package.
     settings: str
-    #: Packages: ``requirements/bench-<environment>.txt``, installed in ``.bench/<environment>``.
+    #: Its packages (``requirements/bench-<environment>.txt``) are in ``.bench/<environment>``.
     environment: str = "django"
-    #: Environment variables on top.
+    #: Additional environment variables.
     variables: dict[str, str] = field(default_factory=dict, hash=False)
 
     def with_(self, note: str, **variables: str) -> Contender:
-        """This contender in other circumstances."""
+        """Return a variant of this contender."""
         given = {**self.variables, **variables}
         return Contender(f"{self.name}, {note}", self.settings, self.environment, given)
 
@@ -32,19 +32,19 @@ def _ours(**settings: int) -> dict[str, str]:
     return {"MULTISESSION": json.dumps(settings)}
 
 
-#: What everything is a ratio to.
+#: The base of all ratios.
 STOCK = Contender("stock db", "stock")
-#: The same once more: what differs between the two is noise.
+#: The same once more, to show the noise.
 AGAIN = Contender("stock db again", "stock")
 STOCK_CACHED = Contender("stock cached_db", "stock_cached")
 OURS = Contender("ours", "ours")
-#: By Django's ORM alone.
+#: With Django's ORM only.
 OURS_ORM = Contender("ours, QUICK off", "ours", variables=_ours(_QUICK=0))
-#: On PostgreSQL, with the statement of a page prepared, and no other.
+#: On PostgreSQL, with only the statement of a page prepared.
 OURS_PREPARE = Contender("ours, PREPARE on", "ours", variables=_ours(PREPARE=1))
-#: While nothing is noted: after a note the database is asked for some seconds.
+#: Without notes of activity, because after a note requests read the database for some seconds.
 OURS_CACHED = Contender("ours cached_db", "ours_cached", variables=_ours(ACTIVITY_INTERVAL=10**9))
-#: Activity noted never, and at every request.
+#: Activity is never noted, or at every request.
 OURS_NEVER = Contender("ours, tracking off", "ours", variables=_ours(ACTIVITY_INTERVAL=10**9))
 OURS_ALWAYS = Contender("ours, each noted", "ours", variables=_ours(ACTIVITY_INTERVAL=0))
 USER_SESSIONS = Contender("django-user-sessions", "user_sessions", "user-sessions")

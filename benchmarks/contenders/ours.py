@@ -18,6 +18,6 @@ MULTISESSION = {"MAX_ACCOUNTS": 1000, **json.loads(os.environ.get("MULTISESSION"
 
 
 def OWN_SESSIONS(request: Any) -> list[Any]:
-    """The accounts of this browser."""
+    """Return the accounts of this browser."""
     found: list[Any] = request.multisession.sessions
     return found

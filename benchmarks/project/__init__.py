@@ -1,1 +1,1 @@
-"""The one project that every contender serves: ``startproject``'s middleware and a few views."""
+"""The project that every contender serves: ``startproject``'s middleware and a few views."""

@@ -1,8 +1,7 @@
-"""What all contenders share. Their own settings are in ``benchmarks/contenders``.
+"""Settings that all contenders share. Their own settings are in ``benchmarks/contenders``.
 
-The environment says which database (DATABASE_URL) and, on PostgreSQL, how to talk to it:
-CONNECTIONS is "kept" (the default), "each" (a new one for each request) or "pool"; PREPARED=1
-makes statements prepared ones.
+Environment variables: DATABASE_URL; on PostgreSQL also CONNECTIONS, which is "kept" (the default),
+"each" (a new one for each request) or "pool", and PREPARED=1 for prepared statements.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def database() -> dict[str, Any]:
     if connections != "kept":
         found["CONN_MAX_AGE"] = 0
     if connections == "pool":
-        # Long enough a wait for a moment in which everybody wants one.
+        # Long enough for a moment in which all requests need a connection.
         found["OPTIONS"]["pool"] = {"min_size": 2, "max_size": 10, "timeout": 30}
     if os.environ.get("PREPARED"):
         found["OPTIONS"] |= {"server_side_binding": True, "prepare_threshold": 3}
@@ -78,5 +77,5 @@ CACHES = {
 
 
 def replace(names: list[str], old: str, new: str) -> list[str]:
-    """``names`` with another name in the place of one."""
+    """Return ``names`` with ``old`` replaced by ``new``."""
     return [new if name == old else name for name in names]

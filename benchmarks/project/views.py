@@ -1,4 +1,4 @@
-"""What is asked of every contender, and a few things that only ours has."""
+"""Views for every contender, and some that only ours has."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from django.utils.module_loading import import_string
 
 
 def empty(request: HttpRequest) -> HttpResponse:
-    """Touches neither session nor user."""
+    """Read neither session nor user."""
     return HttpResponse("empty")
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """Reads both."""
+    """Read session and user."""
     return render(request, "page.html", {"visits": request.session.get("visits", 0)})
 
 
 def form(request: HttpRequest) -> HttpResponse:
-    """The same page with a form, so with a CSRF token."""
+    """Show the page with a form, so with a CSRF token."""
     return render(request, "form.html", {"visits": request.session.get("visits", 0)})
 
 
 def write(request: HttpRequest) -> HttpResponse:
-    """The same page, which also writes to the session."""
+    """Show the page and write to the session."""
     request.session["visits"] = request.session.get("visits", 0) + 1
     return page(request)
 
 
 def rewrite(request: HttpRequest) -> HttpResponse:
-    """Writes what is there already."""
+    """Write the same value again."""
     request.session["visits"] = request.session.get("visits", 0)
     return page(request)
 
 
 def own_sessions(request: Any) -> HttpResponse:
-    """As many sessions as the contender's own list shows."""
+    """Show the number of sessions in the contender's own list."""
     rows = settings.OWN_SESSIONS(request)
     return JsonResponse({"user": request.user.email, "sessions": len(rows)})
 
@@ -56,20 +56,20 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 
 def purge(request: HttpRequest) -> HttpResponse:
-    """What ``manage.py clearsessions`` does."""
+    """Do what ``manage.py clearsessions`` does."""
     import_string(f"{settings.SESSION_ENGINE}.SessionStore").clear_expired()
     return HttpResponse("purged")
 
 
 def accounts(request: Any) -> HttpResponse:
-    """The public ids of this browser's sessions, the active one first."""
+    """Show the public ids of this browser's sessions, the active one first."""
     active = request.multisession.session
     others = sorted(row.public_id for row in request.multisession.other_sessions)
     return JsonResponse({"ids": [active.public_id, *others]})
 
 
 def revoke_here(request: Any) -> HttpResponse:
-    """End the active session from outside, as an administrator does."""
+    """Revoke the active session, as an administrator does."""
     from multisession.models import Session
 
     revoked = Session.objects.get(pk=request.multisession.session.pk).revoke()
@@ -77,7 +77,7 @@ def revoke_here(request: Any) -> HttpResponse:
 
 
 def revoke(request: HttpRequest, count: int) -> HttpResponse:
-    """Revoke so many sessions that happen to be live."""
+    """Revoke ``count`` live sessions."""
     from multisession.actions import revoke_all
     from multisession.models import Session
 
