@@ -1,6 +1,6 @@
 """Find a Chromium for the browser tests, or install one: ``python -m tests.browser.chromium``.
 
-Prints its path, or nothing after saying why there is none. Anything else goes to stderr.
+Prints its path on stdout. If there is none, prints the reason on stderr.
 """
 
 import argparse

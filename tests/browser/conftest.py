@@ -1,4 +1,4 @@
-"""A real browser on a real server, and an ear for everything it complains about."""
+"""A real browser on a real server. A test fails on any error in the browser's console."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""How much script a page with the menu costs, as a server sends it; printed, with a gate."""
+"""Limit the size of the scripts of a page with the menu, as a server sends them."""
 
 import gzip
 from pathlib import PurePosixPath

@@ -1,8 +1,8 @@
-"""A browser that is killed, and started again on the profile that it has on disk.
+"""A browser that is killed, and started again with the profile on its disk.
 
-Chromium writes its cookies to disk about every 30 seconds, and when it is closed. What is killed
-before has forgotten the cookies of its last seconds: it comes back with those of before. Each test
-has the cookie of its first accounts written by closing the browser properly once.
+Chromium writes its cookies to disk about every 30 seconds, and when it is closed. If it is killed
+in between, it starts again with older cookies. Each test closes the browser properly once, so that
+the cookie of its first accounts is on disk.
 """
 
 import contextlib

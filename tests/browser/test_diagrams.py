@@ -1,4 +1,4 @@
-"""The diagrams of the documentation are drawn, by the script that the site serves."""
+"""The script of the documentation site draws the diagrams."""
 
 import html
 

@@ -1,7 +1,7 @@
-"""The menu, the chooser, the sheet and the notice beside style sheets that were not made for them.
+"""The menu, the chooser, the sheet and the notice together with foreign style sheets.
 
-The parts come from the running demo. Each foreign sheet has a few representative rules, and comes
-after ours. Everything of ours has to look as it does on a page without one.
+The parts come from the running demo. Each foreign sheet has a few representative rules, and is
+loaded after ours. Our parts must look the same as without it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The main pages in Arabic, Japanese and German: nothing left in English, nothing sticks out."""
+"""The main pages in Arabic, Japanese and German: all texts are translated and fit the window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole story, told by a browser: several accounts, with JavaScript and without."""
+"""The whole story of several accounts in a browser, with and without JavaScript."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Two tabs of one browser: what a page of Ada sends while Grace is active, and how it is told."""
+"""Two tabs of one browser: Ada's page sends requests while Grace is active."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -1,18 +1,17 @@
-"""Another project, in a process of its own: a user model and its database are chosen once for all.
+"""Run the story in another project, in its own process, as a user model can't change at run time.
 
-``python -m tests.other_projects auth.User users-elsewhere`` tells the story in story.py to the
-quick path, to the ordinary one and to the engine with a cache, and prints what it saw. A project is
-a user model and one of these layouts:
+``python -m tests.other_projects auth.User users-elsewhere`` runs the story in story.py with the
+quick path, without it and with the cache engine, and prints what it saw. A project is a user model
+and one of these layouts:
 
 * ``plain``: one database.
 * ``naive``: ``USE_TZ = False``, in a zone with daylight saving time.
-* ``users-elsewhere``, ``sessions-elsewhere``: the one in a database of its own. ``-untold``: the
-  router has no answer for anything else.
-* ``replica``: what is read comes from a replica, which refuses to write and lags so much that it
-  has not heard of anything since the project began. ``replica-untold``: the router says nothing of
-  relations.
+* ``users-elsewhere``, ``sessions-elsewhere``: users or sessions in another database. ``-untold``:
+  the router returns None for everything else.
+* ``replica``: reads go to a replica that refuses writes and lags, with the state from the start of
+  the project. ``replica-untold``: the router returns None for relations.
 
-On the server that ``DATABASE_URL`` names, otherwise on SQLite.
+Uses the server in ``DATABASE_URL``, or else SQLite.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Users who have little in common with Django's: other keys, no e-mail, other tables."""
+"""User models unlike Django's: other keys, no e-mail address, other tables."""
 
 import uuid
 from typing import Any

@@ -1,6 +1,6 @@
-"""The story that is told in every other project, through the front door, with CSRF checks on.
+"""The story that runs in every other project, through its pages, with CSRF checks.
 
-``tell`` returns what each step showed. It is the same everywhere: see
+``tell`` returns what each step showed. It must be the same everywhere: see
 ``tests/test_other_projects.py``.
 """
 

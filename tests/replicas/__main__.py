@@ -1,8 +1,8 @@
-"""What a project with a replica shows, told step by step: ``python -m tests.replicas``.
+"""Run a story in a project with a replica: ``python -m tests.replicas``.
 
-A replica that lags knows the people and no session, until it catches up at the end. Prints
-what each step showed, for each way to find a session: the quick path, the ordinary one, the engine
-with a cache, and the coroutines.
+The lagging replica has the users but no sessions, until it catches up at the end. Prints
+what each step showed, for each way to find a session: with and without the quick path, with the
+cache engine, and in coroutines.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""A primary and its streaming replica on ports of their own, for as long as a test needs them."""
+"""Start a primary and its streaming replica on their own ports, for a test."""
 
 import contextlib
 import os

@@ -1,8 +1,8 @@
 """A project with a primary database and a replica of it, routed as in Django's documentation.
 
-``DATABASE_URL`` names the primary, ``REPLICA_URL`` the replica: on SQLite a snapshot of the file,
-on PostgreSQL a server that follows the primary. Empty: the primary once more, as a replica that is
-never behind. It takes no writes in any case.
+``DATABASE_URL`` is the primary, ``REPLICA_URL`` the replica: on SQLite a snapshot of the file,
+on PostgreSQL a server that follows the primary. If it is empty, the primary also serves as a
+replica that never lags. The replica refuses writes in any case.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""schemathesis reads the OpenAPI document and tries to catch the server out."""
+"""schemathesis tests the server against its OpenAPI document."""
 
 import subprocess
 import sys

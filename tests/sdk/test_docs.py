@@ -1,4 +1,4 @@
-"""The first calls in docs/reference/backend-api.md do what they promise."""
+"""The first examples in docs/reference/backend-api.md work."""
 
 import os
 import re
