@@ -1,4 +1,4 @@
-"""The people and the browsers of these stories."""
+"""Users and browsers for these tests."""
 
 import os
 from collections.abc import Callable

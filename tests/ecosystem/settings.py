@@ -1,7 +1,6 @@
-"""The demo together with the packages whose stories are told here: `make test-ecosystem`.
+"""The demo together with the packages that are tested here: ``make test-ecosystem``.
 
-A user of all of them at once is unlikely, but nothing keeps them apart, and one project is less
-to read than six.
+They share one project, because that is less to read than six.
 """
 
 from tests.settings import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""django-axes: counts wrong passwords, and keeps a log of who came and went."""
+"""django-axes: counts wrong passwords, and logs sign-ins and sign-outs."""
 
 import pytest
 from axes.models import AccessAttempt, AccessLog

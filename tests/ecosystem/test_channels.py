@@ -1,4 +1,4 @@
-"""Channels: a websocket shows the account that it was opened as, and never another."""
+"""Channels: a websocket keeps the account that it was opened with."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""django-hijack, -loginas, -su and a "login as" of one's own: an administrator acts as somebody
-else, and stops.
-"""
+"""django-hijack, -loginas, -su and a project's own "login as": act as somebody else, and go back."""
 
 from collections.abc import Callable
 from unittest import mock

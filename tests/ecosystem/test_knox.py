@@ -1,4 +1,4 @@
-"""django-rest-knox: a token for a program is no sign-in on the browser that asked for it."""
+"""django-rest-knox: a token for a program is no sign-in on the browser that requested it."""
 
 import base64
 

@@ -1,10 +1,10 @@
-"""Projects of strangers: the wheel of this checkout in an environment that holds little else.
+"""Make other people's projects, with the wheel of this checkout in a nearly empty environment.
 
 ``environment("5.2")`` is a Python with that Django and the wheel; names of packages may follow.
-``start_project()`` makes a project with Django's own command, and ``run()`` starts something in it.
+``start_project()`` makes a project with Django's own command, and ``run()`` runs a program in it.
 
 Environments are kept in ``.strangers/`` and made anew when their requirements change. The wheel is
-built once a run, and installed again wherever it is another one.
+built once in a run, and installed where it differs.
 """
 
 import atexit

@@ -1,4 +1,4 @@
-"""Run by ``make test-strangers`` alone: these tests install packages and start many processes."""
+"""Only ``make test-strangers`` runs these tests: they install packages and start many processes."""
 
 import os
 from pathlib import Path

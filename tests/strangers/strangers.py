@@ -1,4 +1,4 @@
-"""Make the projects of ``projects/``, tell the stories in them, and return what was seen.
+"""Make the projects of ``projects/``, run the stories in them, and return what was seen.
 
 Each is what ``django-admin startproject`` makes, with the pages of ``site/`` and, under our engine,
 the lines of the README. The project's own folder becomes its app ``own``: ``own/settings.py``

@@ -1,4 +1,4 @@
-"""The bench itself: a stranger's project runs on the wheel, and on nothing of this checkout."""
+"""Another project runs on the wheel, and on no file of this checkout."""
 
 import pytest
 

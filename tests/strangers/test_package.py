@@ -1,4 +1,4 @@
-"""What would be released: wheel and source archive, and what another project sees of them."""
+"""The wheel and the source archive, and what another project sees of them."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The README, followed to the letter in an empty environment, and looked at over HTTP."""
+"""Follow the README to the letter in an empty environment, and check the site over HTTP."""
 
 import re
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """Every story in every project, on the oldest and the newest Django.
 
 A project is a folder of ``projects/``; a story is a function in ``story/stories.py``. On the newest
-Django the stories of one account are told under Django's own sessions, too: a step with another
-answer there stands in docs/explanation/strangers.md, with its reason.
+Django the stories of one account also run under Django's own sessions. A step with another
+answer there must be in docs/explanation/strangers.md, with its reason.
 """
 
 import json

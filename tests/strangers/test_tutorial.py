@@ -1,6 +1,6 @@
-"""docs/tutorial.md, followed step by step in an empty folder.
+"""Follow docs/tutorial.md step by step in an empty folder.
 
-A block of ``sh`` is given to a shell. The paragraph before any other block says what to do with its
+A shell runs the blocks of ``sh``. The paragraph before any other block says what to do with its
 lines: *Make* a file of them, *Replace the lines of* one, *Add to the end of* one, or *change* those
 of a ``diff``.
 """

@@ -1,4 +1,4 @@
-"""Sites and browsers for the stories. A site runs as long as the tests of its class."""
+"""Sites and browsers for the stories. A site runs for the tests of one class."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

@@ -1,7 +1,7 @@
-"""The stories that every package's project has to tell, through the package's own pages.
+"""The stories that run in every package's project, through the package's own pages.
 
-A test class of a package inherits them. ``either`` gives browsers on the project as it was, with
-Django's own sessions, and on the same one with the README's lines: both have to answer alike.
+A package's test class inherits them. ``either`` gives browsers on the original project, with
+Django's own sessions, and on the same one with the README's lines. Both must answer alike.
 """
 
 from __future__ import annotations

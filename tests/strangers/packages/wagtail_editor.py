@@ -1,6 +1,6 @@
-"""Wagtail's page editor in Chromium. It saves, previews and pings by itself, once a second here.
+"""Wagtail's page editor in Chromium. It saves, previews and pings by itself, here every second.
 
-``EditorStories`` is a part of ``TestWagtail``: what Ada types into a page of the editor is saved
+``EditorStories`` is a part of ``TestWagtail``. A text that Ada types into the editor is saved
 once, as Ada, whatever happens to her account in the meantime.
 """
 

@@ -1,7 +1,7 @@
 """A browser without scripts: pages, links and forms over real HTTP, with real cookies.
 
-``Browser`` keeps cookies as a browser does and follows redirects. A form is sent as it stands in
-the page, hidden fields included, so every CSRF check sees what it would see from a person.
+``Browser`` stores cookies as a browser does and follows redirects. It sends a form with all fields
+of the page, including hidden ones, so CSRF checks see the same as from a person.
 """
 
 from __future__ import annotations

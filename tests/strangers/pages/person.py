@@ -1,4 +1,4 @@
-"""A person with two tabs: Ada's page in one, and what happens to her session in the other."""
+"""A person with two tabs: one with Ada's page, and one that changes her session."""
 
 from __future__ import annotations
 

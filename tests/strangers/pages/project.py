@@ -1,7 +1,7 @@
-"""Make a project whose pages use other people's JavaScript, as their own documentation has it.
+"""Make a project whose pages use JavaScript libraries as in their own documentation.
 
-It is a bare ``startproject`` with the wheel, the lines of the README and the app in ``app/``. The
-libraries come from the npm packages in ``package.json``; nothing of them is kept here.
+It is a minimal ``startproject`` with the wheel, the lines of the README and the app in ``app/``.
+The libraries come from the npm packages in ``package.json``; none is stored here.
 """
 
 from __future__ import annotations

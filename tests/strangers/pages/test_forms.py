@@ -1,4 +1,4 @@
-"""Plain forms, a beacon, links of htmx: pages whose answer is another page, or nothing."""
+"""Plain forms, a beacon and htmx links: requests whose answer is another page, or nothing."""
 
 from __future__ import annotations
 

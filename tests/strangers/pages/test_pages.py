@@ -1,8 +1,8 @@
-"""What pages with other people's JavaScript send when their account is not the active one.
+"""Pages with JavaScript libraries send requests while their account is not the active one.
 
-Each page is written as its library's documentation has it, and knows nothing of this package. The
-person has typed something. It is never stored as another account, it stays where it was typed, and
-it is stored as Ada in the end.
+Each page is written as in its library's documentation, without code for this package. The text that
+the person has typed is never stored as another account. It stays in its field, and is stored as Ada
+in the end.
 """
 
 from __future__ import annotations

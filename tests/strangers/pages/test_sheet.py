@@ -1,4 +1,4 @@
-"""The sheet and the notice on other people's pages: what opens them, and how they go."""
+"""The sheet and the notice on other people's pages: what opens and closes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m story ours`` (or ``stock``): tell every story in this project, and print JSON."""
+"""``python -m story ours`` (or ``stock``): run every story in this project, and print JSON."""
 
 from __future__ import annotations
 

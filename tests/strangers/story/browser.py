@@ -1,6 +1,6 @@
 """A browser without scripts: it keeps cookies, follows redirects, and sends the forms of pages.
 
-It knows nothing of Django. ``exchange`` takes a request to the server and brings the answer back.
+It does not use Django. ``exchange`` sends a request to the server and returns the answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""People in front of browsers, who find their way about the project by its own pages."""
+"""People with browsers, who use the project's own pages only."""
 
 from __future__ import annotations
 

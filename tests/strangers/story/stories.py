@@ -1,7 +1,7 @@
-"""What happens in every project, told once.
+"""The stories that run in every project.
 
-A story is a generator of steps: (what it is about, what was seen, what is right). It is told in
-every project of ``projects/``, under Django's own sessions as well; ``@story(ours=True)`` is for
+A story is a generator of steps: (the subject, what was seen, what is right). It runs in
+every project of ``projects/``, also under Django's own sessions; ``@story(ours=True)`` is for
 what those do not have, such as a second account.
 """
 
