@@ -1,11 +1,11 @@
-"""A model of what one request does to a browser's cookie and its accounts, without a database.
+"""A model of the effect of a request on a browser's cookie and accounts, without a database.
 
-The engine's random stories are compared with it (``test_state_machine.py``), and an exhaustive
-search looks for theft and loss in it (``test_token_search.py``). Time is in seconds.
+``test_state_machine.py`` compares the engine with it in random stories, and
+``test_token_search.py`` searches it exhaustively for theft and loss. Times are in seconds.
 
-Every step takes the value of the cookie that the request carried, a ``Token`` or None, and
-returns what the answer does to the cookie: None (no Set-Cookie), DELETED, or a ``Token``. That is a
-new one, or the old one if its cookie is only sent again.
+Every step takes the cookie value of the request, a ``Token`` or None. It returns the effect of the
+answer on the cookie: None (no Set-Cookie), DELETED, or a ``Token``. That is a new one, or the old
+one if its cookie is sent again.
 """
 
 from __future__ import annotations

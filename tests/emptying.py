@@ -1,9 +1,9 @@
-"""Empty the tables after a test with transactions of its own, in a tenth of the time.
+"""Empty the tables after a test with its own transactions, in a tenth of the time of ``flush``.
 
-Django's ``flush`` truncates every table, which makes PostgreSQL write new files for each of them,
-and has ``post_migrate`` insert all content types and permissions again, one commit for each row.
-Here the rows are deleted in one transaction, and those two tables keep theirs: no test changes
-them. Everything else is empty afterwards, as it is after ``flush``.
+Django's ``flush`` truncates every table, which makes PostgreSQL write new files for each of them.
+Then ``post_migrate`` inserts all content types and permissions again, with a commit for each row.
+This module deletes the rows in one transaction and keeps those two tables, which no test changes.
+All other tables are empty afterwards, as after ``flush``.
 """
 
 from __future__ import annotations

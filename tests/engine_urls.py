@@ -1,10 +1,10 @@
-"""The smallest possible project around the engine: one view for each thing that can happen.
+"""A minimal project around the engine, with one view for each kind of action.
 
-Every view that changes something takes its trouble from the query string: ``status=500`` answers
-so after the work is done, ``trouble=boom`` raises inside a transaction (as ``ATOMIC_REQUESTS``
-does), ``trouble=undone`` rolls the transaction back and answers as if nothing had been.
+The query string of a view that changes something can cause trouble: ``status=500`` answers with
+that status after the work is done, ``trouble=boom`` raises inside a transaction (as
+``ATOMIC_REQUESTS`` does), ``trouble=undone`` rolls the transaction back and answers normally.
 
-Under ``async/`` stand the same views as coroutines, on Django's and our own async functions.
+Below ``async/`` are the same views as coroutines, with Django's and our own async functions.
 """
 
 from collections.abc import Callable, Iterable

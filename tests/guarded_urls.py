@@ -1,4 +1,4 @@
-"""Views of every kind that the guard tells apart, for the tests of its table."""
+"""Views of every kind that the guard distinguishes, for the tests of its table."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A made-up past: some thousand sessions in every status, for the tests of the lists."""
+"""Make some thousand sessions with every status, for the tests of the lists."""
 
 import datetime
 import random

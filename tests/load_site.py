@@ -1,6 +1,6 @@
-"""The site of ``tools.load`` in memory: the rules of the cookie, without a framework.
+"""A site for ``tools.load`` in memory: the rules of the cookie without a framework.
 
-Each fault in ``FAULTS`` breaks one of the rules, for the checker to find.
+Each fault in ``FAULTS`` breaks one of the rules, which the checker must find.
 """
 
 from __future__ import annotations

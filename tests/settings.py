@@ -1,4 +1,4 @@
-"""The demo's settings, made quick and independent of the machine they run on."""
+"""The demo's settings, made fast and independent of the machine."""
 
 import os
 import tempfile

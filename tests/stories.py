@@ -1,8 +1,8 @@
-"""The words in which the engine's tests tell their stories.
+"""Helpers for the stories in the engine's tests.
 
-A ``Browser`` is a person's browser, known by its one cookie. ``browser.late()`` is a request of
-the same browser that was sent with the cookie of this moment and arrives when the test says so;
-an attacker who planted or stole the cookie looks just the same.
+A ``Browser`` is a person's browser with its one cookie. ``browser.late()`` stands for requests that
+the same browser sent with its current cookie and that arrive later. An attacker who has planted or
+stolen the cookie is the same.
 """
 
 import datetime

@@ -1,4 +1,4 @@
-"""Signing in, signing up, managing an account; then the people who try it with other intentions."""
+"""Signing in, signing up and managing an account; and attacks on these pages."""
 
 import re
 

@@ -1,6 +1,6 @@
-"""The verbs: what a person may do to the accounts of one browser, and what nobody may.
+"""The verbs: what a person may do to the accounts of one browser, and what is refused.
 
-The stories run through the async twins as well.
+The stories also run with the async twins.
 """
 
 import pytest

@@ -1,6 +1,6 @@
-"""*Add account* with sign-in pages that send signed-in people away, and the way back.
+"""*Add account* with sign-in pages that redirect signed-in users, and the way back.
 
-Each browser enforces CSRF, and presses the buttons that its pages have.
+Each client enforces CSRF, and submits the forms of its pages.
 """
 
 import re

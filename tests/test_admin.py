@@ -1,4 +1,4 @@
-"""The administration: who is signed in where, and how to end it."""
+"""The sessions in the admin: view and revoke them."""
 
 import pytest
 from django.contrib import admin

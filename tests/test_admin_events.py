@@ -1,4 +1,4 @@
-"""The audit trail in the administration: who may read it, and what it can be asked."""
+"""The audit trail in the admin: permissions, filters and search."""
 
 import re
 

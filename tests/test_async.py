@@ -1,4 +1,4 @@
-"""What only coroutines can get wrong. (The common stories run through both: ``EveryWay``.)"""
+"""Problems of coroutines only. (The common stories run both ways: ``EveryWay``.)"""
 
 import inspect
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Coroutine views whose templates hold forms and our tags, under ASGI."""
+"""Coroutine views whose templates have forms and our tags, under ASGI."""
 
 import re
 

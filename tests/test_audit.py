@@ -1,4 +1,4 @@
-"""The audit trail: what happened, to whom, by whom, from where, when."""
+"""The audit trail: what it records for each change, what it costs, and how long it is kept."""
 
 import datetime
 from unittest import mock

@@ -1,4 +1,4 @@
-"""The HTTP API for programs: what it answers, whom it answers, and what it refuses."""
+"""The HTTP API for programs: its answers, its keys, and what it refuses."""
 
 import datetime
 import json

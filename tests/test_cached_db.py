@@ -1,4 +1,4 @@
-"""The engine in front of a cache: quicker, and never behind the database."""
+"""The engine with a cache: it saves queries, and never shows an outdated session."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""URLs that are missing: the system checks name them, and no page fails for them."""
+"""Missing URLs: the system checks report them, and no page fails because of them."""
 
 import re
 from types import ModuleType

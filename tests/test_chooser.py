@@ -1,4 +1,4 @@
-"""The accounts of a browser, to choose from: in the chooser, and above the sign-in form."""
+"""The accounts of a browser in the chooser and above the sign-in form."""
 
 import datetime
 

@@ -1,8 +1,8 @@
 """Many requests of one browser at the same moment, on whatever database DATABASE_URL names.
 
-Threads meet at barriers, never by luck: either just before they send their request, or in the
-middle of it, when each has read the session and the list of accounts and none has yet changed
-anything. After each meeting the same invariants are checked (``Meeting.check``).
+Threads meet at barriers: either just before they send their request, or in the middle of it, when
+each has read the session and the list of accounts and none has changed anything yet. After each
+meeting the same invariants are checked (``Meeting.check``).
 
 ROUNDS=n repeats each meeting n times with different users.
 """

@@ -1,4 +1,4 @@
-"""What others do to the one cookie: a view on the response, a neighbour in the browser."""
+"""Views that set or delete the cookie, its lifetime, and other cookies of the same name."""
 
 import logging
 from http.cookies import SimpleCookie

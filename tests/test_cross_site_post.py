@@ -1,6 +1,6 @@
-"""A sign-in that another site's page posts (SAML, ``form_post``), as docs/howto/ has it.
+"""A sign-in that another site's page posts (SAML, ``form_post``), with the recipe of docs/howto/.
 
-``SameSite=Lax`` keeps the cookie from such a request, so it cannot say which browser it is from.
+With ``SameSite=Lax`` such a request has no cookie, so its browser is unknown.
 """
 
 import inspect
