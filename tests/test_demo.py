@@ -1,4 +1,4 @@
-"""The demo around the accounts: its own things, its pages, its headers, its settings."""
+"""The demo: its scratchpad and notes, its pages, headers and settings."""
 
 import json
 import os

@@ -1,6 +1,6 @@
-"""What ground/django_private.py says of Django's private parts, one test for each sentence.
+"""Check each sentence of ground/django_private.py about Django's private parts.
 
-When one fails after an update of Django, its message says what has changed and where to follow.
+If a test fails after an update of Django, its message says what has changed and what to adapt.
 """
 
 from functools import partial

@@ -1,7 +1,7 @@
-"""The documentation: every block of code parses, every link and every name leads somewhere.
+"""The documentation: every block of code parses, and every link and name exists.
 
-What a block does is told elsewhere: tests/test_recipes.py, tests/strangers/test_readme.py and
-test_tutorial.py, tests/ecosystem, and more. tools/site.py looks at the pages that Sphinx makes.
+Other tests run the blocks: tests/test_recipes.py, tests/strangers/test_readme.py and
+test_tutorial.py, tests/ecosystem, and more. tools/site.py checks the pages that Sphinx makes.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""The tables are empty after a test with transactions of its own, as they are after ``flush``."""
+"""After a test with its own transactions the tables are empty, as after ``flush``."""
 
 import pytest
 from django.apps import apps

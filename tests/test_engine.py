@@ -1,7 +1,7 @@
-"""Several accounts behind one cookie, by Django's own ``login()`` and ``logout()``.
+"""Several accounts behind one cookie, with Django's own ``login()`` and ``logout()``.
 
-Every story is told for both values of ``AFTER_SIGN_OUT``, and through the async functions too.
-The villains who keep, plant or replay cookies have their own file, test_token_rules.
+Every story runs with both values of ``AFTER_SIGN_OUT``, and also with the async functions.
+test_token_rules has the attacks with kept, planted and replayed cookies.
 """
 
 import pytest

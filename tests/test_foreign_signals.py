@@ -1,4 +1,4 @@
-"""Sign-ins that are none of ours: signals without ``login()``, and users of another model.
+"""Sign-ins that the engine must ignore: signals without ``login()``, and users of another model.
 
 Packages for tokens (django-rest-knox, djoser) send ``user_logged_in`` and ``user_logged_out``
 without ``login()`` and ``logout()``: nobody has signed in or out on the browser.

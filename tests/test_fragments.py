@@ -1,4 +1,4 @@
-"""A fragment behind a sign-in: the page goes to the sign-in page, not that page into the list."""
+"""A fragment behind a sign-in: the browser loads the sign-in page instead of swapping it in."""
 
 import pytest
 from django.contrib.auth.decorators import login_required

@@ -1,4 +1,4 @@
-"""Never act as the wrong account: a page drawn for one is not executed as another."""
+"""Never act as the wrong account: a form drawn for one account is not executed as another."""
 
 import re
 from html import unescape

@@ -1,4 +1,4 @@
-"""Which CSRF tokens pass: with an account active its own, whatever the cookie says."""
+"""CSRF tokens: only those of the active account pass, whatever the cookie holds."""
 
 import re
 

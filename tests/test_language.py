@@ -1,4 +1,4 @@
-"""The demo in eight languages, and the switch at its foot."""
+"""The demo in eight languages, and its language switch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a session lasts, how many a browser holds, and what becomes of them."""
+"""The lifetime of sessions, their number on a browser, and their deletion."""
 
 import datetime
 from io import StringIO

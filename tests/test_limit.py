@@ -1,4 +1,4 @@
-"""``AT_LIMIT = "refuse"``: whoever's sign-in page it was, the person is told what to do."""
+"""``AT_LIMIT = "refuse"``: after any sign-in page, a page says what to do."""
 
 import pytest
 from django.contrib.auth.views import LoginView

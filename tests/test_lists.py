@@ -1,4 +1,4 @@
-"""``get_session_list()``, and the same question put to every program's list of sessions."""
+"""``get_session_list()``, and the same lists in the HTTP API and the commands."""
 
 import datetime
 import json

@@ -1,4 +1,4 @@
-"""The checker of ``make load``: it finds what is wrong, and nothing where all is right."""
+"""The checker of ``make load`` finds every kind of violation, and reports no false one."""
 
 from concurrent.futures import ThreadPoolExecutor
 

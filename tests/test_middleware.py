@@ -1,4 +1,4 @@
-"""The cookie on its way out, what a page costs, and what answers and logs give away."""
+"""The cookie's attributes, the queries of a page, and secrets in answers and logs."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""The rows by themselves: what each door lets through, and what none of them shows."""
+"""The models: changes of status, queries, tokens, secrets and the purge."""
 
 import datetime
 

@@ -1,4 +1,4 @@
-"""The notice of a change in another tab, without a browser; and what must not leak on the way."""
+"""The notice of a change in another tab, without a browser; and leaks between accounts."""
 
 import gzip
 import re

@@ -1,4 +1,4 @@
-"""*This page needs another account*: whom a page is offered to, and whom it tells nothing."""
+"""Offers of another account: which accounts are offered, and what a refusal must not reveal."""
 
 import datetime
 import re

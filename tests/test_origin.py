@@ -1,4 +1,4 @@
-"""Where a request comes from: behind proxies, on every database, and whatever a header says."""
+"""The address and user agent of a request: behind proxies, on every database, with any header."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The story of tests/other_projects, told in projects with other users and other databases."""
+"""Run the story of tests/other_projects with other user models and other databases."""
 
 import functools
 import json

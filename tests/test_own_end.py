@@ -1,7 +1,7 @@
-"""A request that ends its own account is answered, and what it wrote reaches no other account.
+"""A request that ends its own account is answered, and its data reaches no other account.
 
-The account ends in the middle of its own request: its user is deleted or deactivated by the view,
-an administrator revokes themselves, somebody else changes the password meanwhile.
+The account ends during its own request: the view deletes or deactivates its user, an administrator
+revokes their own session, or somebody else changes the password.
 """
 
 from collections.abc import Callable
