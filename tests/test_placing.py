@@ -1,4 +1,4 @@
-"""What a save does: the whole table of ``decide``, a line for each case, and nothing left out."""
+"""The whole table of ``decide``, which says what a save does, with a line for each case."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Which Django ``make test-prerelease`` runs the tests on."""
+"""The choice of the Django version for ``make test-prerelease``."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What accounts are called where a project's models and functions do not know, or fail."""
+"""Names of accounts if a project's models have none, or its functions fail."""
 
 from typing import Any
 

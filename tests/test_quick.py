@@ -1,7 +1,7 @@
-"""Each story is told twice, to the quick path and to the ordinary one: both answer the same.
+"""Each story runs with and without the quick path: both answer the same.
 
-``steps`` leads to a browser whose next page is looked at; what it shows and does must not depend
-on the path. What may differ is the number of statements, so that is said for each story too.
+``steps`` returns a browser. Its next page must show and do the same with either path. Only the
+number of statements may differ, so each story states it.
 """
 
 import datetime

@@ -1,4 +1,4 @@
-"""docs/contributing/read-it.md names the files that a page really goes through."""
+"""docs/contributing/read-it.md lists the files that a page really goes through."""
 
 import re
 import sys

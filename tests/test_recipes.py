@@ -1,6 +1,6 @@
 """The recipes of docs/howto/: their code and templates, run as they are printed.
 
-Each browser enforces CSRF and sends what the forms of its pages hold.
+Each client enforces CSRF and submits the forms of its pages.
 """
 
 import importlib

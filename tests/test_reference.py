@@ -1,4 +1,4 @@
-"""docs/reference names everything that people may use, and nothing that does not exist."""
+"""docs/reference names every public name, and none that does not exist."""
 
 import ast
 import importlib

@@ -1,4 +1,4 @@
-"""What a browser remembers costs a page no more if it is ten thousand rows than if it is ten."""
+"""A page costs the same on a browser that remembers ten thousand rows as on one with ten."""
 
 import sys
 from collections.abc import Callable

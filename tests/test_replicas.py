@@ -1,8 +1,8 @@
-"""A primary and a replica that takes no writes and may lag, routed as in Django's documentation.
+"""A primary and a read-only replica that may lag, routed as in Django's documentation.
 
-The project is tests/replicas, in a process of its own: on SQLite with a snapshot of the file as the
-replica, on PostgreSQL with a server that really follows. Sessions are read where they are written,
-so each verb works, a sign-in shows at once, and what ends has ended at once.
+The project is tests/replicas, in its own process: on SQLite the replica is a snapshot of the file,
+on PostgreSQL a server that follows the primary. Sessions are read where they are written, so each
+verb works, and a sign-in or the end of a session shows at once.
 """
 
 import json

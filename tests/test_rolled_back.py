@@ -1,4 +1,4 @@
-"""What a person signs out of stays signed out, also if the view's transaction is rolled back."""
+"""A sign-out is final, even if the view's transaction is rolled back."""
 
 import pytest
 from django.contrib import auth

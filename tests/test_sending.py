@@ -1,4 +1,4 @@
-"""*Switch to Ada and send*: the form goes to where it was going, as Ada, and once."""
+"""*Switch to Ada and send*: the form is sent to its original URL, as Ada, and once."""
 
 import re
 from html import unescape

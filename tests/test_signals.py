@@ -1,4 +1,4 @@
-"""What other code hears: before a change, and may refuse; after it, with who did what."""
+"""The signals: before a change, which a receiver may refuse, and after it."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

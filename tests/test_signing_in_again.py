@@ -1,7 +1,7 @@
 """Signing in again, on pages that Django and other packages render.
 
-A page that is drawn while nobody is active is nobody's, whoever was signed in before. And a sign-in
-page takes the form of every page of this browser.
+A page that is drawn while no account is active belongs to no account, whoever was signed in before.
+A sign-in page accepts forms from every page of this browser.
 """
 
 import datetime

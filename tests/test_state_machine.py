@@ -1,12 +1,12 @@
-"""Long, random stories of several browsers, told to the engine and to a model of a few lines.
+"""Run long, random stories of several browsers with the engine and with a small model.
 
 Every story mixes browsers, accounts, requests with older cookies (a slow request, a second tab,
-a thief), answers that never arrive and crashes that bring an older cookie back. After each step the
-engine's answer, its cookie and every row have to be what the model says (``client_model.py``).
-Hypothesis shortens a story that fails, and prints it.
+a thief), lost answers and crashes that restore an older cookie. After each step the engine's
+answer, its cookie and every row must match the model (``client_model.py``). Hypothesis shortens a
+story that fails, and prints it.
 
-STEPS=n takes at least n steps (1,000 if nothing is said); a step that finds no account to act on
-does not count. The stories are the same in every run, SEED=n tells others.
+STEPS=n takes at least n steps (default 1,000); a step without an account to act on does not
+count. The stories are the same in every run; SEED=n makes others.
 """
 
 from __future__ import annotations

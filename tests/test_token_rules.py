@@ -1,11 +1,10 @@
-"""What the values of a browser's cookie can do: the current one, old ones, planted, lost and late.
+"""The values of a browser's cookie: the current one, old ones, planted, lost and late ones.
 
-The cookie gets a new value when an account signs in and when a person proves who they are; not at a
-switch or a sign-out. An *old* value goes on showing what it showed until its successor has arrived
+The cookie gets a new value when an account signs in and when a person proves their identity, but
+not at a switch or a sign-out. An *old* value keeps showing the same until its successor has arrived
 for good: for a day after the successor was first presented, and until the successor is presented a
-minute or more after it was made, which *settles* it. From then on the old value has *ended*, and
-is as unknown as one that was made up. Two successors of one value are *siblings*, and live on side
-by side. Each test is named after what it promises or prevents.
+minute or more after it was made, which *settles* it. From then on the old value has *ended*, and is
+treated like a made-up one. Two successors of one value are *siblings*, and both stay valid.
 """
 
 from unittest import mock

@@ -1,11 +1,11 @@
-"""Every order of sign-ins, switches, crashes and theft, searched for a takeover and for a loss.
+"""Search every order of sign-ins, switches, crashes and theft for a takeover and for a loss.
 
-The rules are those of ``client_model.py``; a few tests break one of them and see that the search
-notices. A world is one browser, one thief and the time: requests may cross each other, their
-answers may arrive or not, the browser may crash and come back with the cookie that it had written
-to disk, and somebody who holds one value of the cookie may use it whenever they like.
+The rules are those of ``client_model.py``; a few tests break one of them and check that the search
+finds it. A world is one browser, one thief and the time. Requests may cross, answers may get lost,
+the browser may crash and restart with the cookie on its disk, and the thief may use a
+value of the cookie at any time.
 
-Time goes in steps of half a minute, because browsers write cookies to disk about that often.
+Time passes in steps of half a minute, because browsers write cookies to disk about that often.
 """
 
 from __future__ import annotations

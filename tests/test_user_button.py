@@ -1,4 +1,4 @@
-"""``{% user_button %}`` and its neighbours; how accounts are named; what is in the static files."""
+"""``{% user_button %}`` and the other tags, the names of accounts, and the static files."""
 
 import gzip
 import re

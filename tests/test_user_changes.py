@@ -1,4 +1,4 @@
-"""What a change of a user ends, on every browser, also where the account is not active."""
+"""Changes of a user end sessions on every browser, also where the account is not active."""
 
 from collections.abc import Iterator
 

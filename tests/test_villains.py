@@ -1,4 +1,4 @@
-"""What villains, conflicts and mishaps must not bring about; each test is named after a promise."""
+"""Attacks, conflicts and accidents that must do no harm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a browser tells about somebody who has left, and the recipe of shared-computers.md."""
+"""What a browser shows of an account that has signed out, and the recipe of shared-computers.md."""
 
 import re
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
-"""While somebody signs in beside an account, that account is never shown as anything but signed in.
+"""While an account is added, the active one stays signed in at every moment.
 
-``login()`` calls ``flush()`` before it says who comes. Between the two there are receivers, of this
-project and of others, which may take their time; and other tabs, other processes, administrators.
-``beside`` stands for whatever is served at that moment.
+``login()`` calls ``flush()`` before it sets the user. In between, receivers of this project and of
+others run, which may take a while; so do other tabs, other processes and administrators.
+``beside`` stands for a request that is served at that moment.
 """
 
 from __future__ import annotations

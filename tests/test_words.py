@@ -1,4 +1,4 @@
-"""The catalogues: complete, well-formed, compiled, and about what the source says today."""
+"""The translation catalogues are complete, well-formed, compiled and up to date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Walk the table of docs/explanation/wrong-account.md: every request in every situation."""
+"""Check every cell of the table in docs/explanation/wrong-account.md."""
 
 import json
 import re
