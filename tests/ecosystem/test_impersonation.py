@@ -1,4 +1,4 @@
-"""django-hijack, -loginas, -su and a project's own "login as": act as somebody else, and go back."""
+"""django-hijack, -loginas, -su and a project's own "login as": act as somebody, and go back."""
 
 from collections.abc import Callable
 from unittest import mock
