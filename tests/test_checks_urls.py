@@ -85,7 +85,7 @@ class TestChecks:
     @pytest.mark.parametrize(
         ("changed", "name"),
         [
-            ({"LOGIN_URL": "nowhere"}, "LOGIN_URL is 'nowhere', which is the name of no URL"),
+            ({"LOGIN_URL": "nowhere"}, "LOGIN_URL is 'nowhere', which is not the name of a URL"),
             ({"LOGIN_REDIRECT_URL": "/accounts/profile/"}, "LOGIN_REDIRECT_URL"),
             ({"LOGOUT_REDIRECT_URL": "bye"}, "LOGOUT_REDIRECT_URL"),
             ({"MULTISESSION": {"PROFILE_URL": "profile"}}, "MULTISESSION['PROFILE_URL']"),

@@ -86,9 +86,9 @@ def _check_middleware() -> Iterator[CheckMessage]:
             f"MIDDLEWARE has {path!r}, which {what} Django's session middleware: a late answer, "
             "or one that failed, would sign the browser out of every account.",
             hint=(
-                f"Remove it: {ours[0]!r} is there already."
+                f"Remove it: MIDDLEWARE has {ours[0]!r}, too."
                 if ours
-                else f"Put {MIDDLEWARE!r} in its place; a subclass of yours, derive from that."
+                else f"Replace it by {MIDDLEWARE!r}, and make that the base of your own subclass."
             ),
             id="multisession.E002",
         )
@@ -96,8 +96,8 @@ def _check_middleware() -> Iterator[CheckMessage]:
         return
     if not ours:
         yield Warning(
-            "MIDDLEWARE has no session middleware of ours: requests have no session.",
-            hint=f"Add {MIDDLEWARE!r}, in the place of another one if there is one.",
+            f"MIDDLEWARE does not have {MIDDLEWARE!r}, so requests have no session of ours.",
+            hint="Add it, in place of any other session middleware.",
             id="multisession.W007",
         )
         return
@@ -132,7 +132,7 @@ def check_messages(
         return []
     return [
         Warning(
-            "Messages are stored in a cookie, which follows the browser from account to account.",
+            "Messages are stored in a cookie, which all accounts of the browser share.",
             hint=f"Set MESSAGE_STORAGE = {session_storage!r}.",
             id="multisession.W001",
         )
@@ -169,7 +169,7 @@ def check_cookie(
         (
             not django_settings.SESSION_COOKIE_SECURE,
             "SESSION_COOKIE_SECURE is not True.",
-            "Set it, so that the cookie is never sent in the clear.",
+            "Set it, so that browsers send the cookie over HTTPS only.",
             "multisession.W003",
         ),
         (
@@ -181,7 +181,7 @@ def check_cookie(
         (
             django_settings.SESSION_COOKIE_SAMESITE not in ("Lax", "Strict"),
             "SESSION_COOKIE_SAMESITE is neither 'Lax' nor 'Strict'.",
-            "Set it to 'Lax'; 'Strict' signs out whoever follows a link from elsewhere.",
+            "Set it to 'Lax'. With 'Strict', links from other sites open pages signed out.",
             "multisession.W005",
         ),
         (
@@ -190,7 +190,7 @@ def check_cookie(
             or django_settings.SESSION_COOKIE_PATH != "/",
             f"SESSION_COOKIE_NAME is {name!r}, which a subdomain can set.",
             "Set SESSION_COOKIE_NAME = '__Host-sessionid', with no SESSION_COOKIE_DOMAIN and "
-            "SESSION_COOKIE_PATH '/': browsers then take the cookie from this host alone.",
+            "SESSION_COOKIE_PATH '/'. Then browsers accept the cookie from this host only.",
             "multisession.W006",
         ),
     ]

@@ -41,7 +41,7 @@ def check_databases(
             return [
                 Error(
                     f"DATABASE_ROUTERS can't say where {model._meta.label} is: {error!r}.",
-                    hint="Correct the router; it is asked about the model alone, without hints.",
+                    hint="Correct the router. It is called with the model only, without hints.",
                     id="multisession.E010",
                 )
             ]
@@ -59,7 +59,7 @@ def check_databases(
         return [
             Error(
                 f"DATABASE_ROUTERS writes sessions to several databases: {sorted(writing)}.",
-                hint="Let it answer for the whole app 'multisession': its rows change together.",
+                hint="Route the whole app 'multisession' to one database.",
                 id="multisession.E011",
             )
         ]
@@ -131,11 +131,11 @@ def check_cache(
     cache = class_at(django_settings.CACHES[alias].get("BACKEND"))
     if is_a(cache, LocMemCache):
         text = (
-            f"The sessions are cached in CACHES[{alias!r}], which each process has to itself: what "
-            "another process ends goes on here for up to a minute."
+            f"The sessions are cached in CACHES[{alias!r}], which processes don't share. A session "
+            "that one process ends stays valid in the others for up to a minute."
         )
     elif is_a(cache, DummyCache):
-        text = f"The sessions are cached in CACHES[{alias!r}], which keeps nothing."
+        text = f"The sessions are cached in CACHES[{alias!r}], which stores nothing."
     else:
         return []
     hint = f"Use a cache that all processes share, such as Redis, or {without}"
@@ -153,19 +153,19 @@ def check_adoption(
         return []  # multisession.E004
     if path is None:
         return []
-    hint = "Name the engine that the project used before, as SESSION_ENGINE had it."
+    hint = "Set it to the SESSION_ENGINE that the project used before."
     try:
         store = adoption.store_class(path)
         if hasattr(store, "get_model_class"):
             store.get_model_class()
     except Exception as error:
         text = f"MULTISESSION['ADOPT_FROM'] is {path!r}, which can't be used: {error}"
-        hint += " Keep its app ('django.contrib.sessions') in INSTALLED_APPS until then."
+        hint += " Keep its app ('django.contrib.sessions') in INSTALLED_APPS during the move."
     else:
         if is_a(store, signed_cookies.SessionStore):
             text = (
-                "MULTISESSION['ADOPT_FROM'] can't be signed cookies. Nothing on the server ends "
-                "one, so an old copy would sign in again whoever has signed out."
+                "MULTISESSION['ADOPT_FROM'] can't be signed cookies. The server can't end such a "
+                "session, so an old copy of the cookie would sign in again after a sign-out."
             )
             hint = "Leave ADOPT_FROM out. Everybody signs in once more."
         elif is_a(store, db.SessionStore):

@@ -76,7 +76,7 @@ def _problem(value: Any) -> str:
     except NoReverseMatch:  # a lazy URL
         url = ""
     if not url:
-        return "which is the name of no URL"
+        return "which is not the name of a URL"
     return "" if _may_exist(url) else "which matches no URL pattern"
 
 
