@@ -170,7 +170,7 @@ class TestStepAside(EveryWay):
         assert statuses(grace) == ["active"]
         assert ASIDE not in session_of(grace).get_decoded()
 
-    def test_twice_is_once(self, browser):
+    def test_stepping_aside_twice_is_the_same_as_once(self, browser):
         browser.verb("step_aside")
         cookie = browser.cookie
         assert silent(browser.verb("step_aside"))
@@ -193,7 +193,7 @@ class TestStepAsideAndVillains:
         assert silent(browser.verb("step_aside"))
         assert Session.objects.count() == 0
 
-    def test_a_receiver_may_refuse(self, firefox, ada):
+    def test_a_receiver_may_refuse_a_step_aside(self, firefox, ada):
         heard = []
 
         def refuse(leaving, entering, **kwargs):
@@ -213,7 +213,9 @@ class TestStepAsideAndVillains:
         assert firefox.who() == "alan"
 
     @pytest.mark.parametrize("kept", ["first", "second"])
-    def test_of_two_clicks_whichever_answer_arrives_nothing_is_lost(self, firefox, grace, kept):
+    def test_two_clicks_on_add_account_lose_nothing_whichever_answer_arrives(
+        self, firefox, grace, kept
+    ):
         late = firefox.late()
         assert firefox.verb("step_aside").status_code == 200
         assert late.verb("step_aside").status_code == 200
@@ -331,7 +333,7 @@ class TestIdsThatAreNotOurs(EveryWay):
         assert (browser.who(), browser.accounts()) == ("grace", ["ada", "grace"])
 
     @pytest.mark.parametrize("verb", ["set_active", "sign_out", "forget"])
-    def test_what_was_forgotten_is_not_found(self, browser, verb, ada, grace):
+    def test_a_forgotten_session_is_not_found(self, browser, verb, ada, grace):
         browser.sign_in(ada)
         browser.sign_in(grace)
         forgotten = browser.id_of(ada)
@@ -339,7 +341,7 @@ class TestIdsThatAreNotOurs(EveryWay):
         assert browser.verb(verb, forgotten).json() == {"refused": "not found"}
         assert statuses(ada) == ["removed"]
 
-    def test_a_visitor_finds_nothing(self, browser, ids):
+    def test_a_visitor_finds_no_session(self, browser, ids):
         for verb in ("set_active", "sign_out", "forget"):
             visitor = Browser(asynchronous=browser.asynchronous)
             assert visitor.verb(verb, ids["foreign"]).json() == {"refused": "not found"}
@@ -440,7 +442,7 @@ class TestSignOut(EveryWay):
         assert browser.verb("sign_out", public_id).json() == {"refused": "not found"}
         assert browser.listed()["signed_out"] == ["ada"]
 
-    def test_with_nobody_active_any_account_can_be_signed_out(self, browser, ada, grace):
+    def test_any_account_can_be_signed_out_while_nobody_is_active(self, browser, ada, grace):
         browser.sign_in(ada)
         browser.sign_in(grace)
         browser.verb("sign_out", browser.id_of(grace))
@@ -471,7 +473,9 @@ class TestSignOutOfAll(EveryWay):
         for old in kept:
             assert (old.who(), old.listed()["ids"]) == (NOBODY, {})
 
-    def test_who_signs_in_next_finds_nobody_remembered(self, browser, alan):
+    def test_the_next_person_finds_no_remembered_account_after_a_sign_out_of_all(
+        self, browser, alan
+    ):
         browser.verb("sign_out_all")
         browser.sign_in(alan)
         listed = browser.listed()
@@ -573,7 +577,7 @@ class TestRevoke:
         assert session.status == "revoked"
         assert actions.revoke(session) is False
 
-    def test_what_has_ended_otherwise_keeps_its_status(self, firefox, grace):
+    def test_revoke_keeps_the_status_of_an_ended_session(self, firefox, grace):
         kept = session_of(grace)
         firefox.sign_out()
         assert actions.revoke(kept) is False
@@ -591,7 +595,7 @@ class TestRevoke:
         # What is live, locked; the names; the write; the trail. MariaDB asks for the keys first.
         assert costs == [5 + (connection.vendor == "mysql")] * 2
 
-    def test_async_twins(self, firefox, ada, grace):
+    def test_revoke_has_async_twins(self, firefox, ada, grace):
         assert async_to_sync(actions.arevoke)(session_of(ada)) is True
         assert async_to_sync(actions.arevoke_all)([session_of(grace)]) == 1
         assert firefox.accounts() == []

@@ -147,7 +147,7 @@ class TestThroughAPageThatSendsSignedInPeopleAway:
         assert sign_in(browser, form, grace).status_code == 302
         assert (whoami(browser), accounts(browser)) == (grace.email, [ada.email, grace.email])
 
-    def test_one_lands_on_a_page_of_the_new_account(self, browser, ada, grace):
+    def test_add_account_ends_on_a_page_of_the_new_account(self, browser, ada, grace):
         form = add_account(browser, f"/users/{ada.pk}/")
         landed = sign_in(browser, form, grace, follow=True)
         assert landed.redirect_chain == [("/", 302)]
@@ -371,7 +371,7 @@ class TestTwoTabs:
         """Another tab, open on a page of Ada's."""
         return Tab(browser, "/multisession/choose/")
 
-    def test_what_the_other_tab_sends_is_not_done_as_nobody(self, browser, other, ada):
+    def test_a_form_of_another_tab_is_not_executed_without_an_account(self, browser, other, ada):
         add_account(browser)
         refused = other.send(f"/users/{ada.pk}/", {"text": "hers"})
         assert refused.status_code == 409
@@ -417,7 +417,9 @@ class TestTwoTabs:
 class TestChooseAnAccount:
     """The button while nobody is active and accounts are signed in."""
 
-    def test_after_the_projects_own_log_out(self, browser, ada, grace):
+    def test_the_button_says_choose_an_account_after_the_projects_own_log_out(
+        self, browser, ada, grace
+    ):
         sign_in(browser, add_account(browser), grace)
         form = Tab(browser, "/multisession/choose/")
         assert form.send("/logout/", {}).status_code == 302
@@ -479,7 +481,7 @@ class TestVillains:
         assert browser.get(ADD).status_code == 405
         assert whoami(browser) == ada.email
 
-    def test_without_the_token_nothing_happens(self, browser, ada):
+    def test_add_account_without_a_token_does_nothing(self, browser, ada):
         assert browser.post(ADD).status_code == 403
         assert whoami(browser) == ada.email
 
@@ -488,7 +490,7 @@ class TestVillains:
         assert stranger.post(ADD)["Location"] == "/login/"
         assert Session.objects.count() == 0
 
-    def test_who_may_not_leave_stays(self, browser, ada):
+    def test_a_receiver_that_refuses_keeps_the_active_account(self, browser, ada):
         def refuse(**kwargs):
             raise PermissionDenied
 
@@ -517,7 +519,9 @@ class TestVillains:
         assert accounts(browser) == [ada.email]
 
     @pytest.mark.parametrize("after", ["choose", "next"])
-    def test_nobody_follows_by_itself(self, browser, ada, grace, settings, after):
+    def test_no_account_becomes_active_by_itself_after_stepping_aside(
+        self, browser, ada, grace, settings, after
+    ):
         settings.MULTISESSION = {"AFTER_SIGN_OUT": after}
         sign_in(browser, add_account(browser), grace)
         form = add_account(browser)

@@ -121,7 +121,7 @@ class TestRevoke:
         assert (statuses(ada), statuses(grace)) == (["revoked"], ["revoked"])
         assert "2 sessions revoked." in page(office)
 
-    def test_what_has_ended_stays_as_it_is(self, office, firefox, ada):
+    def test_revoking_keeps_the_status_of_an_ended_session(self, office, firefox, ada):
         session_of(ada).end()
         revoke(office, ada)
         assert statuses(ada) == ["ended"]

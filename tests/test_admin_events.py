@@ -66,7 +66,7 @@ def many(count: int, **fields) -> list[Event]:
 
 
 class TestList:
-    def test_who_did_what_to_whom_from_where(self, office, ada, grace):
+    def test_the_list_shows_who_did_what_to_whom_from_where(self, office, ada, grace):
         firefox = signed_in(ada, headers={"user-agent": "Firefox on Linux"})
         actions.revoke(session_of(ada), by=grace)
         assert shown(office) == ["ada revoked", "ada signed-in"]
@@ -89,7 +89,7 @@ class TestList:
 
     @pytest.mark.parametrize("name", ["kind", "since", "user", "session", "q", "before", "after"])
     @pytest.mark.parametrize("value", ["x", "' OR 1=1 --", "\x00", "x" * 10_000, "-1", "9" * 30])
-    def test_nonsense_breaks_nothing(self, office, ada, name, value):
+    def test_nonsense_in_the_query_breaks_nothing(self, office, ada, name, value):
         signed_in(ada)
         assert office.get(LIST, {name: value}).status_code == 200
 
@@ -173,7 +173,7 @@ class TestWhoMayNot:
         User.objects.filter(pk=ada.pk).update(is_staff=True)
         assert firefox.get(LIST).status_code == 403
 
-    def test_to_see_sessions_is_not_to_see_the_trail(self, office, auditor, ada):
+    def test_the_permission_for_sessions_does_not_show_the_trail(self, office, auditor, ada):
         signed_in(ada)
         path = f"{SESSIONS}{session_of(ada).pk}/change/"
         grant(auditor, "view_session", "revoke_session")
@@ -184,7 +184,7 @@ class TestWhoMayNot:
         grant(auditor, "view_event")
         assert office.get(SESSIONS).status_code == 403
 
-    def test_nobody_changes_the_past(self, ada):
+    def test_no_event_can_be_added_changed_or_deleted(self, ada):
         User.objects.filter(pk=ada.pk).update(is_staff=True, is_superuser=True)
         office = signed_in(ada)
         event = Event.objects.latest("pk")

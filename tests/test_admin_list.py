@@ -246,7 +246,7 @@ class TestSearch:
         assert "Showing the first 50 matching users" in page(office, q="many")
 
     @pytest.mark.parametrize("term", ["\x00", "' OR 1=1", "sess_" + "a" * 10_000, "client_\x00"])
-    def test_nonsense_finds_nothing(self, office, ada, term):
+    def test_a_search_for_nonsense_finds_nothing(self, office, ada, term):
         many(ada, 2)
         response = office.get(LIST, {"q": term})
         assert response.status_code == 200
@@ -267,21 +267,21 @@ class TestRevokeAllThatMatch:
         assert set(statuses(grace)) == {"active"}
         assert "3 sessions revoked." in page(office)
 
-    def test_what_has_ended_stays_as_it_is_and_is_not_counted(self, office, ada):
+    def test_revoking_all_that_match_leaves_and_does_not_count_ended_sessions(self, office, ada):
         many(ada, 2, status="ended")
         many(ada, 1)
         assert "Revoke 1 session" in page(office, f"{REVOKE}?user={ada.pk}")
         confirm(office, f"{REVOKE}?user={ada.pk}")
         assert sorted(statuses(ada)) == ["ended", "ended", "revoked"]
 
-    def test_what_began_after_the_number_was_shown_is_left_alone(self, office, ada):
+    def test_sessions_that_began_after_the_number_was_shown_are_not_revoked(self, office, ada):
         many(ada, 2)
         form = {"up_to": up_to(page(office, REVOKE))}
         many(ada, 1)
         office.post(REVOKE, form)
         assert sorted(statuses(ada)) == ["active", "revoked", "revoked"]
 
-    def test_one_s_own_session_is_left_alone(self, office, staff, ada):
+    def test_revoking_all_that_match_spares_ones_own_session(self, office, staff, ada):
         many(ada, 1)
         many(staff, 1)
         assert "is not among them" in page(office, REVOKE)
@@ -309,7 +309,7 @@ class TestRevokeAllThatMatch:
         assert response["Location"] == f"{REVOKE}?user={ada.pk}"
         assert set(statuses(ada)) == {"active"}
 
-    def test_nothing_to_revoke_is_said(self, office, ada):
+    def test_revoking_all_says_if_there_is_nothing_to_revoke(self, office, ada):
         many(ada, 1, status="ended")
         text = page(office, f"{REVOKE}?user={ada.pk}")
         assert "None of these sessions is signed in now." in text
@@ -352,7 +352,7 @@ class TestSession:
             office, f"/admin/accounts/user/{ada.pk}/change/"
         )
 
-    def test_reading_revokes_nothing(self, office, ada):
+    def test_opening_the_revoke_page_revokes_nothing(self, office, ada):
         [session] = many(ada, 1)
         page(office, f"{LIST}{session.pk}/revoke/")
         assert statuses(ada) == ["active"]
@@ -425,7 +425,7 @@ class TestWhoMayNot:
             assert firefox.post(path).status_code == 403
             User.objects.filter(pk=ada.pk).update(is_staff=False)
 
-    def test_to_view_is_not_to_revoke(self, office, staff, ada):
+    def test_the_permission_to_view_does_not_allow_revoking(self, office, staff, ada):
         grant(staff, "view_session")
         [session] = many(ada, 1)
         for path in (LIST, f"{LIST}{session.pk}/change/"):
@@ -435,7 +435,7 @@ class TestWhoMayNot:
             assert office.post(path, {"up_to": str(session.pk)}).status_code == 403
         assert statuses(ada) == ["active"]
 
-    def test_to_revoke_is_not_to_view(self, office, staff, ada):
+    def test_the_permission_to_revoke_does_not_allow_viewing(self, office, staff, ada):
         grant(staff, "revoke_session")
         many(ada, 1)
         for path in self.PAGES:

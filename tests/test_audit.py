@@ -197,7 +197,7 @@ class TestWhatOthersDo:
         # Where it was done, not where the session was.
         assert (event.session_id, event.user_agent) == (lost.public_id, "Konqueror")
 
-    def test_a_password_changed_elsewhere(self, news, ada):
+    def test_a_password_changed_elsewhere_is_recorded_by_clearsessions(self, news, ada):
         firefox = signed_in(ada)
         ada.set_password("changed elsewhere")
         ada.save()
@@ -238,13 +238,13 @@ class TestWhatOthersDo:
         event = Event.objects.latest("pk")
         assert (event.actor_id, event.user_agent, event.ip_address) == ("", "curl", "127.0.0.1")
 
-    def test_the_terminal(self, news, ada):
+    def test_the_trail_names_the_command_that_revoked(self, news, ada):
         signed_in(ada)
         news()
         call_command("revokesessions", user=str(ada.pk), interactive=False, verbosity=0)
         assert news() == ["ada revoked by manage.py revokesessions"]
 
-    def test_what_is_revoked_while_login_makes_room(self, news, ada, grace):
+    def test_a_revocation_while_login_makes_room_is_recorded(self, news, ada, grace):
         """It does not come back, and is on record once."""
 
         def revoke(request):
@@ -355,7 +355,7 @@ class TestWhatARowHolds:
         text = str(list(Event.objects.values()))
         assert not [secret for secret in secrets if secret in text]
 
-    def test_what_is_too_long_is_cut_off(self, ada):
+    def test_values_of_an_event_that_are_too_long_are_cut(self, ada):
         signed_in(ada, headers={"user-agent": "x" * 1000})
         actions.revoke(session_of(ada), by="y" * 1000)
         event = Event.objects.latest("pk")
@@ -373,7 +373,7 @@ class TestOneTransaction:
     """What is not on record has not happened, and what was rolled back is not on record."""
 
     @pytest.mark.parametrize("trouble", ["boom", "undone"])
-    def test_what_was_undone_is_not_told(self, news, ada, grace, trouble):
+    def test_an_event_is_rolled_back_with_its_change(self, news, ada, grace, trouble):
         firefox = signed_in(ada, grace)
         news()
         firefox.sign_out(trouble=trouble)
@@ -382,7 +382,7 @@ class TestOneTransaction:
         assert firefox.who() == "grace"
 
     @pytest.mark.parametrize("end", ["sign_out", "switch"])
-    def test_what_cannot_be_recorded_does_not_happen(self, news, ada, grace, end):
+    def test_a_change_that_cannot_be_recorded_does_not_happen(self, news, ada, grace, end):
         firefox = signed_in(ada, grace)
         sid = firefox.id_of(ada)
         news()
@@ -459,7 +459,7 @@ class TestCost:
         firefox = signed_in(ada)
         assert self.statements(settings, True, firefox.who) == 1
 
-    def test_off_is_off(self, settings, news, ada, grace):
+    def test_the_trail_can_be_turned_off(self, settings, news, ada, grace):
         settings.MULTISESSION = {"AUDIT": False}
         firefox = signed_in(ada, grace)
         firefox.switch(ada)
@@ -505,7 +505,7 @@ class TestRetention:
         with later(days=-50):
             signed_in(ada, **FIREFOX).sign_out()
 
-    def test_where_from_is_erased_first_then_the_event(self, old):
+    def test_the_origin_of_an_event_is_erased_before_the_event(self, old):
         purged = purge()
         assert (purged.origins, purged.events) == (2, 0)
         rows = Event.objects.values_list("account", "ip_address", "user_agent")

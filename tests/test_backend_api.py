@@ -208,7 +208,7 @@ class TestKeys:
     PATHS = ("/v1/sessions?user_id=user_1", "/v1/sessions/sess_1", "/v1/clients", "/v1/nothing")
 
     @pytest.mark.parametrize("address", PATHS)
-    def test_without_a_key_nobody_learns_anything(self, db, address):
+    def test_a_request_without_a_key_learns_nothing(self, db, address):
         for method in ("get", "post", "delete"):
             response = getattr(Http(), method)(address)
             refusal(response, 401, "authorization_header_format_invalid")
@@ -219,7 +219,7 @@ class TestKeys:
         response = Http(headers={"authorization": f"{scheme}{secret}"}).get("/v1/clients")
         refusal(response, 401, "authorization_header_format_invalid")
 
-    def test_a_wrong_key(self, secret):
+    def test_a_wrong_key_is_refused(self, secret):
         digest = ApiKey.objects.get().digest
         near = [secret[:-1], f"{secret}x", secret.swapcase(), secret.removeprefix("sk_"), "sk_"]
         strange = [
@@ -322,14 +322,14 @@ class TestBadInput:
         ],
         ids=lambda value: value[:20],
     )
-    def test_numbers(self, api, ada, path_, query, code):
+    def test_invalid_numbers_are_refused(self, api, ada, path_, query, code):
         user = f"user_id=user_{ada.pk}&" if path_ == "/v1/sessions" else ""
         error = refusal(api.get(f"{path_}?{user}{query}"), 422, code)
         assert error["meta"]["param_name"] == query.partition("=")[0]
         assert query.partition("=")[0] in error["long_message"]
 
     @pytest.mark.parametrize("status", ["pending", "", "ACTIVE", "%00", "'", "x" * 10_000])
-    def test_a_status(self, api, ada, status):
+    def test_an_invalid_status_is_refused(self, api, ada, status):
         response = api.get(f"/v1/sessions?user_id=user_{ada.pk}&status={status}")
         error = refusal(response, 422, "form_param_value_invalid")
         assert all(repr(name) in error["long_message"] for name in STATUSES)
@@ -355,7 +355,7 @@ class TestBadInput:
         + [f"user_{10**30}", "user_-", "%FF%FE", "user_%D9%A3", "user_user_1", "x" * 10_000],
         ids=lambda value: value[:20],
     )
-    def test_ids(self, api, value):
+    def test_invalid_ids_are_refused(self, api, value):
         for name in ("user_id", "client_id"):
             response = api.get(f"/v1/sessions?{name}={value}")
             error = refusal(response, 422, "form_param_format_invalid")
@@ -375,7 +375,7 @@ class TestBadInput:
             query = {"client_id": client, "user_id": f"user_{user}"}
             assert len(api.get("/v1/sessions", query).json()) == found
 
-    def test_what_does_not_exist(self, api):
+    def test_unknown_ids_and_addresses_are_not_found(self, api):
         for address in ("/v1/sessions/sess_123", "/v1/clients/client_123"):
             error = refusal(api.get(address), 404, "resource_not_found")
             assert address.rpartition("/")[2] in error["long_message"]
@@ -383,7 +383,7 @@ class TestBadInput:
             refusal(api.get(address), 404, "resource_not_found")
             refusal(api.post(address), 404, "resource_not_found")
 
-    def test_another_method(self, api, ada):
+    def test_a_wrong_method_is_refused(self, api, ada):
         one = f"/v1/sessions/{session_of(ada).public_id}"
         wrong = [(one, "post"), (one, "delete"), ("/v1/sessions", "post"), ("/v1/clients", "put")]
         for address, method in [*wrong, (f"{one}/revoke", "get"), (f"{one}/revoke", "patch")]:
@@ -391,7 +391,7 @@ class TestBadInput:
             refusal(response, 405, "method_not_allowed")
             assert response["Allow"] in ("GET, HEAD", "POST")
 
-    def test_a_flood_of_parameters(self, api):
+    def test_a_flood_of_parameters_is_refused(self, api):
         query = "&".join(f"a{number}=1" for number in range(5000))
         refusal(api.get(f"/v1/sessions?{query}"), 400, "malformed_request_parameters")
 

@@ -128,14 +128,14 @@ def test_a_page_of_a_coroutine_costs_one_statement(
     assert browser.who() == ""
 
 
-def test_what_is_written_is_read(cache, ada):
+def test_written_session_data_is_read_through_the_cache(cache, ada):
     browser = cached(sign_in(ada))
     for text in ("one", "two", "three"):
         browser.post("/note", {"note": text})
         assert browser.get("/whoami").json()["note"] == text
 
 
-def test_accounts_stay_apart(cache, ada, grace):
+def test_the_cache_keeps_accounts_apart(cache, ada, grace):
     browser = cached(sign_in(ada))
     browser.post("/note", {"note": "of Ada"})
     whoami(browser)
@@ -259,7 +259,7 @@ def test_a_deleted_user_counts_at_once(cache, ada):
     assert whoami(browser) is None
 
 
-def test_what_has_expired_has_expired(cache, ada, monkeypatch):
+def test_a_cached_session_expires_in_time(cache, ada, monkeypatch):
     browser = cached(sign_in(ada))
     later = timezone.now() + timedelta(days=15)
     monkeypatch.setattr(timezone, "now", lambda: later)

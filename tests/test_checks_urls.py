@@ -67,7 +67,7 @@ def found() -> dict[str, str]:
 
 
 class TestChecks:
-    def test_nothing_is_missing(self, project):
+    def test_a_complete_project_gets_no_warning(self, project):
         project(HOME, LOGIN, OURS)
         assert found() == {}
 
@@ -115,7 +115,7 @@ class TestChecks:
             "/accounts/login/?hint=1#form",
         ],
     )
-    def test_no_false_alarm(self, project, settings, url):
+    def test_urls_that_exist_get_no_warning(self, project, settings, url):
         project(HOME, LOGIN, OURS)
         settings.LOGIN_URL = url
         assert found() == {}
@@ -203,7 +203,7 @@ class TestNoPageFails:
         assert stranger.status_code == 200
         assert self.is_complete(stranger)
 
-    def test_the_button_of_nobody(self, browser):
+    def test_the_button_without_an_active_account_shows_where_urls_are_missing(self, browser):
         browser.get("/").wsgi_request.multisession.session.revoke()
         page = browser.get("/")
         assert page.status_code == 200
@@ -217,13 +217,13 @@ class TestNoPageFails:
         assert "This page belongs to Ada Lovelace" in strip_tags(refused.text)
         assert self.is_complete(refused)
 
-    def test_an_offer(self, browser, urls):
+    def test_a_refusal_offers_no_switch_without_our_urls(self, browser, urls):
         page = browser.get("/grace/")
         assert page.status_code == 403
         offered = any("Switch to Grace" in name for name in Buttons(page).names)
         assert offered == (OURS in urls)
 
-    def test_the_chooser(self, browser, urls):
+    def test_the_chooser_shows_where_urls_are_missing(self, browser, urls):
         here = "/multisession/choose/" if OURS in urls else "/choose/"
         page = browser.get(here)
         if urls is NO_URLS.values[0]:
@@ -233,7 +233,7 @@ class TestNoPageFails:
         assert "Choose an account" in page.text
         assert self.is_complete(page)
 
-    def test_the_actions(self, browser, urls, grace):
+    def test_actions_work_where_urls_are_missing(self, browser, urls, grace):
         """What has been done is done: a page that is missing is no failure after it."""
         if OURS not in urls:
             return

@@ -60,7 +60,7 @@ def test_a_key_that_is_no_text_is_refused_like_any_other(settings):
 
 
 @pytest.mark.parametrize("value", [None, [], "choose", ["AFTER_SIGN_OUT"]])
-def test_what_is_no_dictionary_is_refused(settings, value):
+def test_a_value_that_is_no_dictionary_is_refused(settings, value):
     settings.MULTISESSION = value
     with pytest.raises(ImproperlyConfigured, match="must be a dictionary"):
         multisession_settings.AFTER_SIGN_OUT  # noqa: B018
@@ -75,7 +75,7 @@ def test_an_impossible_answer_to_after_sign_out_is_refused(settings, value):
 
 @pytest.mark.parametrize("key", SECONDS)
 @pytest.mark.parametrize("value", [-1, 1.5, "60", None, True])
-def test_what_is_no_number_of_seconds_is_refused(settings, key, value):
+def test_a_value_that_is_no_number_of_seconds_is_refused(settings, key, value):
     settings.MULTISESSION = {key: value}
     with pytest.raises(ImproperlyConfigured, match="whole number of seconds"):
         getattr(multisession_settings, key)
