@@ -114,13 +114,13 @@ class TestOwnThings:
         assert b"errorlist" in response.content
         assert browser.get("/whoami").json()["note"] == ""
 
-    def test_nobody_has_no_notes(self, client):
+    def test_a_visitor_cannot_write_notes(self, client):
         assert client.post("/notes/", {"text": "x"}).status_code == 302
         assert client.get("/notes/1/").status_code == 302
         assert not Note.objects.exists()
 
     @pytest.mark.parametrize("url", ["/note", "/notes/", "/notes/1/delete/"])
-    def test_actions_are_posted(self, browser, url):
+    def test_actions_of_the_demo_accept_post_only(self, browser, url):
         assert browser.get(url).status_code == 405
 
 
@@ -221,7 +221,7 @@ class TestEnvironment:
         with pytest.raises(ImproperlyConfigured, match="neither yes nor no"):
             env.flag("IT")
 
-    def test_numbers_are_numbers(self, monkeypatch):
+    def test_environment_numbers_are_numbers(self, monkeypatch):
         monkeypatch.setenv("IT", "12")
         assert env.number("IT", default=5) == 12
         monkeypatch.setenv("IT", "a dozen")

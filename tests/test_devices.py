@@ -124,7 +124,7 @@ class TestPage:
         chrome.post("/change-password/")
         assert "Safari" not in text_of(chrome)
 
-    def test_nobody_active_is_asked_to_sign_in_and_comes_back(self, client):
+    def test_without_an_active_account_the_page_leads_to_the_sign_in_page_and_back(self, client):
         response = client.get(PAGE)
         assert response.status_code == 302
         assert response["Location"] == "/accounts/sign-in/?next=/accounts/sessions/"
@@ -241,7 +241,7 @@ class TestSignOutOfOthers:
             assert expected in page
         assert iphone.who() == NOBODY
 
-    def test_who_has_no_password_is_not_asked(self, ada, chrome, iphone):
+    def test_a_user_without_a_password_is_not_asked_for_it(self, ada, chrome, iphone):
         ada.set_unusable_password()
         User.objects.filter(pk=ada.pk).update(password=ada.password)
         chrome, firefox = on(CHROME, ada), on(FIREFOX, ada)

@@ -468,7 +468,7 @@ class TestKeys:
         firefox.sign_out(put="more")
         assert self.key(firefox) == f"{firefox.cookie}.0"
 
-    def test_nobody_has_none(self, ada, grace):
+    def test_there_is_no_key_while_nobody_is_active(self, ada, grace):
         firefox = signed_in(ada, grace)
         firefox.verb("set_active")
         for value in (firefox.cookie, "0" * 32, "", None):

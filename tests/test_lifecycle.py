@@ -117,7 +117,7 @@ class TestVisitors:
             assert self.cart(firefox) is None
             assert "visitors: 1" in TestClearsessions().run()
 
-    def test_what_set_expiry_says_goes_before(self, settings):
+    def test_set_expiry_goes_before_visitor_age(self, settings):
         settings.MULTISESSION = {"VISITOR_AGE": DAY}
         firefox = Browser()
         firefox.put("cart")
@@ -133,7 +133,7 @@ class TestVisitors:
             assert self.cart(firefox) is None
 
     @pytest.mark.parametrize(("age", "kept"), [(3 * DAY, True), (None, True), (60, False)])
-    def test_a_setting_decides(self, settings, age, kept):
+    def test_visitor_age_decides_how_long_a_visitors_data_lives(self, settings, age, kept):
         settings.MULTISESSION = {"VISITOR_AGE": age}
         firefox = Browser()
         firefox.put("cart")
@@ -237,7 +237,7 @@ class TestClearsessions:
         call_command("clearsessions", *args, stdout=out, **options)
         return out.getvalue()
 
-    def test_what_is_over_goes_and_the_rest_stays(self, old, grace):
+    def test_clearsessions_deletes_old_sessions_and_keeps_the_rest(self, old, grace):
         assert "visitors: 1, sessions: 1" in self.run()
         assert [session.user for session in Session.objects.all()] == [grace]
         assert Client.objects.count() == Token.objects.count() == 1
@@ -268,7 +268,7 @@ class TestClearsessions:
             with pytest.raises(CommandError, match="1 to 10000"):
                 self.run("--batch-size", size)
 
-    def test_who_watches_sees_a_bar_and_who_does_not_sees_none(self, ada):
+    def test_clearsessions_shows_a_bar_on_a_terminal_only(self, ada):
         with later(days=-200):
             for _ in range(4):
                 signed_in(ada)
@@ -289,7 +289,7 @@ class TestClearsessions:
         call_command("clearsessions", stdout=terminal, **quiet)
         assert terminal.getvalue() == ""
 
-    def test_what_was_interrupted_goes_on(self, ada):
+    def test_an_interrupted_clearsessions_goes_on(self, ada):
         """Each batch is done once it is done; the next run has only the rest to do."""
         with later(days=-200):
             for _ in range(7):

@@ -180,7 +180,7 @@ class TestUsersWithOtherKeys:
         with mock.patch.object(lists, "user_model", return_value=model):
             return lists.user_key(value)
 
-    def test_a_uuid(self):
+    def test_a_user_key_may_be_a_uuid(self):
         import uuid
 
         from django.db.models import UUIDField
@@ -192,7 +192,7 @@ class TestUsersWithOtherKeys:
             with pytest.raises(InvalidParameter):
                 self.key(UUIDField(), wrong)
 
-    def test_a_text(self):
+    def test_a_user_key_may_be_a_text(self):
         from django.db.models import CharField
 
         assert self.key(CharField(max_length=20), "user_ada") == "ada"

@@ -289,7 +289,7 @@ class TestAsync:
 
         return async_to_sync(talk)()
 
-    def test_permission(self, privileged, grace):
+    def test_permission_checks_work_in_coroutines(self, privileged, grace):
         response = self.ask("/forbidden-async/", privileged, grace)
         assert (response.status_code, offered(response)) == (403, [privileged.email])
         response = self.ask("/forbidden-async/", grace, privileged)
@@ -302,7 +302,7 @@ class TestAsync:
         assert self.ask("/for-ada-async/", grace, ada).text == "open"
         assert self.ask("/for-ada-async/", grace).status_code == 302
 
-    def test_object(self, ada, grace, note):
+    def test_get_object_or_offer_works_in_coroutines(self, ada, grace, note):
         url = f"/note-async/{note.pk}/"
         response = self.ask(url, ada, grace)
         assert (response.status_code, offered(response)) == (404, [ada.email])
@@ -374,7 +374,9 @@ class TestVillains:
 
     @pytest.mark.parametrize("url", ["/forbidden-class/", "/redirected-class/", "/raised/"])
     @pytest.mark.parametrize("method", ["post", "put", "delete", "patch"])
-    def test_what_changes_something_is_refused_as_ever(self, method, url, browser, privileged):
+    def test_a_request_that_changes_something_is_refused_without_an_offer(
+        self, method, url, browser, privileged
+    ):
         response = getattr(browser, method)(url)
         assert response.status_code == 403
         assert "Switch to Ada" not in response.text
@@ -409,7 +411,7 @@ class TestVillains:
         answer = browser.get(f"/notes/{note.pk}/", CONTENT_TYPE="text/plain")
         assert OFFER in answer.text
 
-    def test_what_catches_refusals_catches_these(self, browser):
+    def test_code_that_catches_refusals_catches_ours(self, browser):
         assert browser.get("/caught/").text == "refused in its own way"
 
     def test_the_way_back_is_this_page_whatever_its_query_says(self, browser, note):

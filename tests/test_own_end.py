@@ -196,7 +196,7 @@ def deleted_by_the_database(user: User) -> None:
         deleted_by_the_database,
     ],
 )
-def test_what_ends_an_account_during_its_request_keeps_the_answer(
+def test_a_request_during_which_its_account_ends_keeps_its_answer(
     ada, grace, end: Callable[[User], None]
 ):
     firefox = signed_in(grace, ada)
@@ -231,7 +231,7 @@ def test_an_order_that_a_switch_in_another_tab_overtakes_is_answered(ada, grace)
     assert told(other_tab) == ["Ordered."]
 
 
-def test_what_nobody_wrote_is_answered_too(ada, grace):
+def test_a_write_of_nobody_during_a_switch_is_answered_and_dropped(ada, grace):
     """Nobody is active; while a page notes something, another tab makes Grace active."""
     firefox = signed_in(grace, ada)
     firefox.sign_out()

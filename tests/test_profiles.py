@@ -90,13 +90,13 @@ class TestNamesThatAreNone:
 class TestAProjectsCodeThatFails:
     """For one account: the others, and the menu, are there all the same."""
 
-    def test_a_full_name(self, caplog):
+    def test_a_get_full_name_that_fails_breaks_no_page(self, caplog):
         profile = profile_of(Person(get_full_name=lambda: 1 / 0))
         assert profile.name == "Ada"
         assert "ZeroDivisionError" in caplog.text
 
     @pytest.mark.parametrize("label", ["fails_for_ada", "half", "nothing_at_all"])
-    def test_a_label(self, ada, settings, label):
+    def test_a_user_label_that_fails_breaks_no_page(self, ada, settings, label):
         settings.MULTISESSION = {"USER_LABEL": f"{__name__}.{label}"}
         profile = profile_of(ada)
         assert (profile.name, profile.identifier) == ("Ada Lovelace", "ada@example.com")
@@ -137,6 +137,6 @@ class TestAProjectsCodeThatFails:
             profile_of(ada)
 
     @pytest.mark.parametrize("title", [None, "", 7])
-    def test_the_administrators_lists(self, title):
+    def test_a_name_that_fails_breaks_no_list_of_administrators(self, title):
         assert plain_name(Person(title=title)) == "ada"
         assert plain_name(Person(title=title, get_username=lambda: None)) == "7"

@@ -279,7 +279,7 @@ def compare(steps: Callable[..., Browser], path: str, *users: User, **how: Any) 
 class TestBothPathsAnswerTheSame:
     @pytest.mark.parametrize("name", STORIES)
     @pytest.mark.parametrize("after", ["choose", "next"])
-    def test_whatever_has_happened(self, name, after, ada, grace):
+    def test_both_paths_answer_the_same_after_any_story(self, name, after, ada, grace):
         steps, path, then = STORIES[name]
         path = then if then and after == "next" else path
         compare(steps, path, ada, grace, AFTER_SIGN_OUT=after)
@@ -426,7 +426,7 @@ def taken_over(ada, grace):
 
 
 class TestTakenOverFromAnotherEngine:
-    def test_the_first_page(self, ada, grace):
+    def test_the_first_page_of_an_adopted_session_is_the_same(self, ada, grace):
         page = compare(of_the_old_engine, APART, ada, grace, ADOPT_FROM=STOCK)["page"]
         assert b"ada" in page[1]
         assert b"book" in page[1]

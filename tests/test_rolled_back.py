@@ -29,7 +29,7 @@ def part(request: HttpRequest) -> HttpResponse:
 urlpatterns = [path("part/", part), path("", include("tests.engine_urls"))]
 
 
-def test_the_active_account(ada, grace, trouble):
+def test_a_sign_out_of_the_active_account_survives_a_rollback(ada, grace, trouble):
     firefox = signed_in(grace, ada)
     late = firefox.late()
     firefox.sign_out(trouble=trouble)
@@ -44,7 +44,7 @@ def test_a_bare_flush_that_was_rolled_back_removes_the_account(ada, grace, troub
     assert (firefox.who(), firefox.accounts()) == (NOBODY, ["grace"])
 
 
-def test_another_account(ada, grace, trouble):
+def test_a_sign_out_of_another_account_survives_a_rollback(ada, grace, trouble):
     firefox = signed_in(grace, ada)
     firefox.verb("sign_out", firefox.id_of(grace), trouble=trouble)
     assert statuses(grace) == ["ended"]

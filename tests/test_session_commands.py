@@ -32,7 +32,7 @@ def refused(command: str, *args: str) -> str:
 
 
 class TestList:
-    def test_a_table(self, ada, grace):
+    def test_listsessions_prints_a_table(self, ada, grace):
         signed_in(ada, grace)
         session = session_of(ada)
         lines = run("listsessions", f"--user={ada.pk}").splitlines()
@@ -45,7 +45,7 @@ class TestList:
         ]
         assert lines[2:] == ["1 of 1"]
 
-    def test_filters_and_pages(self, ada, grace):
+    def test_listsessions_filters_and_pages(self, ada, grace):
         for _ in range(3):
             signed_in(ada, grace)
         client = session_of(ada).client.public_id
@@ -137,7 +137,7 @@ class TestRevoke:
         assert statuses(ada) == [status, status]
 
     @pytest.mark.parametrize("answer", ["", "n", "no", "yess"])
-    def test_no_is_no(self, ada, monkeypatch, answer):
+    def test_revokesessions_does_nothing_after_a_no(self, ada, monkeypatch, answer):
         signed_in(ada)
         monkeypatch.setattr("builtins.input", lambda text: answer)
         with pytest.raises(CommandError, match="Nothing was revoked") as error:
@@ -145,7 +145,7 @@ class TestRevoke:
         assert error.value.returncode == 1
         assert statuses(ada) == ["active"]
 
-    def test_nobody_to_ask(self, ada, monkeypatch):
+    def test_revokesessions_needs_noinput_without_a_terminal(self, ada, monkeypatch):
         signed_in(ada)
 
         def nobody(text):
@@ -168,7 +168,7 @@ class TestRevoke:
         run("revokesessions", f"--user={ada.pk}")
         assert statuses(ada) == ["revoked", "active"]
 
-    def test_many_in_batches(self, ada, monkeypatch):
+    def test_revokesessions_ends_many_in_batches(self, ada, monkeypatch):
         monkeypatch.setattr("multisession.management.commands.revokesessions.BATCH", 2)
         for _ in range(5):
             signed_in(ada)

@@ -69,7 +69,7 @@ class TestBefore:
             ("grace", ""),
         ]  # fmt: skip
 
-    def test_what_changes_nothing_is_not(self, changes, ada, grace):
+    def test_a_call_that_changes_nothing_is_not_announced(self, changes, ada, grace):
         firefox = signed_in(ada, grace)
         changes.clear()
         firefox.sign_in(grace)
@@ -145,7 +145,7 @@ class TestAfter:
         firefox.sign_in(ada)
         assert heard == ["activated ada"]
 
-    def test_a_switch_activates(self, heard, ada, grace):
+    def test_session_activated_is_sent_after_a_switch(self, heard, ada, grace):
         firefox = signed_in(ada, grace)
         heard.clear()
         firefox.switch(ada)
@@ -164,7 +164,7 @@ class TestAfter:
         firefox.verb("sign_out_all")
         assert sorted(heard) == ["ended ada: removed by grace", "ended grace: removed by grace"]
 
-    def test_removing_ends(self, heard, ada, grace):
+    def test_session_ended_is_sent_after_removing(self, heard, ada, grace):
         firefox = signed_in(ada, grace)
         heard.clear()
         firefox.verb("forget", firefox.id_of(ada))
@@ -211,7 +211,7 @@ class TestAfter:
             "ended ada: replaced", "created grace", "activated grace"
         ]  # fmt: skip
 
-    def test_what_was_rolled_back_is_not_told(self, heard, ada, grace):
+    def test_no_signal_is_sent_for_a_rolled_back_change(self, heard, ada, grace):
         firefox = signed_in(ada)
         heard.clear()
         firefox.sign_in(grace, trouble="boom")

@@ -30,7 +30,7 @@ def test_a_token_is_long_enough_and_never_the_same():
     ],
     ids=repr,
 )
-def test_what_has_not_the_shape_of_a_token_is_none(value):
+def test_a_value_without_the_shape_of_a_token_is_no_token(value):
     assert not tokens.is_token(value)
 
 
@@ -82,7 +82,7 @@ def test_a_key_is_a_token_or_a_token_and_a_number(key, parts):
     ],
     ids=repr,
 )
-def test_what_is_no_key_has_no_parts(key):
+def test_a_value_that_is_no_key_has_no_parts(key):
     assert tokens.split(key) is None
 
 

@@ -165,7 +165,7 @@ class TestOptions:
         [add] = re.findall(r'action="(/multisession/add-account/[^"]*)"', menu)
         assert browser.post(add)["Location"] == "/sso/?hint=1"
 
-    def test_where_actions_lead(self, browser, ada):
+    def test_options_say_where_actions_lead(self, browser, ada):
         tag = (
             '{% user_button after_switch_url="/a/" after_sign_out_url="/b/" '
             'after_sign_out_one_url="/c/" %}'
@@ -231,7 +231,7 @@ class TestItems:
     def _none_by_setting(self, settings):
         settings.MULTISESSION = {"PROFILE_URL": "accounts:profile"}
 
-    def test_between_the_tags(self, browser):
+    def test_menu_lines_stand_between_the_tags(self, browser):
         tag = "{% user_button_with show_name=True %}" + HELP + EMPTY + "{% enduser_button_with %}"
         wanted = ["Empty the basket", *self.STANDARD, "Help"]
         assert lines(rendered(browser, tag)) == wanted
@@ -269,7 +269,7 @@ class TestItems:
         settings.MULTISESSION |= {"MENU_ITEMS": f"{__name__}.greeting"}
         assert lines(menu_of(browser, "{% user_button %}"))[-1] == "Hello Grace Hopper"
 
-    def test_as_a_keyword(self, browser):
+    def test_menu_lines_may_be_a_keyword(self, browser):
         tag = "{% user_button items=items_of_view %}"
         assert lines(rendered(browser, tag)) == [*self.STANDARD, "From the view"]
 

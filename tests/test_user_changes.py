@@ -39,7 +39,7 @@ class TestDeactivated:
         assert statuses(ada) == ["revoked", "revoked"]
         assert (konqueror.who(), firefox.who(), firefox.accounts()) == (NOBODY, "grace", ["grace"])
 
-    def test_who_is_let_in_again_signs_in_again(self, firefox, konqueror, ada):
+    def test_a_reactivated_user_has_to_sign_in_again(self, firefox, konqueror, ada):
         for is_active in (False, True):
             ada.is_active = is_active
             ada.save(update_fields=["is_active"])
@@ -91,13 +91,13 @@ class TestThroughAProxy:
 
             yield Member
 
-    def test_deactivated(self, proxy, konqueror, ada):
+    def test_a_user_deactivated_through_a_proxy_is_signed_out(self, proxy, konqueror, ada):
         member = proxy.objects.get(pk=ada.pk)
         member.is_active = False
         member.save()
         assert statuses(ada) == ["revoked"]
 
-    def test_a_new_password(self, proxy, konqueror, ada):
+    def test_a_password_changed_through_a_proxy_ends_all_sessions(self, proxy, konqueror, ada):
         member = proxy.objects.get(pk=ada.pk)
         member.set_password("another")
         member.save()
@@ -106,7 +106,7 @@ class TestThroughAProxy:
         assert statuses(ada) == ["revoked"]
 
     @pytest.mark.parametrize("way", ["instance", "queryset"])
-    def test_deleted(self, proxy, konqueror, ada, way):
+    def test_a_user_deleted_through_a_proxy_loses_all_sessions(self, proxy, konqueror, ada, way):
         key, found = ada.pk, proxy.objects.filter(pk=ada.pk)
         (found.get() if way == "instance" else found).delete()
         assert not Session.objects.filter(user_id=key).exists()
@@ -149,7 +149,7 @@ class TestRights:
         ada.user_permissions.set(Permission.objects.filter(codename="view_session"))
         return signed_in(ada)
 
-    def test_what_was_taken_away_is_gone_at_the_next_request(self, office, ada):
+    def test_a_permission_that_was_taken_away_is_gone_at_the_next_request(self, office, ada):
         assert office.get(LIST).status_code == 200
         ada.user_permissions.clear()
         assert office.get(LIST).status_code == 403
@@ -192,12 +192,12 @@ class TestDeleted:
         kinds = Event.objects.filter(user_id=str(key)).order_by("pk").values_list("kind", flat=True)
         assert list(kinds) == ["signed-in", "signed-in", "revoked", "revoked"]
 
-    def test_who_was_never_signed_in_is_simply_gone(self, ada):
+    def test_deleting_a_user_who_never_signed_in_records_nothing(self, ada):
         ada.delete()
         assert not Event.objects.exists()
         assert authenticate(username="ada@example.com", password=PASSWORD) is None
 
-    def test_what_the_clock_had_ended_was_not_revoked(self, ada):
+    def test_deleting_a_user_does_not_revoke_expired_sessions(self, ada):
         with later(days=-40):
             signed_in(ada)
         ada.delete()

@@ -81,7 +81,9 @@ class TestSignedInAndOutInOneRequest:
 
     @pytest.mark.parametrize("way_out", ["logout", "flush"])
     @pytest.mark.parametrize("looks", [False, True])
-    def test_nobody_is_active_afterwards(self, ada, grace, way_out, looks):
+    def test_nobody_is_active_after_signing_in_and_out_in_one_request(
+        self, ada, grace, way_out, looks
+    ):
         firefox = signed_in(ada)
 
         def view(request: HttpRequest) -> None:
