@@ -31,7 +31,7 @@ from accounts.models import Note, User
 from config.urls import urlpatterns as demo_urls
 from multisession.models import Session
 from tests.browser.test_devices import FIREFOX
-from tests.browser.test_menu import as_htmx_4, sign_in
+from tests.browser.test_every_state_of_the_menu_looks_right import as_htmx_4, sign_in
 from tests.conftest import PASSWORD
 
 pytestmark = [
@@ -584,14 +584,14 @@ WITHOUT_AN_EDGE = """
 
 
 @pytest.mark.parametrize("state", MENUS, ids=lambda state: state.name)
-def test_menu(state, arrive):
+def test_every_state_of_the_menu_looks_right(state, arrive):
     page = arrive(state)
     look_at(page, state, within="header" if state.url == "/" else "main")
     look_otherwise(page, state, within="[data-multisession-button][open]")
 
 
 @pytest.mark.parametrize("state", PAGES, ids=lambda state: state.name)
-def test_page(state, arrive):
+def test_every_page_looks_right(state, arrive):
     page = arrive(state)
     look_at(page, state, within="body")
     look_otherwise(page, state, within="body")

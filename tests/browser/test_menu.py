@@ -176,7 +176,7 @@ class TestKeys:
         assert menu.focused() == "Close user menu: Ada Lovelace, ada@example.com"
         expect(menu.trigger).to_have_attribute("aria-expanded", "true")
 
-    def test_a_click_elsewhere_closes(self, menu):
+    def test_a_click_elsewhere_closes_the_menu(self, menu):
         menu.open()
         menu.page.mouse.click(5, 300)
         expect(menu.panel).to_be_hidden()

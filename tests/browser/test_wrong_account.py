@@ -166,7 +166,7 @@ def page(new_browser, ada: User, grace: User) -> Page:
 class TestAForm:
     """A navigation: the answer is a page, and what was typed is in it."""
 
-    def test_switch_and_send(self, page, ada, grace, complaints):
+    def test_a_refused_form_can_be_sent_after_a_switch(self, page, ada, grace, complaints):
         switch(new_tab(page), grace)
         by_form(page, "from Ada's page")
         card = refusal(page)
@@ -242,7 +242,7 @@ class TestAForm:
         assert written() == [(ada.email, "from Ada's page")]
         complaints.expect("409")
 
-    def test_discard(self, page, grace, complaints):
+    def test_a_refused_form_can_be_discarded(self, page, grace, complaints):
         switch(new_tab(page), grace)
         by_form(page, "from Ada's page")
         refusal(page).get_by_role("link", name="Discard").click()
@@ -343,7 +343,9 @@ class TestAScript:
         complaints.expect("409")
 
     @pytest.mark.parametrize("how", ["Escape", "Keep editing"])
-    def test_keep_editing(self, page, send, grace, complaints, how):
+    def test_keep_editing_closes_the_sheet_and_keeps_the_text(
+        self, page, send, grace, complaints, how
+    ):
         switch(new_tab(page), grace)
         send(page, "from Ada's page")
         sheet = refusal(page)
@@ -530,7 +532,9 @@ class TestUnderHtmx:
         complaints.expect("409")
 
 
-def test_the_admins_change_form(new_browser, ada, grace, alan, complaints):
+def test_the_admins_change_form_of_another_account_is_refused(
+    new_browser, ada, grace, alan, complaints
+):
     User.objects.filter(pk__in=[ada.pk, grace.pk]).update(is_staff=True, is_superuser=True)
     page = new_browser(reduced_motion="reduce")
     sign_in(page, grace, ada, at=f"/admin/accounts/user/{alan.pk}/change/")

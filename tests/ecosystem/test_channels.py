@@ -108,7 +108,7 @@ async def test_a_websocket_opens_as_the_active_account(browser, ada, grace, sign
 
 
 @story
-async def test_a_visitor_is_nobody(browser):
+async def test_a_websocket_of_a_visitor_is_anonymous(browser):
     async with Socket(browser) as socket:
         assert await socket.ask() is None
 

@@ -50,7 +50,7 @@ def test_answers_for_the_active_account(browser, ada, grace):
     assert browser.get(NOTES).json()["user"] == ada.email
 
 
-def test_nobody_gets_a_403_even_with_accounts_below(browser, ada, grace):
+def test_a_request_without_an_active_account_gets_a_403(browser, ada, grace):
     assert browser.get(NOTES).status_code == 403
     browser.sign_in(ada)
     browser.sign_in(grace)

@@ -12,7 +12,7 @@ from .conftest import HERE
 pytestmark = pytest.mark.sdk
 
 
-def test_the_whole_story(node_sdk, site):
+def test_the_node_sdk_tells_the_whole_story(node_sdk, site):
     session = site.session
     ids = {
         "user": site.user_id,

@@ -31,7 +31,7 @@ def test_the_sdk_lists_and_filters_by_each_of_the_seven_statuses(clerk, site):
         assert {session.status.value for session in found} == {status.value}
 
 
-def test_pages(clerk, site):
+def test_the_python_sdk_pages_through_a_list(clerk, site):
     expected = site.ids(client=site.session.client)
     first = clerk.sessions.list(client_id=site.client_id, limit=2)
     rest = clerk.sessions.list(client_id=site.client_id, limit=500, offset=2)

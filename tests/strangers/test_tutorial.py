@@ -119,7 +119,7 @@ def test_no_step_is_left_out(reader):
     assert len(STEP.findall(text)) == text.count("\n```") / 2
 
 
-def test_check_finds_nothing(reader):
+def test_manage_py_check_finds_nothing_after_the_tutorial(reader):
     assert reader.said.strip() == "System check identified no issues (0 silenced)."
 
 

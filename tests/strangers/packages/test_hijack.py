@@ -96,7 +96,7 @@ class TestHijack(AllStories):
         page = site.sign_in(both, ADA)
         assert site.who(both) == ADA, page
 
-    def test_when_the_administrators_own_session_ends_there_is_no_way_on(self, site, both):
+    def test_the_impersonation_ends_with_the_administrators_own_session(self, site, both):
         page = impersonate(both, ALAN)
         site.manage("revokesessions", "--user", site.key(GRACE), "--noinput")
         assert site.who(both) is None

@@ -182,7 +182,7 @@ class TestOscar(AllStories):
         assert basket(browser) == {COMPILERS}
         empty(browser)
 
-    def test_what_is_bought_between_two_accounts_is_the_next_ones(self, site, new_browser):
+    def test_a_basket_filled_between_two_accounts_is_the_next_ones(self, site, new_browser):
         """After stepping aside one is a visitor, whose basket the shop hands to who signs in."""
         browser = new_browser()
         site.sign_in(browser, ADA)

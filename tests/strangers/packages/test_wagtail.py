@@ -89,7 +89,7 @@ class TestWagtail(EditorStories, AllStories):
         [cookie] = [cookie for cookie in browser.cookies if cookie.name == "sessionid"]
         assert cookie.expires is None
 
-    def test_what_is_saved_in_the_account_page_is_saved_for_its_own_account(self, site, both):
+    def test_the_account_page_saves_for_its_own_account(self, site, both):
         page = both.get("/admin/account/")
         form = page.form("/admin/account/", has="name_email-first_name")
         form.fields["name_email-first_name"] = "Grace"
