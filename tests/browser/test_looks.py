@@ -31,7 +31,7 @@ from accounts.models import Note, User
 from config.urls import urlpatterns as demo_urls
 from multisession.models import Session
 from tests.browser.test_devices import FIREFOX
-from tests.browser.test_every_state_of_the_menu_looks_right import as_htmx_4, sign_in
+from tests.browser.test_menu import as_htmx_4, sign_in
 from tests.conftest import PASSWORD
 
 pytestmark = [
