@@ -45,6 +45,21 @@ class Settings:
         return cast(Literal["choose", "next"], self._one_of("AFTER_SIGN_OUT", "choose", "next"))
 
     @cached_property
+    def ACCOUNT_PATHS(self) -> bool | Literal["always"]:
+        """One account in each tab: ``/u/N/…`` is the site as account N of this browser.
+
+        ``False`` (default): no. ``True``: yes, and the menu links to the other accounts instead of
+        switching. ``"always"``: also pages without a prefix lead to that of the active account.
+        Needs ``multisession.paths.AccountPathMiddleware`` first in ``MIDDLEWARE``.
+        """
+        value = self._get("ACCOUNT_PATHS", False)
+        if value not in (False, True, "always"):
+            raise ImproperlyConfigured(
+                f"MULTISESSION['ACCOUNT_PATHS'] is {value!r}; it must be False, True or 'always'."
+            )
+        return cast(bool | Literal["always"], value)
+
+    @cached_property
     def ACTIVITY_INTERVAL(self) -> int:
         """Seconds between two writes of ``last_active_at``, at least (default 60)."""
         return self._seconds("ACTIVITY_INTERVAL", 60)

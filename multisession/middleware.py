@@ -31,7 +31,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
-from . import offers, request_user
+from . import offers, paths, request_user
 from .backends.db import SessionStore
 from .conf import django_settings
 from .engine import doubled
@@ -79,6 +79,8 @@ class SessionMiddleware(stock.SessionMiddleware):
             values = [choice.value] if choice.value is not None else []
         # Django's test client sends a session key, which names an account: take its token.
         value = values[0].partition(".")[0] if values else None
+        if value and (number := paths.number_of(request)):
+            value = f"{value}.{number}"
         store = self.SessionStore(value)
         store.request = request
         request._multisession_store = store  # type: ignore[attr-defined]
@@ -100,6 +102,8 @@ class SessionMiddleware(stock.SessionMiddleware):
         if iscoroutinefunction(view):
             request_user.read_ahead(request)
         page_tokens.bind(request)
+        if (elsewhere := paths.redirect(request)) is not None:
+            return elsewhere
         if request.method in SAFE_METHODS:
             return None
         return sending.answer(request, view, guard.check(request, view))

@@ -27,6 +27,8 @@ class MultiSessionRequest(HttpRequest):
 
     session: SessionStore
     multisession: MultiSession
+    #: The account's number in the path (``multisession.paths``), or None.
+    account_number: int | None
 
 
 class MultiSession:

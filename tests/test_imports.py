@@ -18,7 +18,7 @@ LAYERS = (
     {"models", "upkeep"},
     {"engine", "backends"},
     {"request", "request_user"},
-    {"guard", "actions", "lists", "passwords"},
+    {"guard", "actions", "lists", "passwords", "paths"},
     {"pages"},
     {"offers", "decorators", "mixins", "middleware", "receivers"},
     {"admin", "api", "checks", "contrib", "management", "templatetags", "urls", "apps"},

@@ -83,4 +83,4 @@ def opened_by(secret: str, number: int | None, found: Fetched) -> Opened:
 
     others = Session.objects.visible_to(token).live()
     other = others.filter(number=number).order_by("-pk").first()
-    return Opened(secret, token, other) if other is not None else Opened()
+    return Opened(secret, token, other)

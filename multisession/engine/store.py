@@ -232,7 +232,7 @@ class SessionStore(SessionBase):
                 opened = self._adopt() or opened
             self._opened, self._is_fresh = opened, True
             self._session_key = opened.secret
-            if next_account.is_due(self.request, opened):
+            if self._number is None and next_account.is_due(self.request, opened):
                 self._follow(next_account.activate(self._act({}), opened, self.request))
         return self._opened
 

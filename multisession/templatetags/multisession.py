@@ -10,10 +10,11 @@ from django.template.base import FilterExpression, Parser, Token, token_kwargs
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from multisession import paths
 from multisession.conf import settings
 from multisession.models import Session
 from multisession.pages.items import MenuItem, as_items
-from multisession.pages.links import on_site, url_of
+from multisession.pages.links import after_switch_url, current_page, on_site, url_of
 from multisession.pages.menu import Options, account_list_context, button_context
 from multisession.pages.profiles import Profile, profile_of
 from multisession.request import MultiSessionRequest
@@ -171,3 +172,24 @@ def page_attributes(context: Context) -> SafeString | str:
 def account_profile(user: Any) -> Profile:
     """``{% with profile=session.user|account_profile %}``: name, identifier, initials, hue."""
     return profile_of(user)
+
+
+@register.simple_tag(takes_context=True)
+def account_link(context: Context, session: Session, page: str = "") -> str:
+    """Return the URL of a page as this account, under ``ACCOUNT_PATHS``; else "".
+
+    ``page``: by default the current one, and on a sign-in page or the chooser the one that it
+    leads to.
+    """
+    request = context.get("request")
+    if not settings.ACCOUNT_PATHS or request is None or not session.number:
+        return ""
+    page = page or current_page(request) or after_switch_url()
+    return paths.account_url(request, session.number, page)
+
+
+@register.simple_tag(takes_context=True)
+def share_url(context: Context, url: str) -> str:
+    """Return a URL of this site without an account's number, for a link that leaves the browser."""
+    request = context.get("request")
+    return url if request is None else paths.share_url(request, url)

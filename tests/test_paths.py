@@ -1,0 +1,265 @@
+"""Accounts side by side: /u/N/ is the site as account N of this browser."""
+
+import re
+from http.cookies import SimpleCookie
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.middleware.csrf import get_token
+from django.test import AsyncClient, Client
+from django.urls import path, reverse, set_script_prefix
+
+from multisession.backends.db import SessionStore
+from multisession.models import Session
+from multisession.paths import AccountPathASGI, share_url
+from tests import engine_urls
+from tests.engine_urls import name_of
+from tests.stories import NOBODY, session_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
+
+
+def stream(request):
+    return StreamingHttpResponse(f"{reverse('stream')} " for _ in range(2))
+
+
+def hard_coded(request):
+    return HttpResponseRedirect("/who/")
+
+
+def elsewhere(request):
+    return HttpResponseRedirect("https://example.com/who/")
+
+
+def form(request):
+    if request.method == "POST":
+        request.session["sent"] = name_of(request.user)
+    return HttpResponse(f'value="{get_token(request)}"')
+
+
+def located(request):
+    return HttpResponse(headers={"HX-Location": '{"path": "/who/", "target": "#here"}'})
+
+
+def by_htmx(request):
+    return HttpResponse(headers={"HX-Redirect": "/who/", "HX-Push-Url": "false"})
+
+
+urlpatterns = [
+    path("stream/", stream, name="stream"),
+    path("hard-coded/", hard_coded),
+    path("elsewhere/", elsewhere),
+    path("located/", located),
+    path("form/", form),
+    path("by-htmx/", by_htmx),
+    *engine_urls.urlpatterns,
+]
+
+
+@pytest.fixture(autouse=True)
+def account_paths(settings):
+    settings.MIDDLEWARE = ["multisession.paths.AccountPathMiddleware", *settings.MIDDLEWARE]
+    settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": True}
+
+
+@pytest.fixture
+def client(ada, grace) -> Client:
+    """Ada is account 1 and Grace account 2, who is the active one."""
+    client = Client()
+    for user in (ada, grace):
+        client.post(f"/sign-in/{user.pk}/")
+    return client
+
+
+def who(client, prefix=""):
+    return client.get(f"{prefix}/who/").json()["user"]
+
+
+class TestTabs:
+    def test_each_tab_is_its_own_account(self, client):
+        assert [who(client, prefix) for prefix in ("/u/1", "/u/2", "/u/1", "")] == [
+            "ada",
+            "grace",
+            "ada",
+            "grace",
+        ]
+
+    def test_each_tab_writes_to_its_own_session(self, client):
+        client.post("/u/1/put/color/blue/")
+        client.post("/u/2/put/color/red/")
+        told = [client.get(f"/u/{n}/who/").json()["data"]["color"] for n in (1, 2)]
+        assert told == ["blue", "red"]
+
+    def test_a_coroutine_is_as_the_tab_says(self, ada, grace, client):
+        browser = AsyncClient()
+        browser.cookies = client.cookies
+        for number, name in ((1, "ada"), (2, "grace")):
+            answer = async_to_sync(browser.get)(f"/u/{number}/async/who/")
+            assert answer.json()["user"] == name
+
+    def test_urls_stay_in_the_tab(self, client):
+        assert client.get("/u/1/stream/").getvalue().decode() == "/u/1/stream/ /u/1/stream/ "
+        assert client.get("/u/1/hard-coded/")["Location"] == "/u/1/who/"
+        assert client.get("/u/1/by-htmx/")["HX-Redirect"] == "/u/1/who/"
+        assert client.get("/u/1/by-htmx/")["HX-Push-Url"] == "false"
+        located = client.get("/u/1/located/")["HX-Location"]
+        assert located == '{"path": "/u/1/who/", "target": "#here"}'
+        assert client.get("/u/1/elsewhere/")["Location"] == "https://example.com/who/"
+        assert client.get("/hard-coded/")["Location"] == "/who/"
+        assert client.get("/stream/").getvalue().decode() == "/stream/ /stream/ "
+
+    def test_the_admin_stays_in_the_tab(self, client, ada):
+        ada.is_staff = ada.is_superuser = True
+        ada.save()
+        assert client.get("/u/1/admin")["Location"] == "/u/1/admin/"
+        page = client.get("/u/1/admin/").content.decode()
+        assert 'href="/u/1/admin/multisession/session/"' in page
+        assert client.get("/u/2/admin/")["Location"].startswith("/u/2/admin/login/")
+
+    def test_no_statement_more_for_the_active_account(self, client, django_assert_num_queries):
+        client.get("/u/2/who/")
+        with django_assert_num_queries(1):
+            client.get("/u/2/who/")
+        with django_assert_num_queries(4):  # what the token may see, the session, its user
+            client.get("/u/1/who/")
+
+
+class TestComingAndGoing:
+    def test_a_sign_in_goes_on_as_the_new_account(self, client, alan):
+        answer = client.post(f"/u/1/sign-in/{alan.pk}/?next=/who/")
+        assert session_of(alan).number == 3
+        assert who(client, "/u/1") == "ada"
+        assert who(client, "/u/3") == who(client) == "alan"
+        assert answer.status_code in (200, 302)
+
+    @pytest.mark.parametrize("prefix", ["", "/u/1", "/u/2"])
+    def test_signing_in_again_gives_the_old_number(self, prefix, client, ada):
+        client.post("/u/1/sign-out/")
+        client.post(f"{prefix}/sign-in/{ada.pk}/")
+        assert who(client, "/u/1") == "ada"
+        assert who(client, "/u/2") == "grace"
+
+    def test_an_expired_account_s_tab_stays_its_own(self, client, ada):
+        Session.objects.filter(user=ada).update(expire_at=session_of(ada).created_at)
+        assert who(client, "/u/1") == NOBODY
+        assert who(client) == "grace"
+
+    def test_the_tab_of_a_removed_account_is_the_active_account_s(self, client, ada):
+        client.post("/verb/forget/", {"session": session_of(ada).public_id})
+        assert client.get("/u/1/who/")["Location"] == "/who/"
+
+    def test_sign_out_of_all_in_one_tab_ends_every_tab(self, client):
+        client.post("/u/1/verb/sign_out_all/")
+        assert client.get("/u/1/who/")["Location"] == "/who/"
+        assert client.get("/u/2/who/")["Location"] == "/who/"
+        assert who(client) == NOBODY
+
+    def test_a_sign_out_in_one_tab_leaves_the_other(self, client, ada):
+        client.post("/u/1/sign-out/")
+        assert session_of(ada).status == "ended"
+        assert who(client, "/u/2") == who(client) == "grace"
+        assert who(client, "/u/1") == NOBODY
+
+    def test_a_form_of_an_account_that_is_gone_is_refused(self, ada, grace):
+        client = Client(enforce_csrf_checks=True)
+        client.force_login(ada)
+        page = client.get("/u/1/form/").content.decode()
+        token = re.search('value="([A-Za-z0-9]{64})"', page)[1]
+        client.force_login(grace)
+        Session.objects.filter(user=ada).close(Session.Status.REVOKED)
+        answer = client.post("/u/1/form/", {"csrfmiddlewaretoken": token})
+        assert answer.status_code == 409
+
+    def test_a_number_that_never_was_is_the_same_page_without_it(self, client):
+        assert client.get("/u/7/who/")["Location"] == "/who/"
+        assert Client().get("/u/1/who/")["Location"] == "/who/"
+
+    def test_htmx_is_told_so_in_its_own_way(self, client):
+        answer = client.get("/u/7/who/", headers={"HX-Request": "true"})
+        assert answer["HX-Redirect"] == "/who/"
+
+    @pytest.mark.parametrize("prefix", ["/u/0", "/u/01", "/u/-1", "/u/1x", "/u/9999999999", "/u/"])
+    def test_what_is_no_number_is_a_path_of_the_site(self, client, prefix):
+        assert client.get(f"{prefix}/who/").status_code == 404
+
+    def test_another_browser_has_its_own_numbers(self, client, alan):
+        other = Client()
+        other.post(f"/sign-in/{alan.pk}/")
+        assert who(other, "/u/1") == "alan"
+        assert who(client, "/u/1") == "ada"
+
+
+class TestAlways:
+    @pytest.fixture(autouse=True)
+    def always(self, account_paths, settings):
+        settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": "always"}
+
+    def test_a_page_of_the_active_account_goes_to_its_prefix(self, client):
+        assert client.get("/who/?a=b")["Location"] == "/u/2/who/?a=b"
+        assert who(client, "/u/1") == "ada"
+
+    def test_scripts_posts_and_visitors_stay_where_they_are(self, client):
+        fetched = client.get("/who/", headers={"Sec-Fetch-Mode": "cors"})
+        assert fetched.json()["user"] == "grace"
+        assert client.post("/put/a/b/").status_code == 200
+        assert Client().get("/who/").json()["user"] == NOBODY
+
+
+class TestSharing:
+    @pytest.mark.parametrize(
+        ("url", "shared"),
+        [
+            ("/u/1/who/?a=b#c", "/who/?a=b#c"),
+            ("/u/1", ""),
+            ("/who/", "/who/"),
+            ("http://testserver/u/3/who/", "http://testserver/who/"),
+            ("https://example.com/u/3/who/", "https://example.com/u/3/who/"),
+        ],
+    )
+    def test_a_shared_url_has_no_number(self, rf, url, shared):
+        assert share_url(rf.get("/u/1/"), url) == shared
+
+    def test_a_site_below_a_path_keeps_that(self, client):
+        set_script_prefix("/site/")  # as Django's handlers do
+        try:
+            answer = client.get("/u/1/stream/", SCRIPT_NAME="/site")
+            assert answer.getvalue().decode() == "/site/u/1/stream/ /site/u/1/stream/ "
+            unknown = client.get("/u/7/who/", SCRIPT_NAME="/site", PATH_INFO="/u/7/who/")
+            assert unknown["Location"] == "/site/who/"
+        finally:
+            set_script_prefix("/")
+
+
+class TestWebsockets:
+    def test_a_socket_below_a_prefix_is_the_account_s(self, client, ada, grace):
+        seen = []
+
+        async def application(scope, receive, send):
+            cookies = SimpleCookie(dict(scope["headers"])[b"cookie"].decode())
+            store = SessionStore(cookies["sessionid"].value)
+            seen.append((scope["root_path"], scope["path"], await store.aget("_auth_user_id")))
+
+        cookie = f"a=b; sessionid={client.cookies['sessionid'].value}; xsessionid=1"
+        for path_ in ("/u/1/ws/", "/u/2/ws/", "/ws/"):
+            scope = {"type": "websocket", "path": path_, "root_path": ""}
+            scope["headers"] = [(b"cookie", cookie.encode())]
+            async_to_sync(AccountPathASGI(application))(scope, None, None)
+        assert seen == [
+            ("/u/1", "/ws/", str(ada.pk)),
+            ("/u/2", "/ws/", str(grace.pk)),
+            ("", "/ws/", str(grace.pk)),
+        ]
+
+
+class TestMenu:
+    def test_the_other_accounts_are_links_to_this_page(self, client, ada):
+        headers = {"HX-Request": "true", "HX-Current-URL": "http://testserver/u/2/notes/?q=1"}
+        menu = client.get("/u/2/multisession/menu/", headers=headers).content.decode()
+        assert 'href="/u/1/notes/?q=1"' in menu
+        assert 'action="/u/2/multisession/sign-out/"' in menu
+
+    def test_without_the_setting_they_are_buttons(self, client, settings):
+        settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": False}
+        menu = client.get("/multisession/menu/").content.decode()
+        assert "/u/" not in menu
