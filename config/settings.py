@@ -49,6 +49,8 @@ INSTALLED_APPS = [
 CSP_IN_DJANGO = django.VERSION >= (6, 0)
 
 MIDDLEWARE = [
+    # multisession: does nothing without ACCOUNT_PATHS
+    "multisession.paths.AccountPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware"
@@ -97,6 +99,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 SESSION_ENGINE = "multisession.backends.db"  # multisession
 MULTISESSION = {
+    # ACCOUNT_PATHS=1: one account in each tab, at /u/1/, /u/2/ and so on.
+    "ACCOUNT_PATHS": env.flag("ACCOUNT_PATHS"),
     "CHOOSE_URL": "accounts:choose",
     "PROFILE_URL": "accounts:profile",
     "SESSIONS_URL": "accounts:sessions",

@@ -33,7 +33,7 @@ from django.utils.translation import gettext as _
 
 from . import offers, paths, request_user
 from .backends.db import SessionStore
-from .conf import django_settings
+from .conf import django_settings, settings
 from .engine import doubled
 from .engine.attempts import Busy
 from .ground import cookies, tokens
@@ -79,7 +79,7 @@ class SessionMiddleware(stock.SessionMiddleware):
             values = [choice.value] if choice.value is not None else []
         # Django's test client sends a session key, which names an account: take its token.
         value = values[0].partition(".")[0] if values else None
-        if value and (number := paths.number_of(request)):
+        if value and (number := getattr(request, "account_number", None)):
             value = f"{value}.{number}"
         store = self.SessionStore(value)
         store.request = request
@@ -102,7 +102,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         if iscoroutinefunction(view):
             request_user.read_ahead(request)
         page_tokens.bind(request)
-        if (elsewhere := paths.redirect(request)) is not None:
+        if settings.ACCOUNT_PATHS and (elsewhere := paths.redirect(request)) is not None:
             return elsewhere
         if request.method in SAFE_METHODS:
             return None

@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse
 from django.urls import get_script_prefix, set_script_prefix
 
@@ -45,8 +44,6 @@ class AccountPathMiddleware:
     async_capable = True
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        if not settings.ACCOUNT_PATHS:
-            raise MiddlewareNotUsed
         self.get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
@@ -178,7 +175,7 @@ def _unprefixed(request: HttpRequest, path: str) -> str:
 def _enter(request: HttpRequest) -> None:
     request._multisession_root = get_script_prefix()  # type: ignore[attr-defined]
     request.account_number = None  # type: ignore[attr-defined]
-    found = _PREFIX.match(request.path_info)
+    found = _PREFIX.match(request.path_info) if settings.ACCOUNT_PATHS else None
     if found is None:
         return
     request.account_number = int(found[1])  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ urlpatterns = [
     path("button/", views.button, name="button"),
     path("menu/", views.menu, name="menu"),
     path("choose/", views.choose, name="choose"),
+    path("icon.svg", views.icon, name="icon"),
     path("notice/", views.notice, name="notice"),
     path("add-account/", views.add_account, name="add_account"),
     path("set-active/", views.set_active, name="set_active"),

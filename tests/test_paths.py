@@ -2,16 +2,22 @@
 
 import re
 from http.cookies import SimpleCookie
+from pathlib import Path
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.contrib.staticfiles import finders
+from django.core.cache import cache
+from django.core.checks import run_checks
 from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.middleware.csrf import get_token
+from django.template import engines
 from django.test import AsyncClient, Client
 from django.urls import path, reverse, set_script_prefix
 
 from multisession.backends.db import SessionStore
 from multisession.models import Session
+from multisession.pages import profiles
 from multisession.paths import AccountPathASGI, share_url
 from tests import engine_urls
 from tests.engine_urls import name_of
@@ -22,6 +28,13 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
 def stream(request):
     return StreamingHttpResponse(f"{reverse('stream')} " for _ in range(2))
+
+
+def whose(request):
+    page = (
+        "{% load multisession %}<title>{% tab_title %}Notes</title>{% tab_icon %}{% user_button %}"
+    )
+    return HttpResponse(engines["django"].from_string(page).render({}, request))
 
 
 def hard_coded(request):
@@ -50,6 +63,7 @@ urlpatterns = [
     path("stream/", stream, name="stream"),
     path("hard-coded/", hard_coded),
     path("elsewhere/", elsewhere),
+    path("whose/", whose),
     path("located/", located),
     path("form/", form),
     path("by-htmx/", by_htmx),
@@ -59,7 +73,6 @@ urlpatterns = [
 
 @pytest.fixture(autouse=True)
 def account_paths(settings):
-    settings.MIDDLEWARE = ["multisession.paths.AccountPathMiddleware", *settings.MIDDLEWARE]
     settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": True}
 
 
@@ -263,3 +276,64 @@ class TestMenu:
         settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": False}
         menu = client.get("/multisession/menu/").content.decode()
         assert "/u/" not in menu
+
+    def test_the_tab_says_whose_it_is(self, client, rf):
+        page = client.get("/u/1/whose/").content.decode()
+        assert "<title>Ada Lovelace · Notes</title>" in page
+        icon = re.search('<link rel="icon" type="image/svg\\+xml" href="([^"]+)">', page)[1]
+        assert icon.startswith("/u/1/multisession/icon.svg?")
+        drawn = client.get(icon)
+        assert drawn["Content-Type"] == "image/svg+xml"
+        assert ">AL</text>" in drawn.content.decode()
+        assert re.search(r'class="ms-user-button ms-bottom-end ms-tab ms-hue-\d+"', page)
+
+    def test_a_page_without_a_number_says_nothing_more_than_before(self, client):
+        page = client.get("/whose/").content.decode()
+        assert "<title>Notes</title>" in page
+        assert "icon.svg" not in page
+        assert "ms-tab" not in page
+
+    def test_nobody_has_no_icon(self):
+        assert Client().get("/multisession/icon.svg").status_code == 204
+
+    def test_the_icon_s_colours_are_the_stylesheet_s(self):
+        css = finders.find("multisession/user_button.css")
+        told = re.findall(r"--ms-hue: (#\w+);", Path(css).read_text())
+        assert tuple(told) == profiles.COLOURS
+
+
+class TestChecks:
+    @pytest.mark.parametrize(
+        ("middleware", "wrong"), [("first", False), ("last", True), ("missing", True)]
+    )
+    def test_the_middleware_has_to_be_first(self, middleware, wrong, settings):
+        [paths, *rest] = settings.MIDDLEWARE
+        settings.MIDDLEWARE = {
+            "first": [paths, *rest],
+            "last": [*rest, paths],
+            "missing": rest,
+        }[middleware]
+        found = [each for each in run_checks() if each.id == "multisession.E005"]
+        assert bool(found) == wrong
+
+    def test_without_the_setting_the_middleware_does_nothing(self, settings, client):
+        settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": False}
+        assert Client().get("/u/1/who/").status_code == 404
+
+    def test_another_value_of_the_setting_is_an_error(self, settings):
+        settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": "sometimes"}
+        assert "multisession.E004" in {each.id for each in run_checks()}
+
+
+class TestCache:
+    @pytest.fixture(autouse=True)
+    def cached(self, settings):
+        settings.SESSION_ENGINE = "multisession.backends.cached_db"
+        cache.clear()
+
+    def test_the_cache_answers_for_no_other_account(self, client):
+        for _ in range(3):
+            told = [who(client, prefix) for prefix in ("/u/1", "/u/2", "", "/u/1")]
+            assert told == ["ada", "grace", "grace", "ada"]
+        client.post("/u/1/sign-out/")
+        assert [who(client, prefix) for prefix in ("/u/1", "/u/2")] == [NOBODY, "grace"]

@@ -34,6 +34,7 @@ PUBLIC = [
     "models",
     "offers",
     "passwords",
+    "paths",
     "request",
     "signals",
 ]

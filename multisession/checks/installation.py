@@ -6,6 +6,7 @@ storage.py has the checks of databases and cache.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -19,10 +20,12 @@ from django.utils.module_loading import import_string
 from multisession.backends.db import SessionStore
 from multisession.conf import settings
 from multisession.middleware import SessionMiddleware
+from multisession.paths import AccountPathMiddleware
 
 from .classes import class_at, engine_is, is_a
 
 MIDDLEWARE = "multisession.middleware.SessionMiddleware"
+PATHS = "multisession.paths.AccountPathMiddleware"
 STOCK_MIDDLEWARE = "django.contrib.sessions.middleware.SessionMiddleware"
 #: Middleware that must come after ours, and why.
 LATER = {
@@ -101,6 +104,9 @@ def _check_middleware() -> Iterator[CheckMessage]:
             id="multisession.W007",
         )
         return
+    before = list(classes.values())[: list(classes).index(ours[0])]
+    with suppress(ImproperlyConfigured):  # multisession.E004
+        yield from _check_account_paths(before)
     for path, found in list(classes.items())[: list(classes).index(ours[0])]:
         reason = next((why for later, why in LATER.items() if is_a(found, class_at(later))), None)
         if reason is not None:
@@ -117,6 +123,17 @@ def _check_middleware() -> Iterator[CheckMessage]:
                 hint=f"Move it above {ours[0]!r} in MIDDLEWARE.",
                 id="multisession.W008",
             )
+
+
+def _check_account_paths(before: list[Any]) -> Iterator[CheckMessage]:
+    """Check that the middleware of ``ACCOUNT_PATHS`` is among those before the session's."""
+    if settings.ACCOUNT_PATHS and not any(is_a(found, AccountPathMiddleware) for found in before):
+        yield Error(
+            f"MULTISESSION['ACCOUNT_PATHS'] is on, and {PATHS!r} does not come before the session "
+            "middleware: every link to another account leads to a page that does not exist.",
+            hint=f"Put {PATHS!r} first in MIDDLEWARE.",
+            id="multisession.E005",
+        )
 
 
 @register(Tags.security)

@@ -16,8 +16,22 @@ from django.utils.module_loading import import_string
 
 from multisession.conf import settings
 
-#: Number of avatar colours; the stylesheet has a class ``ms-hue-<n>`` for each.
-HUES = 12
+#: The avatar colours. The stylesheet has a class ``ms-hue-<n>`` for each.
+COLOURS = (
+    "#b9432f",
+    "#96590a",
+    "#6d6a10",
+    "#3f7825",
+    "#15794f",
+    "#0d7575",
+    "#126fa3",
+    "#2f62cf",
+    "#5d52d4",
+    "#8643c2",
+    "#a8359c",
+    "#be3268",
+)
+HUES = len(COLOURS)
 
 ZERO_WIDTH_JOINER = "\u200d"
 #: Invisible characters that Unicode counts as letters or symbols: fillers, an empty Braille cell.

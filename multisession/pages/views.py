@@ -35,7 +35,7 @@ from multisession.request import MultiSessionRequest
 from . import refusal
 from .links import after_switch_url, current_page, on_site, sign_in_link, url_of
 from .menu import Options, account_list_context, button_context, menu_context
-from .profiles import profile_of
+from .profiles import COLOURS, profile_of
 
 
 def personal(view: Callable[[MultiSessionRequest], HttpResponse]) -> Callable[..., HttpResponse]:
@@ -83,6 +83,18 @@ def button(request: MultiSessionRequest) -> HttpResponse:
 def menu(request: MultiSessionRequest) -> HttpResponse:
     """Show the menu's panel, which the UserButton loads when it is first opened."""
     return render_menu(request)
+
+
+@personal
+@require_safe
+def icon(request: MultiSessionRequest) -> HttpResponse:
+    """Draw the active account's initials in its colour, as a tab's icon; 204 for nobody."""
+    session = request.multisession.session
+    if session is None:
+        return HttpResponse(status=204)
+    profile = profile_of(session.user)
+    context = {"profile": profile, "colour": COLOURS[profile.hue]}
+    return render(request, "multisession/icon.svg", context, content_type="image/svg+xml")
 
 
 @personal

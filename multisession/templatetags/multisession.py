@@ -189,6 +189,30 @@ def account_link(context: Context, session: Session, page: str = "") -> str:
 
 
 @register.simple_tag(takes_context=True)
+def tab_title(context: Context) -> str:
+    """Return "Ada Lovelace · " in a tab of an account (``ACCOUNT_PATHS``), else ""."""
+    active = _active_in_tab(context)
+    return f"{profile_of(active.user).name} · " if active else ""
+
+
+@register.simple_tag(takes_context=True)
+def tab_icon(context: Context) -> SafeString | str:
+    """Render a ``<link>`` to the account's icon in a tab of an account, else nothing."""
+    active = _active_in_tab(context)
+    if active is None:
+        return ""
+    icon = '<link rel="icon" type="image/svg+xml" href="{}?{}">'
+    return format_html(icon, url_of("multisession:icon"), active.public_id)
+
+
+def _active_in_tab(context: Context) -> Session | None:
+    request: MultiSessionRequest | None = context.get("request")
+    if request is None or paths.number_of(request) is None:
+        return None
+    return request.multisession.session
+
+
+@register.simple_tag(takes_context=True)
 def share_url(context: Context, url: str) -> str:
     """Return a URL of this site without an account's number, for a link that leaves the browser."""
     request = context.get("request")
