@@ -33,4 +33,4 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 # QUICK=0: everything once more without the quick path. Tests that count statements exactly see more
 # of them then (docs/explanation/decisions.md says which); all else is the same.
 if os.environ.get("QUICK") == "0":
-    MULTISESSION = {**MULTISESSION, "_QUICK": False}  # type: ignore[dict-item]
+    MULTISESSION = {**MULTISESSION, "_QUICK": False}
