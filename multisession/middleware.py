@@ -79,7 +79,7 @@ class SessionMiddleware(stock.SessionMiddleware):
             values = [choice.value] if choice.value is not None else []
         # Django's test client sends a session key, which names an account: take its token.
         value = values[0].partition(".")[0] if values else None
-        if value and (number := getattr(request, "account_number", None)):
+        if value and (number := getattr(request, "account_number", None)) is not None:
             value = f"{value}.{number}"
         store = self.SessionStore(value)
         store.request = request

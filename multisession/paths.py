@@ -18,8 +18,10 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings as lazy_settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import get_script_prefix, set_script_prefix
+from django.utils.http import escape_leading_slashes
 
 from .backends.db import SessionStore
 from .conf import django_settings, settings
@@ -32,7 +34,9 @@ __all__ = [
     "share_url",
 ]
 
-_PREFIX = re.compile(r"/u/([1-9][0-9]{0,8})(?=/|$)", re.ASCII)
+_PREFIX = re.compile(r"/u/(0|[1-9][0-9]{0,8})(?=/|$)", re.ASCII)
+#: The number of a tab for an account that is about to sign in: nobody is active there.
+NOBODY = 0
 #: Headers by which a view or htmx sends the browser to a page of this site.
 _REDIRECTS = ("Location", "HX-Redirect", "HX-Location", "HX-Push-Url", "HX-Replace-Url")
 
@@ -120,7 +124,8 @@ def share_url(request: HttpRequest, url: str) -> str:
     parts = urlsplit(url)
     if parts.netloc and parts.netloc != request.get_host():
         return url
-    return urlunsplit(parts._replace(path=_root(request) + _unprefixed(request, parts.path)))
+    path = escape_leading_slashes(_root(request) + _unprefixed(request, parts.path))
+    return urlunsplit(parts._replace(path=path))
 
 
 def redirect(request: HttpRequest) -> HttpResponse | None:
@@ -143,7 +148,7 @@ def redirect(request: HttpRequest) -> HttpResponse | None:
         if active is None:
             return None
         return _go_to(request, account_url(request, active.number, request.get_full_path()))
-    if store.row is not None or _is_remembered(request, number):
+    if number == NOBODY or store.row is not None or _is_remembered(request, number):
         return None
     return _go_to(request, share_url(request, request.get_full_path()))
 
@@ -173,6 +178,8 @@ def _unprefixed(request: HttpRequest, path: str) -> str:
 
 
 def _enter(request: HttpRequest) -> None:
+    # Django adds the script name to a relative URL of static files once, when it is first read.
+    _ = lazy_settings.STATIC_URL, lazy_settings.MEDIA_URL
     request._multisession_root = get_script_prefix()  # type: ignore[attr-defined]
     request.account_number = None  # type: ignore[attr-defined]
     found = _PREFIX.match(request.path_info) if settings.ACCOUNT_PATHS else None
@@ -205,20 +212,27 @@ def _keep_in_tab(request: HttpRequest, response: HttpResponse, number: int) -> N
     """
     store = getattr(request, "session", None)
     row = store.row if isinstance(store, SessionStore) and store.is_opened else None
-    if row is not None and row.number:
+    is_new = row is not None and bool(row.number) and row.number != number
+    if row is not None and row.number and is_new:
         number = row.number
+
+    def moved(url: str) -> str:
+        """Return where ``url`` leads; an explicit other number stays, unless the account is new."""
+        if not _is_here(request, url):
+            return url
+        path = urlsplit(url).path
+        has_number = _unprefixed(request, path) != path.removeprefix(_root(request))
+        return account_url(request, number, url) if is_new or not has_number else url
+
     for name in _REDIRECTS:
-        url = response.headers.get(name)
-        if url and _is_here(request, url):
-            response.headers[name] = account_url(request, number, url)
+        if url := response.headers.get(name):
+            response.headers[name] = moved(url)
     # htmx takes a path, or an object that has one.
     place = response.headers.get("HX-Location")
     if place and place.startswith("{"):
         with suppress(ValueError, KeyError, TypeError):
             told = json.loads(place)
-            if _is_here(request, told["path"]):
-                told["path"] = account_url(request, number, told["path"])
-                response.headers["HX-Location"] = json.dumps(told)
+            response.headers["HX-Location"] = json.dumps({**told, "path": moved(told["path"])})
 
 
 def _is_here(request: HttpRequest, url: str) -> bool:

@@ -1,8 +1,12 @@
 """Accounts side by side: /u/N/ is the site as account N of this browser."""
 
+import json
 import re
+import threading
+from http.client import HTTPConnection
 from http.cookies import SimpleCookie
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -15,6 +19,7 @@ from django.template import engines
 from django.test import AsyncClient, Client
 from django.urls import path, reverse, set_script_prefix
 
+from accounts.models import User
 from multisession.backends.db import SessionStore
 from multisession.models import Session
 from multisession.pages import profiles
@@ -48,7 +53,7 @@ def elsewhere(request):
 def form(request):
     if request.method == "POST":
         request.session["sent"] = name_of(request.user)
-    return HttpResponse(f'value="{get_token(request)}"')
+    return HttpResponse(f'value="{get_token(request)}" sent={request.session.get("sent", "")}')
 
 
 def located(request):
@@ -146,6 +151,20 @@ class TestComingAndGoing:
         assert who(client, "/u/3") == who(client) == "alan"
         assert answer.status_code in (200, 302)
 
+    def test_adding_an_account_leaves_the_tab_as_it_is(self, client, alan):
+        added = client.post("/u/1/multisession/add-account/", {"next": "/u/1/who/"})
+        assert added["Location"] == "/u/0/accounts/sign-in/?next=/u/1/who/"
+        assert client.get(added["Location"]).status_code == 200
+        alan.set_password("x")
+        alan.save()
+        form = {"username": alan.email, "password": "x", "next": "/u/1/who/"}
+        assert client.post("/u/0/accounts/sign-in/", form)["Location"] == "/u/3/who/"
+        assert [who(client, f"/u/{n}") for n in (1, 2, 3)] == ["ada", "grace", "alan"]
+
+    def test_nobody_is_active_at_number_0(self, client):
+        assert who(client, "/u/0") == NOBODY
+        assert Client().get("/u/0/who/").json()["user"] == NOBODY
+
     @pytest.mark.parametrize("prefix", ["", "/u/1", "/u/2"])
     def test_signing_in_again_gives_the_old_number(self, prefix, client, ada):
         client.post("/u/1/sign-out/")
@@ -188,11 +207,15 @@ class TestComingAndGoing:
         assert client.get("/u/7/who/")["Location"] == "/who/"
         assert Client().get("/u/1/who/")["Location"] == "/who/"
 
+    def test_a_forged_path_leads_to_no_other_site(self, client):
+        answer = client.get("/u/7//example.com/who/")
+        assert answer.status_code == 404 or answer["Location"] == "/%2Fexample.com/who/"
+
     def test_htmx_is_told_so_in_its_own_way(self, client):
         answer = client.get("/u/7/who/", headers={"HX-Request": "true"})
         assert answer["HX-Redirect"] == "/who/"
 
-    @pytest.mark.parametrize("prefix", ["/u/0", "/u/01", "/u/-1", "/u/1x", "/u/9999999999", "/u/"])
+    @pytest.mark.parametrize("prefix", ["/u/01", "/u/-1", "/u/1x", "/u/9999999999", "/u/"])
     def test_what_is_no_number_is_a_path_of_the_site(self, client, prefix):
         assert client.get(f"{prefix}/who/").status_code == 404
 
@@ -228,6 +251,7 @@ class TestSharing:
             ("/who/", "/who/"),
             ("http://testserver/u/3/who/", "http://testserver/who/"),
             ("https://example.com/u/3/who/", "https://example.com/u/3/who/"),
+            ("/u/3//example.com/", "/%2Fexample.com/"),
         ],
     )
     def test_a_shared_url_has_no_number(self, rf, url, shared):
@@ -337,3 +361,66 @@ class TestCache:
             assert told == ["ada", "grace", "grace", "ada"]
         client.post("/u/1/sign-out/")
         assert [who(client, prefix) for prefix in ("/u/1", "/u/2")] == [NOBODY, "grace"]
+
+
+class Jar:
+    """The cookies of one browser, whose tabs send and receive side by side."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._cookies, self._lock = url, {}, threading.Lock()
+
+    def open(self, path: str, form: dict[str, str] | None = None) -> tuple[int, str]:
+        with self._lock:
+            cookie = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        body = None if form is None else urlencode(form)
+        connection = HTTPConnection(self._url.removeprefix("http://"), timeout=60)
+        headers = {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"}
+        connection.request("GET" if form is None else "POST", path, body, headers)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        with self._lock:
+            for sent in answer.headers.get_all("Set-Cookie", []):
+                for name, morsel in SimpleCookie(sent).items():
+                    self._cookies[name] = morsel.value
+        connection.close()
+        return answer.status, text
+
+    def token(self, prefix: str) -> str:
+        return re.search('value="([^"]+)"', self.open(f"{prefix}/form/")[1])[1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_three_tabs_and_a_fourth_account_that_comes_and_goes_never_mix(
+    live_server, ada, grace, alan
+):
+    jar = Jar(live_server.url)
+    mary = User.objects.create_user("mary@example.com")
+    for user in (ada, grace, alan):
+        jar.open(f"/sign-in/{user.pk}/", {"csrfmiddlewaretoken": jar.token("")})
+    seen: list[tuple[str, int, str]] = []
+    over = threading.Event()
+
+    def tab(name: str, prefix: str) -> None:
+        token = jar.token(prefix)
+        while not over.is_set():
+            status, text = jar.open(f"{prefix}/who/")
+            seen.append((name, status, json.loads(text)["user"] if status == 200 else text))
+            status, text = jar.open(f"{prefix}/form/", {"csrfmiddlewaretoken": token})
+            sent = re.search("sent=(\\w*)", text)
+            seen.append((name, status, sent[1] if sent else text))
+
+    names = ("ada", "grace", "alan")
+    tabs = [
+        threading.Thread(target=tab, args=(name, f"/u/{number}"))
+        for number, name in enumerate(names, 1)
+    ]
+    for thread in tabs:
+        thread.start()
+    for _ in range(8):
+        jar.open(f"/sign-in/{mary.pk}/", {"csrfmiddlewaretoken": jar.token("")})
+        jar.open("/u/4/sign-out/", {"csrfmiddlewaretoken": jar.token("/u/4")})
+    over.set()
+    for thread in tabs:
+        thread.join()
+    assert {name for name, _status, _who in seen} == set(names)
+    assert [each for each in seen if each[1:] != (200, each[0])] == []

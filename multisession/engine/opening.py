@@ -77,10 +77,12 @@ def opened_by(secret: str, number: int | None, found: Fetched) -> Opened:
     if not token.is_living:
         return Opened(ended=token)
     row = token.live_session()
-    if number is None or (row is not None and (row.number or 0) == number):
+    if number is None or (row is not None and row.number == number):
         return Opened(secret, token, row, found.user, found.is_user_missing)
     from multisession.models import Session
 
+    if number == 0:  # no account has it
+        return Opened(secret, token)
     others = Session.objects.visible_to(token).live()
     other = others.filter(number=number).order_by("-pk").first()
     return Opened(secret, token, other)

@@ -24,7 +24,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from multisession import actions
+from multisession import actions, paths
 from multisession.conf import settings
 from multisession.ground import asking
 from multisession.ground.asking import is_htmx
@@ -211,11 +211,22 @@ def add_account(request: MultiSessionRequest) -> HttpResponse:
     sign_in_url = sign_in_link(options.sign_in_url, session=session_id, next=next_url)
     if sign_in_url:
         try:
-            actions.step_aside(request, page=on_site(request, request.POST.get("page")))
+            sign_in_url = beside(request, sign_in_url, on_site(request, request.POST.get("page")))
         except actions.UpdateError:
             # A concurrent click came first, and this one has changed nothing: show the chooser.
             sign_in_url = ""
     return go_to(request, sign_in_url or choose_url())
+
+
+def beside(request: MultiSessionRequest, sign_in_url: str, page: str = "") -> str:
+    """Return the URL of a sign-in page on which no account is active. Raises UpdateError.
+
+    The active account steps aside; one that has a tab of its own (paths.py) stays in it.
+    """
+    if paths.number_of(request) is not None:
+        return paths.account_url(request, paths.NOBODY, sign_in_url)
+    actions.step_aside(request, page=page)
+    return sign_in_url
 
 
 @any_account
@@ -237,11 +248,11 @@ def ask_to_sign_in_again(
 ) -> HttpResponse:
     """Redirect to the sign-in page, with the id of the session that has to sign in again."""
     session = refused.session
-    actions.step_aside(request)
+    sign_in_url = sign_in_link(None, session=session.public_id, next=requested_next(request))
+    sign_in_url = beside(request, sign_in_url)
     text = _("Sign in again to use %(account)s.") % {"account": profile_of(session.user).label}
     messages.info(request, text, fail_silently=True)
-    next_url = requested_next(request)
-    return go_to(request, sign_in_link(None, session=session.public_id, next=next_url))
+    return go_to(request, sign_in_url)
 
 
 def render_menu(request: MultiSessionRequest) -> HttpResponse:

@@ -94,3 +94,19 @@ def test_a_sign_out_in_one_tab_changes_no_other(tabs, ada):
     expect(button(first)).to_contain_text("Ada Lovelace")
     second.reload()
     expect(button(second)).to_contain_text("Grace Hopper")
+
+
+def test_an_account_added_in_one_tab_goes_on_in_it_under_its_own_number(tabs, alan):
+    first, second = tabs
+    button(first).click()
+    first.get_by_role("button", name="Add account").click()
+    form = first.locator("form:has([autocomplete=current-password]):visible")
+    form.get_by_label("E-mail address").fill(alan.email)
+    form.get_by_label("Password").fill("correct horse battery staple")
+    form.get_by_role("button", name="Sign in").click()
+    first.wait_for_url("**/u/3/**")
+    expect(button(first)).to_contain_text("Alan Turing")
+    first.goto("/u/1/")
+    expect(button(first)).to_contain_text("Ada Lovelace")
+    second.reload()
+    expect(button(second)).to_contain_text("Grace Hopper")
