@@ -10,7 +10,6 @@ Use Django's ``login()`` to add an account and ``logout()`` to sign out of the a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Unpack
 
 from asgiref.sync import sync_to_async
@@ -26,7 +25,7 @@ from .backends.db import SessionStore
 from .guard import page_tokens
 from .models import AccountLimitReached, Session
 from .models.events import Cause
-from .organizations import Organization
+from .organizations import KEEP, Keep, Organization
 
 if TYPE_CHECKING:
     from .request import MultiSession
@@ -50,15 +49,6 @@ class SignInAgain(SessionNotFound):
 
 class OrganizationNotFound(Http404):
     """No such organization for this user; the same for unknown and foreign ones."""
-
-
-class Keep(Enum):
-    """``KEEP``: leave this part of what is active as it is."""
-
-    KEEP = "keep"
-
-
-KEEP = Keep.KEEP
 
 
 def set_active(
@@ -127,7 +117,7 @@ def _enter_organization(
         return
     _announce_organization(request, active, entering)
     store.enter_organization(active, _id_of(entering), by=store.acting(active.user))
-    accounts._lost_organization = False
+    accounts._enter(active, entering)
     accounts.read_again()
     page_tokens.account_changed(request)
 

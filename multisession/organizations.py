@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -25,6 +26,15 @@ __all__ = [
 
 #: Letters that need no quoting in a header, a URL or a form. The length of Session.organization.
 _ID = re.compile(r"[A-Za-z0-9_.@-]{1,64}", re.ASCII)
+
+
+class Keep(Enum):
+    """``KEEP``: leave this part of what is active as it is."""
+
+    KEEP = "keep"
+
+
+KEEP = Keep.KEEP
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -152,6 +152,12 @@ class MultiSession:
                 found.append(row)
         return found
 
+    def _enter(self, session: Session, organization: Organization | None) -> None:
+        """Note the provider's answer for the active session, which has just entered this one."""
+        self._organization = organization
+        self._organization_of = (session.pk, session.organization)
+        self._lost_organization = False
+
     def read_again(self) -> None:
         """Forget the lists, so that the next access reads them again."""
         for name in ("_known", "sessions", "signed_out_sessions", "organizations"):

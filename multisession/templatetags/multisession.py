@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from multisession.conf import settings
+from multisession.guard import page_tokens
 from multisession.models import Session
 from multisession.pages.items import MenuItem, as_items
 from multisession.pages.links import on_site, url_of
@@ -159,10 +160,9 @@ def page_attributes(context: Context) -> SafeString | str:
     request: MultiSessionRequest | None = context.get("request")
     if request is None:
         return ""
-    session = request.multisession.session
     return format_html(
         'data-multisession-page="{}" data-multisession-notice="{}"',
-        session.public_id if session else "",
+        page_tokens.page_name(page_tokens.effective_session(request)),
         url_of("multisession:notice"),
     )
 
