@@ -41,7 +41,8 @@ KEEP = Keep.KEEP
 class Organization:
     """One organization, as one of its members sees it.
 
-    Raises ValueError if ``id`` is not 1 to 64 letters, digits or ``_``, ``.``, ``@``, ``-``.
+    Raises ValueError if ``id`` is not 1 to 64 letters, digits or ``_``, ``.``, ``@``, ``-``, or if
+    ``url`` is neither a path nor an http(s) URL.
     """
 
     #: The public id, which is kept with the session. It must never name another organization.
@@ -52,7 +53,7 @@ class Organization:
     role: str = ""
     #: URL of a picture; empty: initials are shown.
     picture: str = ""
-    #: URL of its own page: *Manage*. With one domain for each tenant: the address of that domain.
+    #: Path of its own page, for *Manage*. With one domain for each tenant: the URL of that domain.
     url: str = ""
     #: The project's own object.
     object: Any = None
@@ -62,6 +63,13 @@ class Organization:
             raise ValueError(
                 f"Organization id {self.id!r}: it must have 1 to 64 letters, digits or any of _.@-"
             )
+        if self.url and not self.url.startswith(("/", "https://", "http://")):
+            raise ValueError(f"Organization url {self.url!r}: it must begin with / or https://")
+
+    @property
+    def has_own_site(self) -> bool:
+        """Return True if ``url`` names a host: the switcher leads there, and keeps nothing."""
+        return not self.url.startswith("/") and bool(self.url)
 
 
 class Provider(Protocol):

@@ -5,10 +5,12 @@ from typing import Any
 from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
+from django.template import engines
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
 from multisession import actions
+from multisession.decorators import organization_required
 from multisession.guard import any_account
 from multisession.organizations import Organization
 
@@ -100,4 +102,34 @@ urlpatterns = [
     path("write/", write),
     path("any/", any_account(write)),
     path("", include("config.urls")),
+]
+
+
+@organization_required()
+def members_page(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("for members")
+
+
+@organization_required(role=["admin", "owner"])
+def admins_page(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("for admins")
+
+
+@organization_required("admin")
+async def admins_async_page(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("for admins")
+
+
+def switcher(request: HttpRequest) -> HttpResponse:
+    """A page with the switcher and nothing else; ``?…`` are its options."""
+    options = " ".join(f"{name}={value}" for name, value in request.GET.items())
+    source = "{% load multisession %}{% organization_switcher " + options + " %}"
+    return HttpResponse(engines["django"].from_string(source).render({}, request))
+
+
+urlpatterns += [
+    path("members/", members_page),
+    path("admins/", admins_page),
+    path("async-admins/", admins_async_page),
+    path("switcher/", switcher),
 ]

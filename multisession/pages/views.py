@@ -36,6 +36,7 @@ from multisession.request import MultiSessionRequest
 from . import refusal
 from .links import after_switch_url, current_page, on_site, sign_in_link, url_of
 from .menu import Options, account_list_context, button_context, menu_context
+from .organization_menu import page_context
 from .profiles import profile_of
 
 
@@ -178,6 +179,32 @@ def set_active(request: MultiSessionRequest, session_id: str) -> HttpResponse:
     profile = profile_of(request.user)
     text = _("You are now using %(account)s.") % {"account": profile.identifier or profile.name}
     messages.success(request, text, fail_silently=True)
+    return go_to(request, requested_next(request) or after_switch_url())
+
+
+@personal
+@require_safe
+@csrf_protect
+def organization_list(request: MultiSessionRequest) -> HttpResponse:
+    """Show the organizations of the active account, to choose one."""
+    if request.multisession.session is None:
+        return redirect(sign_in_link(None, next=request.get_full_path()) or choose_url())
+    return render(request, "multisession/organizations.html", page_context(request))
+
+
+@action
+def set_organization(request: MultiSessionRequest, session_id: str) -> HttpResponse:
+    """Enter an organization, or none, with the account that the form was drawn for."""
+    said = request.POST.get("organization", KEEP)
+    try:
+        actions.set_active(request, session_id, organization=said or None)
+    except actions.SignInAgain as refused:
+        return ask_to_sign_in_again(request, refused)
+    found = request.multisession.organization
+    name = found.name if found is not None else _("Personal account")
+    messages.success(
+        request, _("You are now using %(account)s.") % {"account": name}, fail_silently=True
+    )
     return go_to(request, requested_next(request) or after_switch_url())
 
 

@@ -16,6 +16,7 @@ from multisession.models import Session
 from multisession.pages.items import MenuItem, as_items
 from multisession.pages.links import on_site, url_of
 from multisession.pages.menu import Options, account_list_context, button_context
+from multisession.pages.organization_menu import SwitcherOptions, switcher_context
 from multisession.pages.profiles import Profile, profile_of
 from multisession.request import MultiSessionRequest
 
@@ -135,6 +136,22 @@ def account_list(context: Context, *, next: str = "") -> dict[str, Any]:
     if request is None:  # A bare error page has none.
         return {}
     return account_list_context(request, on_site(request, next))
+
+
+@register.inclusion_tag("multisession/organization_switcher.html", takes_context=True)
+def organization_switcher(context: Context, **options: Any) -> dict[str, Any]:
+    """Show the active account's organization with a menu of the others.
+
+    ``options``: the fields of ``multisession.pages.organization_menu.SwitcherOptions``. Renders
+    nothing while no account is active, without organizations, and on a bare error page. Costs the
+    provider's two answers.
+    """
+    try:
+        given = SwitcherOptions(**options)
+    except (TypeError, ValueError) as error:
+        raise template.TemplateSyntaxError(f"organization_switcher: {error}") from error
+    request: MultiSessionRequest | None = context.get("request")
+    return {} if request is None else switcher_context(request, given)
 
 
 @register.simple_tag(takes_context=True)
