@@ -199,7 +199,7 @@ class TestTheRestOfTheGuard:
     def test_a_page_says_its_organization(self, firefox, ada):
         enter(firefox, "acme")
         name = f'data-multisession-page="{session_of(ada).public_id}:acme"'
-        assert name in firefox.get("/").text
+        assert name in firefox.get("/accounts/profile/").text
 
     def test_a_form_from_before_signing_in_again_keeps_to_its_organization(self, firefox, ada):
         enter(firefox, "acme")

@@ -153,11 +153,11 @@ class TestThePage:
         assert Client().get(PAGE)["Location"].startswith("/accounts/sign-in/?next=")
 
     def test_the_user_button_has_a_line(self, firefox):
-        html = firefox.get("/").text
+        html = firefox.get("/accounts/profile/").text
         assert f'href="{PAGE}"' in html
         assert "Choose an organization" in html
         press(firefox, "/switcher/", "Switch to Acme")
-        assert "Acme" in firefox.get("/").text
+        assert "Acme" in firefox.get("/accounts/profile/").text
 
     def test_without_a_provider_it_has_none(self, firefox, settings):
         settings.MULTISESSION = {"CHOOSE_URL": "accounts:choose"}
