@@ -229,3 +229,13 @@ class TestCosts:
         assert verbs.count("UPDATE") == 1
         assert verbs.count("INSERT") == 1
         assert len(verbs) <= 7, captured.captured_queries
+
+
+class TestAlsoInCaches:
+    def test_a_cache_that_cannot_be_told_costs_the_cookie_a_new_value(self, firefox, monkeypatch):
+        """A stale entry would go on showing the other organization."""
+        monkeypatch.setattr("multisession.engine.steps.clients_changed", lambda *args: False)
+        cookie = firefox.cookies[COOKIE].value
+        assert enter(firefox, "acme").json()["in"] == "acme"
+        assert firefox.cookies[COOKIE].value != cookie
+        assert where(firefox)["in"] == "acme"
