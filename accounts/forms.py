@@ -10,7 +10,7 @@ from django.contrib.auth import forms as auth_forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Note, User
+from accounts.models import Note, Team, User
 
 EMAIL_ATTRS = {"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}
 
@@ -112,3 +112,18 @@ class NoteForm(forms.ModelForm):
         fields = ("text",)
         labels = {"text": _("New note")}
         widgets = {"text": forms.TextInput(attrs={"autocomplete": "off", "dir": "auto"})}
+
+
+class TeamForm(forms.ModelForm):
+    """Name and short name of a new team."""
+
+    class Meta:
+        model = Team
+        fields = ("name", "slug")
+
+    def clean_slug(self) -> str:
+        """Keep the addresses of other pages free."""
+        slug: str = self.cleaned_data["slug"]
+        if slug in ("new", "leave"):
+            raise ValidationError(_("This short name is taken."))
+        return slug

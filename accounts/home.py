@@ -6,7 +6,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.forms import NoteForm, ScratchpadForm, focus_first_error
+from accounts.models import Note, NoteQuerySet
 from accounts.requests import DemoRequest, SignedInRequest, wants_partial
+from accounts.teams import team_of
 from multisession.offers import get_object_or_offer
 
 SCRATCHPAD = "note"
@@ -57,7 +59,7 @@ def add_note(request: SignedInRequest) -> HttpResponse:
     if not form.is_valid():
         focus_first_error(form)
         return _own_things(request, note_form=form)
-    form.instance.user = request.user
+    form.instance.user, form.instance.team = request.user, team_of(request)
     form.save()
     return redirect("home")
 
@@ -66,16 +68,24 @@ def add_note(request: SignedInRequest) -> HttpResponse:
 @login_required
 def note(request: SignedInRequest, pk: int) -> HttpResponse:
     """Show a note. For another account's note, offer that account if it is signed in here."""
-    found = get_object_or_offer(request, lambda user: user.notes, pk=pk)
+    found = get_object_or_offer(request, Note.objects.visible_to, pk=pk)
     return render(request, "note.html", {"note": found})
 
 
 @require_POST
 @login_required
 def delete_note(request: SignedInRequest, pk: int) -> HttpResponse:
-    """Delete a note of this user; 404 for another user's."""
-    get_object_or_404(request.user.notes, pk=pk).delete()
+    """Delete a note of this user or of a team; 404 for any other."""
+    get_object_or_404(Note.objects.visible_to(request.user), pk=pk).delete()
     return redirect("home")
+
+
+def _notes(request: DemoRequest) -> NoteQuerySet:
+    """Return the notes of the team that the account is in, or else of the person."""
+    if not request.user.is_authenticated:
+        return Note.objects.none()
+    team = team_of(request)
+    return Note.objects.filter(team=team) if team else request.user.notes.filter(team=None)
 
 
 def _own_things(
@@ -90,6 +100,7 @@ def _own_things(
     context = {
         "scratchpad": scratchpad or ScratchpadForm(initial=kept),
         "note_form": note_form or NoteForm(),
-        "notes": request.user.notes.all() if request.user.is_authenticated else [],
+        "notes": _notes(request),
+        "team": team_of(request),
     }
     return render(request, "home.html", context, status=UNPROCESSABLE if refused else 200)

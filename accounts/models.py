@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -74,12 +75,62 @@ class User(AbstractBaseUser, PermissionsMixin):
         return str(self.name or self.email)
 
 
+class Team(models.Model):
+    """Several people who share notes: the demo's organization."""
+
+    name = models.CharField(_("name"), max_length=100)
+    slug = models.SlugField(_("short name"), max_length=64, unique=True)
+
+    class Meta:
+        verbose_name = _("team")
+        verbose_name_plural = _("teams")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("accounts:team", args=[self.slug])
+
+
+class Membership(models.Model):
+    """A person in a team."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner", _("owner")
+        MEMBER = "member", _("member")
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(_("role"), max_length=6, choices=Role.choices, default=Role.MEMBER)
+
+    class Meta:
+        verbose_name = _("membership")
+        verbose_name_plural = _("memberships")
+        constraints = [models.UniqueConstraint(fields=["team", "user"], name="member_of_team")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.team_id}"
+
+
+class NoteQuerySet(models.QuerySet["Note"]):
+    def visible_to(self, user: User) -> "NoteQuerySet":
+        """Keep the user's own notes, and those of the user's teams."""
+        teams = Team.objects.filter(memberships__user=user)
+        return self.filter(models.Q(team=None, user=user) | models.Q(team__in=teams))
+
+
 class Note(models.Model):
-    """A private note: the demo's example of data that only one account sees."""
+    """A note of a person, or of a team; ``user`` wrote it.
+
+    The demo's example of data that only one account, or one organization, sees.
+    """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notes")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="notes", null=True)
     text = models.CharField(_("note"), max_length=500)
     created_at = models.DateTimeField(_("written"), auto_now_add=True)
+
+    objects = NoteQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("note")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts import views
+from accounts import teams, views
 from multisession.pages.device_views import sessions
 from multisession.pages.views import choose
 
@@ -13,6 +13,9 @@ urlpatterns = [
     path("sign-up/", views.SignUpView.as_view(), name="sign_up"),
     path("choose/", choose, name="choose"),
     path("sessions/", sessions, name="sessions"),
+    path("teams/new/", teams.create, name="new_team"),
+    path("teams/leave/", teams.leave, name="leave_team"),
+    path("teams/<slug:slug>/", teams.team, name="team"),
     path("profile/", views.ProfileView.as_view(), name="profile"),
     path("profile/password/", views.PasswordView.as_view(), name="password"),
 ]

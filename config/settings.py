@@ -106,6 +106,7 @@ MULTISESSION = {
     "SESSIONS_URL": "accounts:sessions",
     "USER_PICTURE": "accounts.menu.picture",
     "MENU_ITEMS": "accounts.menu.items",
+    "ORGANIZATIONS": "accounts.teams.Teams",
 }
 
 AUTH_USER_MODEL = "accounts.User"

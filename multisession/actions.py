@@ -20,11 +20,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Max
 from django.http import Http404, HttpRequest
 
-from . import request_user, signals
+from . import organizations, request_user, signals
 from .backends.db import SessionStore
 from .guard import page_tokens
 from .models import AccountLimitReached, Session
 from .models.events import Cause
+from .organizations import KEEP, Keep, Organization
 
 if TYPE_CHECKING:
     from .request import MultiSession
@@ -46,38 +47,104 @@ class SignInAgain(SessionNotFound):
         self.session = session
 
 
-def set_active(request: HttpRequest, session: Session | str | None) -> Session | None:
+class OrganizationNotFound(Http404):
+    """No such organization for this user; the same for unknown and foreign ones."""
+
+
+def set_active(
+    request: HttpRequest,
+    session: Session | str | None | Keep = KEEP,
+    *,
+    organization: Organization | str | None | Keep = KEEP,
+) -> Session | None:
     """Switch: make another account of this browser the active one. Returns its session.
 
     ``session`` is a Session or its public id. None removes the current one from the client and
-    activates no other. Afterwards ``request.user`` and ``request.session`` are the new account's;
-    answer with a full page load. The cookie does not change.
+    activates no other. ``organization`` is an Organization of the account's user, its id, or None
+    to be in none; each session has its own, which stays unless it is given. Afterwards
+    ``request.user``, ``request.session`` and ``request.multisession.organization`` are the new
+    ones; answer with a full page load. The cookie does not change.
 
-    Raises SessionNotFound, SignInAgain, UpdateError (a concurrent request has ended the cookie or
-    the session), or what a receiver of ``active_session_changing`` raises. Then nothing has
-    changed.
+    Raises SessionNotFound, SignInAgain, OrganizationNotFound, UpdateError (a concurrent request has
+    ended the cookie or the session), or what a receiver of ``active_session_changing`` or
+    ``active_organization_changing`` raises. Then nothing has changed.
     """
     store, accounts = _store(request), _accounts(request)
     active = accounts.session
+    if session is KEEP:
+        if active is None:
+            raise SessionNotFound("No account is active.")
+        session = active
     if session is None:
+        if organization is not KEEP:
+            raise TypeError("set_active() got an organization, but no session to be in it.")
         if active is not None:
             _announce_change(request, active, None)
             _remove(request, active)
             _leave_active(request, stay=True)
         return None
+    if active is not None and _public_id(session) == active.public_id:
+        _enter_organization(request, active, organization)
+        return active
     found = _find(accounts, session)
     if found not in accounts.sessions:
         raise SignInAgain(found)
-    if active is not None and found.pk == active.pk:
-        return active
+    entering = _find_organization(found, organization)
     _announce_change(request, active, found)
     user: Any = found.user
+    changed: str | None = None
+    if entering is not KEEP and found.organization != _id_of(entering):
+        _announce_organization(request, found, entering)
+        changed = _id_of(entering)
     _put_away_messages(request)
-    store.set_active(found, by=user if active is None else store.acting(active.user))
+    by = user if active is None else store.acting(active.user)
+    store.set_active(found, organization=changed, by=by)
     request_user.become(request, user)
     accounts.read_again()
     page_tokens.account_changed(request)
     return found
+
+
+def _enter_organization(
+    request: HttpRequest, active: Session, organization: Organization | str | None | Keep
+) -> None:
+    """Put the active account into this organization, if it is not there already."""
+    store, accounts = _store(request), _accounts(request)
+    entering = _find_organization(active, organization)
+    if entering is KEEP or (
+        active.organization == _id_of(entering) and not accounts._lost_organization
+    ):
+        return
+    _announce_organization(request, active, entering)
+    store.enter_organization(active, _id_of(entering), by=store.acting(active.user))
+    accounts._enter(active, entering)
+    accounts.read_again()
+    page_tokens.account_changed(request)
+
+
+def _find_organization(
+    session: Session, organization: Organization | str | None | Keep
+) -> Organization | None | Keep:
+    """Return this organization of the session's user, as the provider says now."""
+    if organization is None or isinstance(organization, Keep):
+        return organization
+    wanted = organization if isinstance(organization, str) else organization.id
+    found = organizations.find(session.user, wanted)
+    if found is None:
+        raise OrganizationNotFound("No such organization for this account.")
+    return found
+
+
+def _id_of(organization: Organization | None) -> str:
+    return organization.id if organization is not None else ""
+
+
+def _announce_organization(
+    request: HttpRequest, session: Session, entering: Organization | None
+) -> None:
+    signals.active_organization_changing.send(
+        sender=Session, request=request, session=session, entering=entering
+    )
 
 
 def step_aside(request: HttpRequest, *, page: str = "") -> Session | None:
@@ -207,11 +274,15 @@ def _accounts(request: HttpRequest) -> MultiSession:
 
 def _find(accounts: MultiSession, session: Session | str) -> Session:
     """Return the account of this browser with that id, live or remembered."""
-    wanted = session.public_id if isinstance(session, Session) else session
+    wanted = _public_id(session)
     for row in [*accounts.sessions, *accounts.signed_out_sessions]:
         if row.public_id == wanted:
             return row
     raise SessionNotFound("No such session in this browser.")
+
+
+def _public_id(session: Session | str) -> str:
+    return session.public_id if isinstance(session, Session) else session
 
 
 def _announce_change(
@@ -276,7 +347,9 @@ def _actor(request: HttpRequest) -> Any:
 
 
 __all__ = [
+    "KEEP",
     "AccountLimitReached",
+    "OrganizationNotFound",
     "SessionNotFound",
     "SignInAgain",
     "UpdateError",

@@ -207,6 +207,16 @@ class Settings:
         return None if value is None else str(value)
 
     @cached_property
+    def ORGANIZATIONS(self) -> str | None:
+        """Dotted path of the class that knows the users' organizations (default None: no feature).
+
+        It has two methods, ``organizations_of(user)`` and ``get(user, id)``; see
+        docs/howto/organizations.md.
+        """
+        value = self._get("ORGANIZATIONS", None)
+        return None if value is None else str(value)
+
+    @cached_property
     def PREPARE(self) -> bool:
         """True: prepare a page's query in PostgreSQL, which saves its planning (default False).
 

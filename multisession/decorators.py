@@ -8,11 +8,16 @@ from typing import Any, TypeVar, cast
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.contrib.auth import REDIRECT_FIELD_NAME, decorators
-from django.http import HttpRequest
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from .offers import ForbiddenForThisAccount, Predicate, accounts_to_offer
+from .organizations import Organization
+from .pages.links import link_to
 
 __all__ = [
+    "organization_required",
     "permission_required",
     "user_passes_test",
 ]
@@ -45,6 +50,52 @@ def permission_required(
     perms = (perm,) if isinstance(perm, str) else tuple(perm)
     refuse = decorators.permission_required(perms, login_url, raise_exception)
     return _offering(lambda user: bool(user.has_perms(perms)), refuse)
+
+
+def organization_required(role: str | Iterable[str] | None = None) -> Callable[[View], View]:
+    """Let only accounts in that are in an organization, with this role or one of these.
+
+    Whoever is in none is sent to the page that lists the organizations, and back; a person without
+    the role gets a 403 page that offers the organizations of this browser's accounts that have it.
+    Anonymous visitors are sent to the sign-in page.
+    """
+    roles = None if role is None else {role} if isinstance(role, str) else set(role)
+
+    def has_role(user: Any, organization: Organization) -> bool:
+        return roles is None or organization.role in roles
+
+    def refuse(
+        request: HttpRequest, user: Any, organization: Organization | None
+    ) -> HttpResponse | None:
+        here = request.get_full_path()
+        if not user.is_authenticated:
+            return redirect_to_login(here)
+        if organization is None:
+            to = link_to("multisession:organizations", next=here)
+            if not to:
+                raise PermissionDenied
+            return HttpResponseRedirect(to)
+        if not has_role(user, organization):
+            raise ForbiddenForThisAccount(organization_predicate=has_role)
+        return None
+
+    def decorate(view: View) -> View:
+        if iscoroutinefunction(view):
+
+            async def ask_first_async(request: Any, *args: Any, **kwargs: Any) -> Any:
+                user = await request.auser()
+                refused = refuse(request, user, await request.multisession.aorganization())
+                return refused or await view(request, *args, **kwargs)
+
+            return cast(View, wraps(view)(ask_first_async))
+
+        def ask_first(request: Any, *args: Any, **kwargs: Any) -> Any:
+            refused = refuse(request, request.user, request.multisession.organization)
+            return refused or view(request, *args, **kwargs)
+
+        return cast(View, wraps(view)(ask_first))
+
+    return decorate
 
 
 def _offering(

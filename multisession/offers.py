@@ -19,11 +19,14 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.csrf import csrf_protect
 
+from . import organizations
 from .conf import settings
 from .ground.asking import VARY, Sender, address_of, is_htmx, sender_of
 from .guard.guard import REASON_HEADER
 from .models import Session
+from .organizations import Organization
 from .pages.links import current_page, link_to, url_of
+from .pages.organization_menu import Place
 
 if TYPE_CHECKING:
     from .request import MultiSession, MultiSessionRequest
@@ -40,19 +43,28 @@ __all__ = [
 
 M = TypeVar("M", bound=Model)
 Predicate = Callable[[Any], bool]
+OrganizationPredicate = Callable[[Any, Organization], bool]
 
 
 class NeedsAnotherAccount(Exception):
     """A refusal for the active account. ``predicate(user)`` is True for users who are let in.
 
-    Raise one of the two subclasses. The middleware calls the predicate later, outside the
-    transaction of the view and never in an event loop. Without our middleware or in a framework
-    with its own error pages, the exception acts as its other base class, a plain refusal.
+    Raise one of the two subclasses. ``organization_predicate(user, organization)`` is True for
+    organizations in which the page may be opened. The middleware calls the predicates later,
+    outside the transaction of the view and never in an event loop. Without our middleware or in a
+    framework with its own error pages, the exception acts as its other base class, a plain refusal.
     """
 
-    def __init__(self, predicate: Predicate, message: str = "") -> None:
+    def __init__(
+        self,
+        predicate: Predicate | None = None,
+        message: str = "",
+        *,
+        organization_predicate: OrganizationPredicate | None = None,
+    ) -> None:
         super().__init__(message)
-        self.predicate = predicate
+        self.predicate = predicate or (lambda user: False)
+        self.organization_predicate = organization_predicate
 
 
 class NotFoundForThisAccount(NeedsAnotherAccount, Http404):
@@ -80,12 +92,36 @@ def accounts_to_offer(request: HttpRequest, predicate: Predicate) -> list[Sessio
 
     Scripts and background requests get the plain refusal.
     """
+    return accounts_that_can(request, predicate) if _looks_at_it(request) else []
+
+
+def places_that_can(request: HttpRequest, predicate: OrganizationPredicate) -> list[Place]:
+    """List the organizations of this browser's accounts that satisfy ``predicate``.
+
+    Those of the active account come first; the one that it is in is left out. Asks the provider
+    once for each account.
+    """
+    accounts: MultiSession | None = getattr(request, "multisession", None)
+    if accounts is None or not organizations.is_on():
+        return []
+    active, current = accounts.session, accounts.organization
+    found = [] if active is None else [(active, each) for each in accounts.organizations]
+    for other in accounts.other_sessions:
+        found += [(other, each) for each in organizations.listed(other.user)]
+    return [
+        Place(session, each, names_account=True)
+        for session, each in found
+        if not (session is active and each == current) and predicate(session.user, each)
+    ]
+
+
+def _looks_at_it(request: HttpRequest) -> bool:
+    """Return True if the answer is shown to a person as a page."""
     sender = sender_of(request)
     takes_pages = request.get_preferred_type(["text/html", "application/json"]) == "text/html"
-    looks_at_it = request.method in ("GET", "HEAD") and (
+    return request.method in ("GET", "HEAD") and (
         sender is Sender.HTMX or (sender is Sender.FORM and takes_pages)
     )
-    return accounts_that_can(request, predicate) if looks_at_it else []
 
 
 def get_object_or_offer(
@@ -113,7 +149,9 @@ def answer(request: HttpRequest, exception: Exception) -> HttpResponse | None:
         return None
     if not url_of("multisession:set_active"):
         return None  # Without the package's URLs nobody can switch.
-    offered = accounts_to_offer(request, exception.predicate)
+    offered: list[Session | Place] = [*accounts_to_offer(request, exception.predicate)]
+    if exception.organization_predicate is not None and _looks_at_it(request):
+        offered += places_that_can(request, exception.organization_predicate)
     if not offered:
         return None
     status = 404 if isinstance(exception, Http404) else 403
@@ -132,7 +170,7 @@ def answer(request: HttpRequest, exception: Exception) -> HttpResponse | None:
 @csrf_protect  # the forms in it need the cookie, whatever middleware the project has
 def page(
     request: MultiSessionRequest,
-    offered: list[Session],
+    offered: list[Session | Place],
     status: int,
     template: str = "other_account.html",
 ) -> HttpResponse:
@@ -143,7 +181,8 @@ def page(
     here = current_page(request)
     context = {
         "session": request.multisession.session,
-        "offered": offered,
+        "offered": [each for each in offered if isinstance(each, Session)],
+        "places": [each for each in offered if isinstance(each, Place)],
         "next": here,
         "choose_url": link_to(settings.CHOOSE_URL, next=here),
     }

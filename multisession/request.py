@@ -8,10 +8,12 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
+from . import organizations
 from .backends.db import SessionStore
 from .engine.placing import ASIDE
 from .ground import coroutines, django_private
 from .models import Session
+from .organizations import Organization
 
 if TYPE_CHECKING:
     from .models import Client
@@ -36,6 +38,11 @@ class MultiSession:
 
     #: The active account while the guard runs the view without a user; see guard/guard.py.
     _beneath: Session | None = None
+    #: The organization that the active session is in, after the provider was asked for this key.
+    _organization: Organization | None = None
+    _organization_of: tuple[int, str] | None = None
+    #: True if the user is no longer a member of the organization that the session names.
+    _lost_organization = False
     #: True if the view is a coroutine, which can't query the database.
     _serves_coroutine = False
 
@@ -80,6 +87,45 @@ class MultiSession:
         return [row for row in self.sessions if active is None or row.pk != active.pk]
 
     @property
+    def organization(self) -> Organization | None:
+        """The organization that the active session is in, or None.
+
+        The provider is asked once, and only for a session that is in one. None also if the user is
+        no longer a member: then ``session.organization`` is "" for the rest of this request.
+        """
+        session = self.session
+        if session is None or not session.organization:
+            return None
+        key = (session.pk, session.organization)
+        if self._organization_of != key:
+            user: Any = session.user
+            self._organization = coroutines.ask(lambda: organizations.find(user, key[1]))
+            self._organization_of = key
+            self._lost_organization = False
+        if self._organization is None:
+            # Whatever is drawn and checked from here on is in none.
+            session.organization = ""
+            self._lost_organization = True
+        return self._organization
+
+    @cached_property
+    def organizations(self) -> list[Organization]:
+        """List the organizations of the active account, in the provider's order."""
+        session = self.session
+        if session is None:
+            return []
+        user: Any = session.user
+        return coroutines.ask(lambda: organizations.listed(user))
+
+    async def aorganization(self) -> Organization | None:
+        """Return ``organization`` in a coroutine."""
+        return await sync_to_async(lambda: self.organization)()
+
+    async def aorganizations(self) -> list[Organization]:
+        """Return ``organizations`` in a coroutine. Afterwards its templates can use them, too."""
+        return await sync_to_async(lambda: self.organizations)()
+
+    @property
     def stepped_aside(self) -> Session | None:
         """The account that stepped aside for a sign-in (``actions.step_aside``), to go back to.
 
@@ -108,9 +154,15 @@ class MultiSession:
                 found.append(row)
         return found
 
+    def _enter(self, session: Session, organization: Organization | None) -> None:
+        """Note the provider's answer for the active session, which has just entered this one."""
+        self._organization = organization
+        self._organization_of = (session.pk, session.organization)
+        self._lost_organization = False
+
     def read_again(self) -> None:
         """Forget the lists, so that the next access reads them again."""
-        for name in ("_known", "sessions", "signed_out_sessions"):
+        for name in ("_known", "sessions", "signed_out_sessions", "organizations"):
             self.__dict__.pop(name, None)
 
     async def asessions(self) -> list[Session]:

@@ -73,6 +73,7 @@ def read_ahead(request: HttpRequest) -> None:
         django_private.set_auser_read(request, _user(request))
     else:
         _ = store.row
+    _ = accounts.organization  # A form needs it. Costs nothing in none.
     store.accessed = accessed
 
 

@@ -2,6 +2,7 @@
 
 ``active_session_changing`` is sent **before** the active account changes. A receiver can refuse the
 change by raising an exception, which reaches the caller. (Clerk called this hook ``beforeEmit``.)
+``active_organization_changing`` does the same for the organization.
 The other signals are sent after the commit; exceptions of their receivers are logged and change
 nothing.
 """
@@ -9,8 +10,10 @@ nothing.
 from django.dispatch import Signal
 
 __all__ = [
+    "active_organization_changing",
     "active_session_changing",
     "event_recorded",
+    "organization_activated",
     "session_activated",
     "session_created",
     "session_ended",
@@ -21,11 +24,18 @@ __all__ = [
 #: ``entering`` (Session or None; not yet saved when a sign-in is about to add it).
 active_session_changing = Signal()
 
+#: Arguments: ``request``, ``session``, ``entering`` (the Organization, or None). Sent before the
+#: organization of a session changes.
+active_organization_changing = Signal()
+
 #: Arguments: ``session``. An account signed in on a client.
 session_created = Signal()
 
 #: Arguments: ``session``. The account became its client's active one.
 session_activated = Signal()
+
+#: Arguments: ``session``, whose ``organization`` is the new id, or "". It changed.
+organization_activated = Signal()
 
 #: Arguments: ``session``, ``status`` (the new Session.Status), ``by`` (a user, the name of a
 #: program, or None). The row's data is deleted, but ``session.get_decoded()`` still returns it. Not

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "multisession"
 #: list, and from its own layer in one direction; whether at its head, inside a function or for the
 #: type checker.
 LAYERS = (
-    {"ground", "conf", "signals"},
+    {"ground", "conf", "signals", "organizations"},
     {"models", "upkeep"},
     {"engine", "backends"},
     {"request", "request_user"},

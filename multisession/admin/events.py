@@ -99,6 +99,7 @@ class EventAdmin(PagedAdmin):
         "at",
         "what",
         "of_user",
+        "organization",
         "by_whom",
         "of_session",
         "client_id",

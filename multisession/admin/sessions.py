@@ -166,6 +166,7 @@ class SessionAdmin(PagedAdmin):
         "public_id",
         "of_user",
         "status_now",
+        "organization",
         "of_client",
         "browser",
         "user_agent",

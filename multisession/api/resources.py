@@ -23,7 +23,7 @@ def session_resource(session: Session) -> dict[str, Any]:
         "user_id": lists.user_id_of(session),
         "actor": {"sub": f"{lists.USER_PREFIX}{session.actor_id}"} if session.actor_id else None,
         "status": session.current_status.value,
-        "last_active_organization_id": None,
+        "last_active_organization_id": session.organization or None,
         "last_active_at": milliseconds(session.last_active_at),
         "latest_activity": activity_resource(session),
         "expire_at": milliseconds(session.expire_at),

@@ -849,11 +849,18 @@ class SessionStore(SessionBase):
         self.flush()
         self.update(said)
 
-    def set_active(self, row: Session, *, by: AbstractBaseUser | None = None) -> None:
+    def set_active(
+        self,
+        row: Session,
+        *,
+        organization: str | None = None,
+        by: AbstractBaseUser | None = None,
+    ) -> None:
         """Make another live session of this client the active one.
 
-        Unsaved data is saved to the present one first. ``by`` is the user who asked for it. Raises
-        UpdateError if the token or the session has ended meanwhile.
+        Unsaved data is saved to the present one first. ``organization``: its new organization, or
+        None if that stays. ``by`` is the user who asked for it. Raises UpdateError if the token or
+        the session has ended meanwhile.
         """
         opened = self._open()
         if opened.token is None:
@@ -861,11 +868,23 @@ class SessionStore(SessionBase):
         if self.modified and opened.row is not None:
             self.save()
             opened = self._open()
-        placed = self._steps.switch(self._act({}), opened, row, by=by)
+        placed = self._steps.switch(self._act({}), opened, row, by=by, organization=organization)
         self._take(placed)
         self._session_cache = row.get_decoded()
         self._steps.drop_visitor(self.using, opened.row)
         self.accessed, self.modified = True, False
+
+    def enter_organization(
+        self, row: Session, organization: str, *, by: AbstractBaseUser | None = None
+    ) -> None:
+        """Put the active session into this organization; "" for none. Raises UpdateError."""
+        opened = self._open()
+        if opened.token is None:
+            raise UpdateError
+        placed = self._steps.enter_organization(self._act({}), opened, row, organization, by=by)
+        if placed is not opened:
+            self._take(placed)
+        self.accessed = True
 
     def step_aside(self, page: str = "") -> None:
         """Make nobody active; the account that was stays signed in.

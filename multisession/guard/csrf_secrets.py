@@ -2,8 +2,13 @@
 
 An account's secret is an HMAC of its session's public id with a key of the server (OWASP's
 HMAC-based token, bound to the session). It needs no row, nobody can forge it, and a token made from
-it identifies the account that the page was drawn for. Its last letters, the *mark*, are an HMAC of
-the others, so an account's secret is recognised without a query.
+it identifies the account that the page was drawn for. It has three parts:
+
+* the *body*, 16 letters (95 bits), is the session's;
+* the *tag*, 8 letters, is the session's too, or in an organization an HMAC of body and id: so the
+  pages of each organization have a secret of their own;
+* the *mark*, 8 letters, is an HMAC of the others, so an account's secret is recognised without a
+  query.
 """
 
 from __future__ import annotations
@@ -20,7 +25,12 @@ from multisession.ground import django_private
 if TYPE_CHECKING:
     from multisession.models import Session
 
+#: In a session's data under CSRF_USE_SESSIONS: the organization that its secret was made in.
+MADE_IN = "_multisession_csrf_organization"
+
+TAG_LENGTH = 8
 MARK_LENGTH = 8
+_BODY_LENGTH = django_private.SECRET_LENGTH - TAG_LENGTH - MARK_LENGTH
 _SALT = b"multisession.guard:"
 #: A letter of the CSRF secrets' alphabet for each octet.
 _LETTERS = bytes(
@@ -28,15 +38,37 @@ _LETTERS = bytes(
 )
 
 
-def of_session(session: Session) -> Iterator[str]:
-    """Yield the secret of a session's pages, then those under SECRET_KEY_FALLBACKS."""
+def of_session(session: Session, organization: str | None = None) -> Iterator[str]:
+    """Yield the secret of a session's pages, then those under SECRET_KEY_FALLBACKS.
+
+    ``organization``: the id of the pages' organization, or "" for none; default: the one that the
+    session is in.
+    """
+    if organization is None:
+        organization = session.organization
     if settings.CSRF_USE_SESSIONS:
-        yield str(session.get_decoded().get(django_private.KEY_IN_SESSION) or "")
+        data = session.get_decoded()
+        is_its = data.get(MADE_IN, "") == organization
+        yield str(data.get(django_private.KEY_IN_SESSION) or "") if is_its else ""
         return
     for key in _keys():
-        length = django_private.SECRET_LENGTH - MARK_LENGTH
-        body = _letters(key, f"secret:{session.public_id}", length)
-        yield body + _letters(key, f"mark:{body}", MARK_LENGTH)
+        begin = _letters(key, f"secret:{session.public_id}", _BODY_LENGTH + TAG_LENGTH)
+        if organization:
+            body = begin[:_BODY_LENGTH]
+            begin = body + _letters(key, f"organization:{body}:{organization}", TAG_LENGTH)
+        yield begin + _letters(key, f"mark:{begin}", MARK_LENGTH)
+
+
+def of_any_organization(token: str, session: Session) -> str | None:
+    """Return the secret of the token, if it is of a page of this session in any organization."""
+    carried = django_private.unmask(token)
+    if settings.CSRF_USE_SESSIONS:
+        return matching(token, of_session(session))
+    if not carried or not is_an_accounts(carried):
+        return None
+    bodies = (secret[:_BODY_LENGTH] for secret in of_session(session, ""))
+    is_its = any(constant_time_compare(carried[:_BODY_LENGTH], body) for body in bodies)
+    return carried if is_its else None
 
 
 def of_client(client_id: int) -> Iterator[str]:

@@ -12,6 +12,9 @@ While no account is active, pages carry a secret of the browser, and Django's ch
 usual. page_tokens.py puts the tokens into pages; this module checks requests. Views that concern
 the browser accept pages of each of its accounts and of none (any_page.py).
 
+An account's pages have a secret for each of its organizations, too. So a page of organization A
+never writes in organization B, nor in none, also when the user is no longer a member of A.
+
 A script that reads the CSRF *cookie* when it sends a request proves its browser, not its page. So
 ``notice.js`` adds the header ``X-Multisession-Page`` to the requests of scripts.
 
@@ -34,6 +37,7 @@ from django.http.request import UnreadablePostError
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from multisession import organizations
 from multisession.backends.db import SessionStore
 from multisession.ground import django_private, tokens
 from multisession.ground.asking import (
@@ -46,10 +50,18 @@ from multisession.ground.asking import (
 )
 from multisession.ground.django_private import unmask
 from multisession.models import Session
+from multisession.organizations import KEEP, Keep, Organization
 
 from . import csrf_secrets
 from .any_page import any_account, is_sign_in_page, is_sign_out, takes_any_page
-from .page_tokens import accounts_of, run_as_nobody, secret_for
+from .page_tokens import (
+    accounts_of,
+    effective_session,
+    page_name,
+    parts_of,
+    run_as_nobody,
+    secret_for,
+)
 
 __all__ = ["WrongAccount", "any_account"]
 
@@ -70,13 +82,29 @@ REMEMBERED_PAGES = 50
 
 @dataclass(frozen=True, slots=True)
 class WrongAccount:
-    """A request from a page of another account than the active one."""
+    """A request from a page of another account than the active one, or another organization."""
 
     #: The account of the page. None if the browser has forgotten it or never had it.
     page: Session | None
     active: Session | None
+    #: The organization of the page. None: it was in none, or see ``is_left``.
+    organization: Organization | None = None
+    #: True if the page is of an organization that the user is no longer a member of.
+    is_left: bool = False
+    #: The organization of the active account.
+    active_organization: Organization | None = None
     #: The CSRF secret that the page carried, if it is one of this browser's accounts.
     secret: str | None = field(default=None, repr=False)
+
+    @property
+    def is_of_same_user(self) -> bool:
+        """Return True if the account is the right one, and only the organization is another."""
+        return _is_of_same_user(self.page, self.active)
+
+    @property
+    def organization_to_enter(self) -> Organization | None | Keep:
+        """Return what a switch to this page has to pass to ``set_active``."""
+        return KEEP if self.is_left or not organizations.is_on() else self.organization
 
 
 def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None:
@@ -95,10 +123,11 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
     said = request.headers.get(PAGE_HEADER)
     if not token and not said:
         return None
-    active = accounts_of(request).session
+    active = effective_session(request)
+    here = page_name(active)
     if (
         active is not None
-        and said in (None, active.public_id)
+        and said in (None, here)
         and (secret := csrf_secrets.matching(token, csrf_secrets.of_session(active)))
     ):
         # The usual case: a page of the active account.
@@ -106,23 +135,27 @@ def check(request: HttpRequest, view: Callable[..., Any]) -> WrongAccount | None
         return None
     any_page = takes_any_page(request, view)
     as_nobody = active is None and _answers_itself(request, view)
-    if said and not any_page and (active is None or said != active.public_id):
-        drawn_for = known_session(request, said)
+    if said and not any_page and (active is None or said != here):
+        said_session, said_organization = parts_of(said)
+        drawn_for = known_session(request, said_session)
         is_gone = drawn_for is None or not can_act(drawn_for)
         if drawn_for is None and _is_drawn_for(active, token):
             pass  # The header may come from user content on the page; the token can't.
         elif as_nobody and is_gone:
             _note(request, "signed-out")
-        elif not _is_of_same_user(drawn_for, active):
-            return _wrong(request, drawn_for, active)
+        elif not _is_of_same_user(drawn_for, active) or (
+            active is not None and said_organization != active.organization
+        ):
+            return wrong(request, drawn_for, active, organization=said_organization)
     if active is None and _is_the_cookie(request, token):
         return None
     for page in _candidates(request, active) if token else ():
-        if secret := csrf_secrets.matching(token, csrf_secrets.of_session(page)):
+        if secret := csrf_secrets.of_any_organization(token, page):
             same = _is_of_same_user(page, active)
-            if not (any_page or same):
+            is_right = same and _is_of_organization(secret, page, active)
+            if not (any_page or is_right):
                 if not as_nobody or can_act(page):
-                    return _wrong(request, page, active, secret)
+                    return wrong(request, page, active, secret)
                 _note(request, "signed-out")
             if not same and is_from_elsewhere(request):
                 break  # Another host may have set its own session's cookie, and know its token.
@@ -208,10 +241,55 @@ def named(request: HttpRequest, page: Session | None) -> Session | None:
     return next((row for row in remembered if row.is_live), next(iter(remembered), None))
 
 
-def _wrong(
-    request: HttpRequest, page: Session | None, active: Session | None, secret: str | None = None
+def wrong(
+    request: HttpRequest,
+    page: Session | None,
+    active: Session | None,
+    secret: str | None = None,
+    *,
+    organization: str = "",
 ) -> WrongAccount:
-    return WrongAccount(page=named(request, page), active=active, secret=secret)
+    """Return what a page of this session is, whose secret or ``organization`` is known."""
+    shown = named(request, page)
+    if page is None or not organizations.is_on():
+        return WrongAccount(page=shown, active=active, secret=secret)
+    found, is_left = _organization_of_page(page, secret, organization)
+    return WrongAccount(
+        page=shown,
+        active=active,
+        organization=found,
+        is_left=is_left,
+        active_organization=accounts_of(request).organization,
+        secret=secret,
+    )
+
+
+def _organization_of_page(
+    page: Session, secret: str | None, said: str
+) -> tuple[Organization | None, bool]:
+    """Return the page's organization, and True if its user is no longer a member of it.
+
+    A secret does not tell the id, so those of the user's organizations are tried.
+    """
+    if secret is None:
+        found = organizations.find(page.user, said) if said else None
+        return found, bool(said) and found is None
+    if _is_one_of(secret, csrf_secrets.of_session(page, "")):
+        return None, False
+    for each in organizations.listed(page.user):
+        if _is_one_of(secret, csrf_secrets.of_session(page, each.id)):
+            return each, False
+    return None, True
+
+
+def _is_of_organization(secret: str, page: Session, active: Session | None) -> bool:
+    """Return True if this secret of ``page`` is of the organization that ``active`` is in."""
+    organization = active.organization if active is not None else ""
+    return _is_one_of(secret, csrf_secrets.of_session(page, organization))
+
+
+def _is_one_of(secret: str, secrets: Iterator[str]) -> bool:
+    return any(constant_time_compare(secret, each) for each in secrets)
 
 
 def _answers_itself(request: HttpRequest, view: Callable[..., Any]) -> bool:
@@ -282,12 +360,15 @@ def _prepare_check_of_exempt_view(request: HttpRequest) -> None:
     ):
         return
     accessed = store.accessed
-    active = accounts_of(request).session
+    active = effective_session(request)
     store.accessed = accessed
     token = _token_in_header(request)
-    if said and (active is None or said != active.public_id):
-        page = known_session(request, said)
-        is_wrong = not _is_of_same_user(page, active)
+    if said and (active is None or said != page_name(active)):
+        said_session, said_organization = parts_of(said)
+        page = known_session(request, said_session)
+        is_wrong = not _is_of_same_user(page, active) or (
+            active is not None and said_organization != active.organization
+        )
     else:
         page, is_wrong = None, False
     if active is not None and not django_settings.CSRF_USE_SESSIONS:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 
+from multisession import organizations
 from multisession.backends.db import SessionStore
 from multisession.conf import django_settings
 from multisession.ground import cookies, django_private
@@ -47,6 +48,22 @@ def bind(request: HttpRequest) -> None:
     # Under CSRF_USE_SESSIONS the secret is in request.session, so it is the account's already.
     if not isinstance(drawn, CsrfSecret) and not django_settings.CSRF_USE_SESSIONS:
         django_private.set_secret_to_draw(request, secret_for(request, drawn or ""))
+    elif django_settings.CSRF_USE_SESSIONS and organizations.is_on():
+        _renew_secret_in_session(request)
+
+
+def _renew_secret_in_session(request: HttpRequest) -> None:
+    """Under CSRF_USE_SESSIONS, give the session a new secret when its organization has changed.
+
+    That secret does not name the organization, so older pages are refused by Django's check.
+    """
+    active = effective_session(request)
+    store = request.session
+    if active is None or store.get(csrf_secrets.MADE_IN, "") == active.organization:
+        return
+    store[csrf_secrets.MADE_IN] = active.organization
+    store[django_private.KEY_IN_SESSION] = csrf_secrets.random()
+    django_private.set_secret_to_draw(request, store[django_private.KEY_IN_SESSION])
 
 
 def account_changed(request: HttpRequest) -> None:
@@ -81,6 +98,31 @@ def finish(request: HttpRequest, response: HttpResponse) -> None:
             response.cookies[name] = of_the_account
 
 
+def effective_session(request: HttpRequest) -> Session | None:
+    """Return the active session, with the organization that its user is still a member of.
+
+    Asks the provider, if the session names an organization and nothing has asked yet.
+    """
+    accounts = accounts_of(request)
+    active = accounts.session
+    if active is not None and active.organization:
+        _ = accounts.organization
+    return active
+
+
+def page_name(session: Session | None) -> str:
+    """Return the name of a page for notice.js: ``sess_…``, or ``sess_…:acme``; "" for nobody's."""
+    if session is None or not session.organization:
+        return session.public_id if session is not None else ""
+    return f"{session.public_id}:{session.organization}"
+
+
+def parts_of(name: str) -> tuple[str, str]:
+    """Return the ids of session and organization in a page's name."""
+    session_id, _colon, organization = name.partition(":")
+    return session_id, organization
+
+
 def token_for(session: Session) -> str:
     """Return a CSRF token for a page of this session."""
     return django_private.mask(next(csrf_secrets.of_session(session)))
@@ -113,7 +155,7 @@ def secret_for(request: HttpRequest, sent: str) -> CsrfSecret:
 
 def _account_secret(request: HttpRequest) -> str | None:
     """Return the secret of the active account's pages; None if no account is active."""
-    active = accounts_of(request).session
+    active = effective_session(request)
     return None if active is None else next(csrf_secrets.of_session(active))
 
 

@@ -44,6 +44,8 @@ class Event(models.Model):
     class Kind(models.TextChoices):
         SIGNED_IN = "signed-in", pgettext_lazy("event", "signed in")
         SWITCHED = "switched", pgettext_lazy("event", "switched to")
+        #: The session is in another organization, or in none.
+        ORGANIZATION = "organization", pgettext_lazy("event", "changed organization")
         # The ends have the names of the statuses that they lead to.
         ENDED = "ended", pgettext_lazy("event", "signed out")
         REMOVED = "removed", pgettext_lazy("event", "removed")
@@ -56,7 +58,7 @@ class Event(models.Model):
         #: A value of the cookie was presented that had ended: perhaps a stolen copy.
         REUSED = "reused", pgettext_lazy("event", "old cookie used")
 
-    kind = models.CharField(_("what"), max_length=9, choices=Kind.choices, editable=False)
+    kind = models.CharField(_("what"), max_length=12, choices=Kind.choices, editable=False)
     at = models.DateTimeField(
         _("when"),
         default=now,
@@ -69,6 +71,8 @@ class Event(models.Model):
     account = models.CharField(_("account"), max_length=LONGEST_NAME, editable=False)
     #: The user was a superuser then: only superusers may read these.
     superuser = models.BooleanField(_("superuser"), default=False, editable=False)
+    #: The id of the organization that was entered; empty for none, and for other events.
+    organization = models.CharField(_("organization"), max_length=64, blank=True, editable=False)
     #: The primary key of the user who did it; empty for a program or a timeout.
     actor_id = models.CharField(_("by user"), max_length=LONGEST_NAME, blank=True, editable=False)
     actor = models.CharField(_("by"), max_length=LONGEST_NAME, blank=True, editable=False)
@@ -108,6 +112,7 @@ class Event(models.Model):
         account: object,
         superuser: bool,
         at: datetime.datetime,
+        organization: str = "",
         by: AbstractBaseUser | str | None = None,
         origin: Origin = NOWHERE,
     ) -> Event:
@@ -120,6 +125,7 @@ class Event(models.Model):
             user_id=_short(user_id),
             account=_short(account),
             superuser=superuser,
+            organization=organization,
             **cls.actor_fields(by),
             ip_address=origin.ip_address,
             user_agent=origin.user_agent,

@@ -92,6 +92,9 @@ class Session(models.Model):
     #: The primary key of the administrator who signed in as the user (ground/impersonation.py);
     #: mostly empty. Not a foreign key, so that it outlives that account.
     actor_id = models.CharField(_("by user"), max_length=LONGEST_KEY, blank=True, editable=False)
+    #: The provider's id of the organization that it is in, or "". Not a foreign key: the project
+    #: owns organizations. ``request.multisession.organization`` asks if the user is still a member.
+    organization = models.CharField(_("organization"), max_length=64, blank=True, editable=False)
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, editable=False)
     created_at = models.DateTimeField(_("signed in"), default=now, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=now, editable=False)
@@ -246,12 +249,18 @@ class Session(models.Model):
         return changed
 
     def event(
-        self, kind: str, *, at: datetime.datetime | None = None, **cause: Unpack[Cause]
+        self,
+        kind: str,
+        *,
+        at: datetime.datetime | None = None,
+        organization: str = "",
+        **cause: Unpack[Cause],
     ) -> Event:
         """Return an event of this session, for ``Event.record``."""
         return Event.of(
             kind,
             at=at or timezone.now(),
+            organization=organization,
             session_id=self.public_id,
             client_id=self._name("client_name", lambda: self.client.public_id),
             user_id=self.user_id,

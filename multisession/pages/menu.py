@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from django.core import signing
 
+from multisession import organizations
 from multisession.conf import settings
 from multisession.request import MultiSessionRequest
 
@@ -103,6 +104,7 @@ def menu_context(request: MultiSessionRequest, options: Options) -> dict[str, An
         "menu_url": with_query("multisession:menu", options.query(**whose)),
         "choose_url": url_of(settings.CHOOSE_URL),
         "profile_url": url_of(profile_url),
+        **(_organization_line(request) if session else {}),
         "sign_in_partial": options.sign_in_partial,
         "after_switch_url": url_of(options.after_switch_url),
         "after_sign_out_url": url_of(options.after_sign_out_url),
@@ -110,6 +112,16 @@ def menu_context(request: MultiSessionRequest, options: Options) -> dict[str, An
         **(_add_account(request, options) if session else _nobody_is_active(request, options)),
         "items_before": [item for item in items if item.place == "before"],
         "items_after": [item for item in items if item.place == "after"],
+    }
+
+
+def _organization_line(request: MultiSessionRequest) -> dict[str, Any]:
+    """Return the context of the line about the organization. Lists nothing."""
+    if not organizations.is_on():
+        return {}
+    return {
+        "organizations_url": url_of("multisession:organizations"),
+        "organization": request.multisession.organization,
     }
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from django.utils.module_loading import import_string
 
 from multisession.conf import settings
+from multisession.organizations import Organization
 
 #: The avatar colours. The stylesheet has a class ``ms-hue-<n>`` for each.
 COLOURS = (
@@ -71,6 +72,17 @@ def profile_of(user: Any) -> Profile:
         # From the key and not the name, so that a new name keeps the colour.
         hue=zlib.crc32(str(user.pk).encode()) % HUES,
         picture=picture_of(user),
+    )
+
+
+def organization_profile(organization: Organization) -> Profile:
+    """Return the profile by which an organization is shown, with the user's role in it."""
+    return Profile(
+        name=organization.name or organization.id,
+        identifier=organization.role,
+        initials=initials(organization.name or organization.id),
+        hue=zlib.crc32(organization.id.encode()) % HUES,
+        picture=organization.picture if _is_safe(organization.picture) else "",
     )
 
 

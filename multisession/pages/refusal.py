@@ -18,7 +18,9 @@ from django.utils.crypto import get_random_string
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
+from multisession import organizations
 from multisession.conf import settings
+from multisession.ground import django_private
 from multisession.ground.asking import (
     PAGE_HEADER,
     TURBO_STREAM,
@@ -30,10 +32,11 @@ from multisession.ground.asking import (
 from multisession.guard import guard, page_tokens
 from multisession.guard.guard import REASON_HEADER, SEND_FIELD, WrongAccount, can_act
 from multisession.models import Session
+from multisession.organizations import Keep, Organization
 
 from .kept_fields import Kept, kept_fields
 from .links import after_switch_url, sign_in_link, url_of
-from .profiles import profile_of
+from .profiles import Profile, organization_profile, profile_of
 
 STATUS = 409
 
@@ -79,16 +82,22 @@ def few_words(request: HttpRequest, wrong: WrongAccount) -> HttpResponse:
 
 
 def as_json(wrong: WrongAccount) -> dict[str, Any]:
-    return {
-        "error": "wrong_account",
+    told = {
+        "error": "wrong_organization" if wrong.is_of_same_user else "wrong_account",
         "detail": sentence(wrong),
         "page_session": wrong.page.public_id if wrong.page else None,
         "active_session": wrong.active.public_id if wrong.active else None,
     }
+    if organizations.is_on():
+        told["page_organization"] = _id(wrong.organization)
+        told["active_organization"] = _id(wrong.active_organization)
+    return told
 
 
 def sentence(wrong: WrongAccount) -> str:
     page, active = wrong.page, wrong.active
+    if wrong.is_of_same_user:
+        return _sentence_of_organizations(wrong)
     if page is None and active is None:
         return _(
             "This page belongs to an account that is no longer signed in here. "
@@ -106,18 +115,58 @@ def sentence(wrong: WrongAccount) -> str:
     return text % {"page": page and name(page), "active": active and name(active)}
 
 
+def _sentence_of_organizations(wrong: WrongAccount) -> str:
+    if wrong.is_left:
+        text = _(
+            "This page belongs to an organization that you are no longer a member of. "
+            "You are now using %(active)s."
+        )
+    else:
+        text = _("This page belongs to %(page)s. You are now using %(active)s.")
+    page, active = place_names(wrong)
+    return text % {"page": page, "active": active}
+
+
+def place_names(wrong: WrongAccount) -> list[str]:
+    """Return the names of the page's and the active organization, for sentences and buttons."""
+    places = (wrong.organization, wrong.active_organization)
+    return [place.name if place else _("Personal account") for place in places]
+
+
+def _id(organization: Organization | None) -> str | None:
+    return organization.id if organization else None
+
+
+def _token(request: HttpRequest, wrong: WrongAccount) -> str:
+    """Return the CSRF token with which the form is sent again."""
+    if wrong.page is None:
+        return browser_token(request)
+    if wrong.secret is not None and organizations.is_on():
+        return django_private.mask(wrong.secret)  # It names the organization, too.
+    return page_tokens.token_for(wrong.page)
+
+
 def context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
     """Return the context that page and sheet share."""
     page, active = wrong.page, wrong.active
-    page_name, active_name = short_names(page, active)
+    if wrong.is_of_same_user:
+        page_name, active_name = place_names(wrong)
+    else:
+        page_name, active_name = short_names(page, active)
+    to_enter = wrong.organization_to_enter
     return {
         "page": page,
         "active": active,
         "page_name": page_name,
         "active_name": active_name,
+        "page_profile": _profile(wrong, page, wrong.organization),
+        "active_profile": _profile(wrong, active, wrong.active_organization),
+        # The id that a switch to the page has to enter; None to leave the organization alone.
+        "page_organization": None if isinstance(to_enter, Keep) else _id(to_enter) or "",
+        "is_left": wrong.is_left and wrong.is_of_same_user,
         "sentence": sentence(wrong),
         "is_live": page is not None and can_act(page),
-        "token": page_tokens.token_for(page) if page else browser_token(request),
+        "token": _token(request, wrong),
         "sign_in_url": sign_in_link(None, session=page.public_id if page else ""),
         "add_account_url": url_of("multisession:add_account"),
         "set_active_url": url_of("multisession:set_active"),
@@ -133,7 +182,7 @@ def page_context(request: HttpRequest, wrong: WrongAccount) -> dict[str, Any]:
     kept: Kept | None = kept_fields(request) if guard.is_from_here(request) else None
     said = context(request, wrong)
     is_again = guard.is_sent_again(request)
-    as_active = wrong.page is None and wrong.active is not None and is_again
+    as_active = wrong.active is not None and ((wrong.page is None and is_again) or said["is_left"])
     if as_active and wrong.active is not None:
         said["token"] = page_tokens.token_for(wrong.active)
     return said | {
@@ -156,6 +205,17 @@ def browser_token(request: HttpRequest) -> str:
 
 def name(session: Session) -> str:
     return profile_of(session.user).label
+
+
+def _profile(
+    wrong: WrongAccount, session: Session | None, organization: Organization | None
+) -> Profile | None:
+    """Return how the account is shown, or the organization if only that is another."""
+    if session is None:
+        return None
+    if organization is not None and wrong.is_of_same_user:
+        return organization_profile(organization)
+    return profile_of(session.user)
 
 
 def short_names(*sessions: Session | None) -> list[str]:

@@ -3,8 +3,9 @@
 The refusal (refusal.py) has all fields in a form with the original URL. The form has the CSRF token
 of A's page and a random number. When it arrives:
 
-* If A is not active, A becomes active and a 307 makes the browser send the form again, so that no
-  middleware of the project sees the account change within a request.
+* If A is not active, A becomes active, in the organization of the page, and a 307 makes the browser
+  send the form again, so that no middleware of the project sees the account change within a
+  request.
 * If A is active, the number is claimed and the view runs. A second click, also after going back,
   finds the number claimed. If the view fails, the claim is given back.
 """
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 
 from multisession import actions
 from multisession.ground import django_private
@@ -51,6 +52,7 @@ def _may_switch(request: HttpRequest, view: Callable[..., Any], wrong: WrongAcco
     """Switch to the account of the page if the form asks for it. Return True if done."""
     if (
         wrong.page is None
+        or (wrong.is_left and wrong.is_of_same_user)
         or wrong.secret is None
         or sender_of(request) is not Sender.FORM
         or not guard.is_sent_again(request)
@@ -59,8 +61,8 @@ def _may_switch(request: HttpRequest, view: Callable[..., Any], wrong: WrongAcco
     ):
         return False
     try:
-        actions.set_active(request, wrong.page)
-    except (actions.SessionNotFound, actions.UpdateError, PermissionDenied):
+        actions.set_active(request, wrong.page, organization=wrong.organization_to_enter)
+    except (Http404, actions.UpdateError, PermissionDenied):
         return False
     return True
 

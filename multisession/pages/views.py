@@ -30,11 +30,13 @@ from multisession.ground import asking
 from multisession.ground.asking import is_htmx
 from multisession.guard import guard, page_tokens
 from multisession.guard.any_page import any_account
+from multisession.organizations import KEEP, Keep
 from multisession.request import MultiSessionRequest
 
 from . import refusal
 from .links import after_switch_url, current_page, on_site, sign_in_link, url_of
 from .menu import Options, account_list_context, button_context, menu_context
+from .organization_menu import page_context
 from .profiles import COLOURS, profile_of
 
 
@@ -60,6 +62,12 @@ def action(view: Callable[[MultiSessionRequest, str], HttpResponse]) -> Callable
             if request.multisession.session is not None:
                 text = _("That account is no longer signed in here. These are:")
                 messages.info(request, text, fail_silently=True)
+            return HttpResponse(status=404, headers={"HX-Redirect": choose_url()})
+        except actions.OrganizationNotFound:
+            if not is_htmx(request):
+                raise
+            text = _("You are no longer a member of that organization.")
+            messages.info(request, text, fail_silently=True)
             return HttpResponse(status=404, headers={"HX-Redirect": choose_url()})
         except actions.UpdateError:
             # A concurrent click came first, and this one has changed nothing: show the chooser.
@@ -121,25 +129,33 @@ def notice(request: MultiSessionRequest) -> HttpResponse:
     the page hears from other tabs may be out of date.
     """
     response = _notice(request)
-    active = request.multisession.session
-    response[asking.PAGE_HEADER] = active.public_id if active else ""
+    response[asking.PAGE_HEADER] = page_tokens.page_name(page_tokens.effective_session(request))
     response[guard.REASON_HEADER] = "notice"  # notice.js shows nothing else.
     return response
 
 
 def _notice(request: MultiSessionRequest) -> HttpResponse:
-    said, active = request.GET.get("session", ""), request.multisession.session
-    if said == (active.public_id if active else ""):
+    said, active = request.GET.get("session", ""), page_tokens.effective_session(request)
+    if said == page_tokens.page_name(active):
         return HttpResponse(status=204)
-    drawn_for = guard.known_session(request, said)
-    if drawn_for is not None and active is not None and drawn_for.user_id == active.user_id:
+    said_session, said_organization = page_tokens.parts_of(said)
+    drawn_for = guard.known_session(request, said_session)
+    wrong = guard.wrong(request, drawn_for, active, organization=said_organization)
+    if wrong.is_of_same_user and (active is None or active.organization == said_organization):
         return HttpResponse(status=204)  # The account has signed in again since.
-    page = guard.named(request, drawn_for)
     if "refused" in request.GET and said:
-        return refusal.sheet(request, guard.WrongAccount(page=page, active=active))
-    page_name, active_name = refusal.short_names(page, active)
+        return refusal.sheet(request, wrong)
+    page = wrong.page
+    if wrong.is_of_same_user:
+        page_name, active_name = refusal.place_names(wrong)
+    else:
+        page_name, active_name = refusal.short_names(page, active)
+    to_enter = wrong.organization_to_enter
     context = {
         "page": page,
+        "is_other_organization": wrong.is_of_same_user,
+        "is_left": wrong.is_left,
+        "page_organization": None if isinstance(to_enter, Keep) else to_enter and to_enter.id or "",
         "page_name": page_name,
         "active_name": active_name,
         "was_signed_in": bool(said),
@@ -158,11 +174,13 @@ def _notice(request: MultiSessionRequest) -> HttpResponse:
 def set_active(request: MultiSessionRequest, session_id: str) -> HttpResponse:
     """Switch to an account of this browser.
 
-    ``stay``: answer without a redirect, for a page of that account that keeps its typed text.
+    ``organization``: the id of the organization to enter, empty for none. ``stay``: answer without
+    a redirect, for a page of that account that keeps its typed text.
     """
     stays = "stay" in request.POST
+    said = request.POST.get("organization", KEEP)
     try:
-        actions.set_active(request, session_id)
+        actions.set_active(request, session_id, organization=said or None)
     except actions.SignInAgain as refused:
         if stays:
             return HttpResponse(status=409)
@@ -173,6 +191,32 @@ def set_active(request: MultiSessionRequest, session_id: str) -> HttpResponse:
     profile = profile_of(request.user)
     text = _("You are now using %(account)s.") % {"account": profile.identifier or profile.name}
     messages.success(request, text, fail_silently=True)
+    return go_to(request, requested_next(request) or after_switch_url())
+
+
+@personal
+@require_safe
+@csrf_protect
+def organization_list(request: MultiSessionRequest) -> HttpResponse:
+    """Show the organizations of the active account, to choose one."""
+    if request.multisession.session is None:
+        return redirect(sign_in_link(None, next=request.get_full_path()) or choose_url())
+    return render(request, "multisession/organizations.html", page_context(request))
+
+
+@action
+def set_organization(request: MultiSessionRequest, session_id: str) -> HttpResponse:
+    """Enter an organization, or none, with the account that the form was drawn for."""
+    said = request.POST.get("organization", KEEP)
+    try:
+        actions.set_active(request, session_id, organization=said or None)
+    except actions.SignInAgain as refused:
+        return ask_to_sign_in_again(request, refused)
+    found = request.multisession.organization
+    name = found.name if found is not None else _("Personal account")
+    messages.success(
+        request, _("You are now using %(account)s.") % {"account": name}, fail_silently=True
+    )
     return go_to(request, requested_next(request) or after_switch_url())
 
 

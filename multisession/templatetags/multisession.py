@@ -12,10 +12,12 @@ from django.utils.safestring import SafeString
 
 from multisession import paths
 from multisession.conf import settings
+from multisession.guard import page_tokens
 from multisession.models import Session
 from multisession.pages.items import MenuItem, as_items
 from multisession.pages.links import after_switch_url, current_page, on_site, url_of
 from multisession.pages.menu import Options, account_list_context, button_context
+from multisession.pages.organization_menu import SwitcherOptions, switcher_context
 from multisession.pages.profiles import Profile, profile_of
 from multisession.request import MultiSessionRequest
 
@@ -137,6 +139,22 @@ def account_list(context: Context, *, next: str = "") -> dict[str, Any]:
     return account_list_context(request, on_site(request, next))
 
 
+@register.inclusion_tag("multisession/organization_switcher.html", takes_context=True)
+def organization_switcher(context: Context, **options: Any) -> dict[str, Any]:
+    """Show the active account's organization with a menu of the others.
+
+    ``options``: the fields of ``multisession.pages.organization_menu.SwitcherOptions``. Renders
+    nothing while no account is active, without organizations, and on a bare error page. Costs the
+    provider's two answers.
+    """
+    try:
+        given = SwitcherOptions(**options)
+    except (TypeError, ValueError) as error:
+        raise template.TemplateSyntaxError(f"organization_switcher: {error}") from error
+    request: MultiSessionRequest | None = context.get("request")
+    return {} if request is None else switcher_context(request, given)
+
+
 @register.simple_tag(takes_context=True)
 def session_list(context: Context) -> list[Session]:
     """``{% session_list as sessions %}``: the accounts signed in on this browser (one query)."""
@@ -160,10 +178,9 @@ def page_attributes(context: Context) -> SafeString | str:
     request: MultiSessionRequest | None = context.get("request")
     if request is None:
         return ""
-    session = request.multisession.session
     return format_html(
         'data-multisession-page="{}" data-multisession-notice="{}"',
-        session.public_id if session else "",
+        page_tokens.page_name(page_tokens.effective_session(request)),
         url_of("multisession:notice"),
     )
 

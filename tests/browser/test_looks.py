@@ -27,7 +27,7 @@ from django.utils.http import urlencode
 from django.views.defaults import permission_denied, server_error
 from playwright.sync_api import Page, Route, expect
 
-from accounts.models import Note, User
+from accounts.models import Membership, Note, Team, User
 from config.urls import urlpatterns as demo_urls
 from multisession.models import Session
 from tests.browser.test_devices import FIREFOX
@@ -275,6 +275,45 @@ def read_note_of_another(page: Page) -> None:
     expect(page.get_by_role("button", name="Switch to Grace Hopper").first).to_be_visible()
 
 
+def join_teams(page: Page, url: str = "/multisession/organizations/") -> None:
+    """Ada is in two teams, and in one of them now."""
+    ada = User.objects.get(email="ada@example.com")
+    for slug in ("acme", "globex"):
+        team = Team.objects.create(name=slug.title(), slug=slug)
+        team.memberships.create(user=ada, role="owner")
+    page.goto("/multisession/organizations/")
+    page.get_by_role("button", name="Switch to Acme").click()
+    expect(page.get_by_text("You are now using Acme.")).to_be_visible()
+    page.goto(url)
+
+
+def open_switcher(page: Page) -> None:
+    join_teams(page, "/accounts/teams/acme/")
+    page.locator(".ms-organization-switcher > summary").click()
+
+
+def open_menu_of_team(page: Page) -> None:
+    join_teams(page, "/")
+    open_menu(page)
+
+
+def sent_from_another_team(page: Page) -> None:
+    join_teams(page, "/")
+    ada = Session.objects.get(user__email="ada@example.com")
+    Session.objects.filter(pk=ada.pk).update(organization="globex")
+    page.get_by_label("New note").fill("for Acme")
+    page.get_by_role("button", name="Add note").click()
+    expect(page.get_by_role("button", name="Switch to Acme and send")).to_be_visible()
+
+
+def sent_from_a_team_left(page: Page) -> None:
+    join_teams(page, "/")
+    Membership.objects.filter(team__slug="acme").delete()
+    page.get_by_label("New note").fill("for Acme")
+    page.get_by_role("button", name="Add note").click()
+    expect(page.get_by_role("button", name="Send as Personal account")).to_be_visible()
+
+
 def write_notes(page: Page) -> None:
     ada = User.objects.get(email="ada@example.com")
     for text in ("Milk", "Ein sehr langes " + "Wort" * 30, "خبز وحليب"):
@@ -359,6 +398,8 @@ MENUS = [
     State("add-account", steps=add_account),
     State("wrong-password", steps=add_with_a_wrong_password, complaint="422"),
     State("own-lines", bare(ITEMS), steps=open_menu),
+    State("of-a-team", steps=open_menu_of_team),
+    State("switcher", steps=open_switcher),
     State("two", bare("{% user_button %}{% user_button show_name=True %}"), steps=open_menu),
     State("open", bare("{% user_button default_open=True %}"), accounts=2, steps=is_loaded),
     State("fetched", bare("{% user_button_mount %}"), steps=open_menu),
@@ -413,6 +454,11 @@ PAGES = [
     State("notes", steps=write_notes),
     State("note", steps=read_note),
     State("note-of-another", steps=read_note_of_another, complaint="404"),
+    State("organizations", steps=join_teams),
+    State("organizations-none", "/multisession/organizations/"),
+    State("new-team", "/accounts/teams/new/"),
+    State("wrong-organization", steps=sent_from_another_team, complaint="409"),
+    State("left-organization", steps=sent_from_a_team_left, complaint="409"),
     State("choose-single-session", "/accounts/choose/", accounts=1, settings=SINGLE_SESSION),
     State("out-of-date", steps=from_before, complaint="403"),
     State(

@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "hijack",
     "knox",
     "loginas",
+    "organizations",
     "rest_framework",
     "multisession",
     "multisession.contrib.impersonation",
