@@ -17,6 +17,7 @@ urlpatterns = [
     path("accounts/", include("accounts.urls")),
     path("multisession/", include("multisession.urls")),  # multisession
     path("v1/", include("multisession.api.urls")),  # multisession: the API for programs
+    path("__clerk/", include("multisession.contrib.frontend.urls")),  # multisession: for scripts
     # The language belongs to the browser, whichever account is active.
     path("language/", set_language, name="set_language"),
     path("favicon.ico", views.favicon),
