@@ -2,7 +2,7 @@
 const seek = (what) => document.querySelector(`[data-multisession-${what}]`);
 const base = seek("frontend")?.dataset.multisessionFrontend || "/__clerk/v1/";
 
-// As nanostores has it: React reads value, Svelte wants its first call at once.
+// As in nanostores: React reads value, Svelte wants a call at once.
 const atom = (value) => {
   const heard = new Set();
   const listen = (then) => (heard.add(then), () => heard.delete(then));
@@ -37,7 +37,7 @@ const ask = async (method, path = "", fields) => {
   return client;
 };
 
-// notice.js speaks here, too.
+// As notice.js does.
 const tabs = new BroadcastChannel("multisession");
 
 export const $clerkStore = atom();
@@ -50,7 +50,7 @@ export const $organizationStore = atom();
 
 // No client: all is undefined, as at first. No session: no list.
 const show = (client) => {
-  const session = client && client.session;
+  const session = client?.session;
   const user = session && session.user;
   const organization = session && null;
   const loaded = !!client;
@@ -120,6 +120,7 @@ const refresh = async () => {
 };
 const again = () => refresh().catch(() => {});
 
+show();
 export const ready = again();
 tabs.onmessage = again;
 addEventListener("visibilitychange", () => document.hidden || again());
