@@ -170,10 +170,11 @@ class TestChanging:
         assert statuses(ada) == [status]
         assert browser.who() == "grace"
 
+    @pytest.mark.parametrize("path", ["/sessions", ""], ids=["sessions", "the client, as v4"])
     @pytest.mark.parametrize("way", ["delete", "post"])
-    def test_all_accounts_are_signed_out(self, way, ada, grace):
+    def test_all_accounts_are_signed_out(self, way, path, ada, grace):
         browser = signed_in(ada, grace)
-        url = f"{CLIENT}/sessions" + ("?_method=DELETE" if way == "post" else "")
+        url = CLIENT + path + ("?_method=DELETE" if way == "post" else "")
         answer = ask(browser, url, way)
         assert answer.json()["response"]["sessions"] == []
         assert browser.who() == NOBODY

@@ -110,17 +110,19 @@ def environment(request: MultiSessionRequest) -> Any:
     return resources.environment_resource()
 
 
-@endpoint(*READ)
+@endpoint(*READ, "DELETE")
 def client(request: MultiSessionRequest) -> Any:
-    """Return the accounts of this browser. Two queries."""
-    return whole_client(request)
+    """Return the accounts of this browser. Two queries.
+
+    DELETE signs out of all accounts, for clerk-js 4.
+    """
+    return whole_client(request) if request.method in READ else sign_out_all(request)
 
 
 @endpoint("DELETE")
 def sessions(request: MultiSessionRequest) -> Any:
     """Sign out of all accounts."""
-    actions.sign_out_all(request)
-    return whole_client(request)
+    return sign_out_all(request)
 
 
 @endpoint("POST")
@@ -179,6 +181,11 @@ def revoke(request: MultiSessionRequest, session_id: str) -> Any:
     """Sign the active account out of one of its browsers."""
     _active(request)
     return session_resource(devices_of_account.sign_out_device(request, session_id))
+
+
+def sign_out_all(request: MultiSessionRequest) -> dict[str, Any]:
+    actions.sign_out_all(request)
+    return whole_client(request)
 
 
 def whole_client(request: MultiSessionRequest) -> dict[str, Any]:

@@ -43,7 +43,13 @@ const island = (name, options = {}) =>
     format: "esm",
     jsx: "automatic",
     conditions: ["browser", "production"],
-    define: { "process.env.NODE_ENV": '"production"', __VUE_OPTIONS_API__: "true", __VUE_PROD_DEVTOOLS__: "false", __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: "false" },
+    define: {
+      "process.env.NODE_ENV": '"production"',
+      "import.meta.env": "{}",
+      __VUE_OPTIONS_API__: "true",
+      __VUE_PROD_DEVTOOLS__: "false",
+      __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: "false",
+    },
     external: ["@clerk/astro/client"],
     logLevel: "warning",
     ...options,
@@ -58,5 +64,5 @@ await Promise.all([
   island("vue", { plugins: [vue] }),
   island("svelte", { plugins: [svelte] }),
   island("clerk-react", { external: [], plugins: [header] }),
-  island("clerk-astro", { inject, external: [] }),
+  island("clerk-astro", { external: [] }),
 ]);

@@ -104,7 +104,9 @@ class Tabs:
         if name.endswith(".js"):
             route.fulfill(path=self.islands / name)
         else:
-            body = f"<!doctype html><html data-publishable-key='{KEY}'>{self.pages[name]}</html>"
+            url = f"{self.site}/npm/clerk-js-5/dist/clerk.browser.js"
+            data = f'data-publishable-key="{KEY}" data-clerk-j-s-url="{url}"'
+            body = f"<!doctype html><html {data}>{self.pages[name]}</html>"
             route.fulfill(body=body, content_type="text/html")
 
     def _package(self, route: Route) -> None:

@@ -3,4 +3,6 @@ import { runInjectionScript } from "@clerk/astro/internal";
 
 Object.assign(window, { stores: { $clerkStore, $sessionListStore, $sessionStore } });
 const { publishableKey } = document.documentElement.dataset;
-await runInjectionScript({ publishableKey, proxyUrl: `${location.origin}/__clerk`, prefetchUI: false });
+const __internal_clerkJSUrl = `${location.origin}/npm/clerk/clerk-js/dist/clerk.browser.js`;
+const proxyUrl = `${location.origin}/__clerk`;
+await runInjectionScript({ publishableKey, proxyUrl, __internal_clerkJSUrl, prefetchUI: false });
