@@ -10,6 +10,7 @@ from config import views
 urlpatterns = [
     path("", home.home, name="home"),
     path("whoami", home.whoami, name="whoami"),
+    path("stores/", home.stores, name="stores"),
     path("note", home.scratchpad, name="scratchpad"),
     path("notes/", home.add_note, name="add_note"),
     path("notes/<int:pk>/", home.note, name="note"),
