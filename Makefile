@@ -42,7 +42,7 @@ help:
 	@echo "  make test-ecosystem    test together with allauth, REST framework, Channels, …"
 	@echo "  make test-strangers    build the package, install it in other projects, test there"
 	@echo "  make test-strangers-suites  run other packages' own tests on our engine"
-	@echo "  make test-sdk          test the Backend API with Clerk's SDKs for Python and Node"
+	@echo "  make test-sdk          run Clerk's SDKs, and frameworks' pages with Clerk's stores, on our server"
 	@echo "  make conformance       run Django's own tests on our engine; writes docs/explanation/conformance.md"
 	@echo "  make stories STEPS=n   compare the engine with a model, n steps of random stories"
 	@echo "  make load [OPERATIONS=n]  let browsers with several tabs use real servers: docs/explanation/load.md"
@@ -92,7 +92,7 @@ test-strangers-suites: $(VENV)/test.stamp
 test-sdk:
 	@$(MAKE) --no-print-directory VENV=$(VENV)-sdk test-sdk-here
 
-test-sdk-here: $(VENV)/clerk.stamp tests/sdk/node_modules/made
+test-sdk-here: $(VENV)/clerk.stamp tests/sdk/node_modules/made tests/sdk/pages/node_modules/made
 	$(BIN)/python -m pytest -m sdk tests/sdk $(ARGS)
 
 # The browser tests are the same on every database. Where no server answers, it says so.
@@ -179,7 +179,7 @@ check: test lint types docs
 
 clean:
 	rm -rf build/docs docs/node_modules $(VENV) $(VENV)-sdk .bench .nox .strangers .hypothesis staticfiles tests/sdk/node_modules \
-		tests/strangers/pages/node_modules \
+		tests/sdk/pages/node_modules tests/strangers/pages/node_modules \
 		.mypy_cache .pytest_cache .ruff_cache
 
 # A stamp is as old as the last complete installation of its requirements.
@@ -203,7 +203,7 @@ $(VENV)/%.stamp: $(VENV)/made
 	@touch $@
 
 # Without Node its tests are left out, and say so.
-docs/node_modules/made tests/sdk/node_modules/made tests/strangers/pages/node_modules/made: \
+docs/node_modules/made tests/sdk/node_modules/made tests/sdk/pages/node_modules/made tests/strangers/pages/node_modules/made: \
 		%/node_modules/made: %/package.json
 	@if command -v npm >/dev/null; then \
 	echo "Installing $< …" && cd $* && \

@@ -36,6 +36,12 @@ def whoami(request: DemoRequest) -> JsonResponse:
     )
 
 
+@require_safe
+def stores(request: DemoRequest) -> HttpResponse:
+    """Show what scripts know of the accounts: docs/howto/islands.md."""
+    return render(request, "stores.html")
+
+
 @require_POST
 def scratchpad(request: DemoRequest) -> HttpResponse:
     """Store a text in this account's ``request.session``."""

@@ -33,6 +33,7 @@ CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
     "multisession",  # multisession
+    "multisession.contrib.frontend",  # multisession: for scripts in pages
     "accounts",
     "django_htmx",
     "axes",
