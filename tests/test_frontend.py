@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+from urllib.parse import urlencode
 
 import django.test
 import pytest
@@ -16,6 +17,7 @@ from django.urls import include, path
 from multisession import signals
 from multisession.contrib.frontend import views
 from multisession.models import Session
+from multisession.organizations import Organization
 from tests import engine_urls
 from tests.stories import (
     NOBODY,
@@ -38,6 +40,7 @@ urlpatterns = [
 ]
 
 CLIENT = "/__clerk/v1/client"
+FORM = "application/x-www-form-urlencoded"
 HERE = {"Sec-Fetch-Site": "same-origin", "Origin": "http://testserver"}
 
 
@@ -47,6 +50,8 @@ def nothing_counted():
 
 
 def ask(browser: Browser, url: str = CLIENT, method: str = "get", headers=HERE, **options):
+    if method == "post" and "content_type" not in options:
+        options = {"data": urlencode(options.get("data", {})), "content_type": FORM}
     return getattr(browser.client, method)(url, headers=headers, **options)
 
 
@@ -104,7 +109,8 @@ class TestReading:
         ]
 
     @pytest.mark.parametrize("query", ["", "?lean"])
-    def test_the_list_costs_two_queries(self, query, ada, grace, alan):
+    def test_the_list_costs_two_queries(self, query, ada, grace, alan, settings):
+        settings.MULTISESSION = {**settings.MULTISESSION, "ORGANIZATIONS": None}
         browser = settled(signed_in(ada, grace, alan))
         with CaptureQueriesContext(connection) as queries:
             ask(browser, CLIENT + query)
@@ -193,6 +199,83 @@ class TestChanging:
         url = f"/__clerk/v1/me/sessions/{there['id']}/revoke"
         assert ask(browser, url, "post").json()["status"] == "revoked"
         assert (browser.who(), other.who()) == ("ada", NOBODY)
+
+
+class Tenants:
+    """Everybody is in Acme; only Ada is in Umbra."""
+
+    def organizations_of(self, user):
+        names = ["acme", "umbra"] if user.email.startswith("ada") else ["acme"]
+        return [Organization(id=name, name=name.title(), role="admin") for name in names]
+
+    def get(self, user, id):
+        return next((each for each in self.organizations_of(user) if each.id == id), None)
+
+
+class TestOrganizations:
+    @pytest.fixture(autouse=True)
+    def tenants(self, settings):
+        settings.MULTISESSION = {**settings.MULTISESSION, "ORGANIZATIONS": f"{__name__}.Tenants"}
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"intent": "select_org", "active_organization_id": "umbra"},
+            {"organization": "umbra"},
+        ],
+        ids=["of Clerk's scripts", "of client.js"],
+    )
+    def test_an_organization_is_entered_and_left(self, body, ada):
+        browser = signed_in(ada)
+        entered = ask(browser, f"{of(browser, ada, 'touch')}?lean", "post", data=body).json()
+        assert entered["organization"]["name"] == "Umbra"
+        assert session_of(ada).organization == "umbra"
+        empty = {name: "" if value == "umbra" else value for name, value in body.items()}
+        left = ask(browser, f"{of(browser, ada, 'touch')}?lean", "post", data=empty).json()
+        assert left["organization"] is None
+        assert entered["page"] != left["page"]
+
+    def test_a_switch_leaves_each_account_in_its_own(self, ada, grace):
+        browser = signed_in(ada, grace)
+        ask(browser, of(browser, ada, "touch"), "post", data={"organization": "umbra"})
+        switch = {"intent": "select_session", "active_organization_id": ""}
+        ask(browser, of(browser, grace, "touch"), "post", data=switch)
+        back = ask(browser, f"{of(browser, ada, 'touch')}?lean", "post", data=switch).json()
+        assert back["organization"]["id"] == "umbra"
+
+    def test_the_active_account_s_memberships_are_in_clerks_shape(self, ada, grace):
+        browser = signed_in(grace, ada)
+        told = ask(browser).json()["response"]["sessions"]
+        names = [
+            [each["organization"]["name"] for each in row["user"]["organization_memberships"]]
+            for row in told
+        ]
+        assert names == [[], ["Acme", "Umbra"]]
+        assert ask(browser, "/__clerk/v1/environment").json()["organization_settings"]["enabled"]
+
+    def test_a_foreign_organization_is_as_good_as_unknown(self, ada, grace):
+        browser = signed_in(ada, grace)
+        for wanted in ("umbra", "nowhere"):
+            body = {"intent": "select_org", "active_organization_id": wanted}
+            answer = ask(browser, of(browser, grace, "touch"), "post", data=body)
+            assert (answer.status_code, error_in(answer)) == (404, "resource_not_found")
+        assert session_of(grace).organization == ""
+
+
+class TestInATab:
+    """Under ACCOUNT_PATHS the API below a prefix is about the account of that tab."""
+
+    def test_the_active_account_is_the_tab_s(self, ada, grace, settings):
+        settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": True}
+        client = django.test.Client(headers=HERE)
+        for user in (ada, grace):
+            client.post(f"/sign-in/{user.pk}/")
+        told = client.get(f"/u/1{CLIENT}?lean").json()
+        assert told["active"] == session_of(ada).public_id
+        assert told["urls"]["button"] == "/u/1/multisession/button/"
+        client.post(f"/u/1{CLIENT}/sessions/{session_of(ada).public_id}/end")
+        assert statuses(ada) == ["ended"]
+        assert client.get(f"{CLIENT}?lean").json()["active"] == session_of(grace).public_id
 
 
 #: What a request says of where it comes from -> whether it is read, and whether it may change.
@@ -302,6 +385,11 @@ class TestVillains:
             ),
             ({"data": {"intent": "x" * 5000}}, 413, "request_body_too_large"),
             (
+                {"data": "intent=focus", "content_type": "text/plain"},
+                415,
+                "unsupported_content_type",
+            ),
+            (
                 {
                     "data": "&".join(f"a{n}=" for n in range(1200))[:4000],
                     "content_type": "application/x-www-form-urlencoded",
@@ -310,18 +398,22 @@ class TestVillains:
                 "malformed_request_parameters",
             ),
         ],
-        ids=["intent", "no json", "a list", "no string", "no utf-8", "large", "many fields"],
+        ids=[
+            "intent",
+            "no json",
+            "a list",
+            "no string",
+            "no utf-8",
+            "large",
+            "text",
+            "many fields",
+        ],
     )
     def test_a_bad_body_is_refused_and_changes_nothing(
         self, body, status, code, ada, grace, settings
     ):
         settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
         browser = signed_in(ada, grace)
-        if isinstance(body["data"], dict):
-            body = {
-                "data": "&".join(f"{name}={value}" for name, value in body["data"].items()),
-                "content_type": "application/x-www-form-urlencoded",
-            }
         answer = ask(browser, of(browser, ada, "touch"), "post", **body)
         assert (answer.status_code, error_in(answer)) == (status, code)
         assert browser.who() == "grace"

@@ -8,10 +8,12 @@ from typing import Any
 
 from django.utils import timezone
 
-from multisession import lists
+from multisession import lists, organizations
 from multisession.api.resources import milliseconds, session_resource
 from multisession.conf import settings
+from multisession.guard import page_tokens
 from multisession.models import Session
+from multisession.organizations import Organization
 from multisession.pages.links import after_switch_url, sign_in_link, url_of
 from multisession.pages.profiles import full_name, name_and_identifier, profile_of
 from multisession.pages.views import after_sign_out_of_all_url
@@ -27,6 +29,8 @@ def lean_client(request: MultiSessionRequest) -> dict[str, Any]:
     return {
         "sessions": [_lean_session(row) for row in _in_order_of_sign_in(request)],
         "active": active.public_id if active is not None else None,
+        "organization": _lean_organization(request.multisession.organization),
+        "page": page_tokens.page_name(page_tokens.effective_session(request)),
         "urls": {
             "afterSwitch": after_switch_url(),
             "afterSignOut": after_sign_out_of_all_url(),
@@ -34,6 +38,18 @@ def lean_client(request: MultiSessionRequest) -> dict[str, Any]:
             "signIn": sign_in_link(None),
             "button": url_of("multisession:button"),
         },
+    }
+
+
+def _lean_organization(organization: Organization | None) -> dict[str, Any] | None:
+    if organization is None:
+        return None
+    return {
+        "id": organization.id,
+        "name": organization.name,
+        "slug": organization.slug,
+        "role": organization.role,
+        "imageUrl": organization.picture,
     }
 
 
@@ -78,6 +94,11 @@ def client_resource(request: MultiSessionRequest) -> dict[str, Any]:
 def full_session(session: Session, request: MultiSessionRequest) -> dict[str, Any]:
     """Return a session with its user, as the Frontend API nests them."""
     user = user_resource(session)
+    if session == request.multisession.session:
+        # The provider is asked for the active account alone.
+        user["organization_memberships"] = [
+            membership_resource(each, user["id"]) for each in request.multisession.organizations
+        ]
     public = ("first_name", "last_name", "image_url", "has_image")
     return session_resource(session) | {
         "user": user,
@@ -131,6 +152,34 @@ def user_resource(session: Session) -> dict[str, Any]:
     }
 
 
+def membership_resource(organization: Organization, user_id: str) -> dict[str, Any]:
+    """Return a user's membership of an organization."""
+    return {
+        "object": "organization_membership",
+        "id": f"orgmem_{organization.id}_{user_id}",
+        "role": organization.role or "org:member",
+        "permissions": [],
+        "public_metadata": {},
+        "organization": {
+            "object": "organization",
+            "id": organization.id,
+            "name": organization.name,
+            "slug": organization.slug or organization.id,
+            "image_url": organization.picture,
+            "has_image": bool(organization.picture),
+            "members_count": 0,
+            "pending_invitations_count": 0,
+            "max_allowed_memberships": 0,
+            "admin_delete_enabled": False,
+            "public_metadata": {},
+            "created_at": 0,
+            "updated_at": 0,
+        },
+        "created_at": 0,
+        "updated_at": 0,
+    }
+
+
 def token_resource(session: Session, request: MultiSessionRequest) -> dict[str, Any]:
     """Return a JWT that proves nothing: ``alg`` is "none" and the signature a word.
 
@@ -171,7 +220,7 @@ def environment_resource() -> dict[str, Any]:
             "after_sign_out_one_url": url_of(settings.CHOOSE_URL),
             "user_profile_url": url_of(settings.PROFILE_URL),
         },
-        "organization_settings": {"enabled": False},
+        "organization_settings": {"enabled": organizations.is_on()},
         "maintenance_mode": False,
     }
 

@@ -25,6 +25,7 @@ from multisession.api import errors
 from multisession.api.errors import ApiError
 from multisession.api.resources import error_resource, session_resource
 from multisession.models import Session
+from multisession.organizations import KEEP, Keep
 from multisession.pages import devices as devices_of_account
 from multisession.request import MultiSessionRequest
 
@@ -34,6 +35,7 @@ from .sameorigin import is_same_origin
 View = Callable[..., Any]
 
 READ = ("GET", "HEAD")
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 #: The largest body in bytes. Clerk's scripts send some hundred.
 LARGEST_BODY = 4096
 #: The most changes of one client in a minute.
@@ -86,6 +88,9 @@ def _answer(
     except actions.SignInAgain as error:
         text = "This account has to sign in again."
         raise ApiError(401, "session_ended", "Session ended", text) from error
+    except actions.OrganizationNotFound as error:
+        text = "This account has no such organization."
+        raise ApiError(404, "resource_not_found", "Organization not found", text) from error
     except actions.SessionNotFound as error:
         raise errors.not_found("Session", session_id) from error
     except actions.UpdateError as error:
@@ -127,14 +132,21 @@ def sessions(request: MultiSessionRequest) -> Any:
 
 @endpoint("POST")
 def touch(request: MultiSessionRequest, session_id: str) -> Any:
-    """Make a session the active one, or note activity.
+    """Make a session or an organization the active one, or note activity.
 
-    ``intent``: "select_session", or none from older scripts, switches. "focus" (a tab came to the
-    front) notes the activity of the active session and never switches.
+    ``intent``: "select_session", or none from older scripts, switches. "select_org" also enters the
+    organization ``active_organization_id``; an empty one leaves. ``client.js`` sends only
+    ``organization`` for that. "focus" (a tab came to the front) notes the activity of the active
+    session and never switches.
     """
-    intent = _body(request).get("intent", "select_session")
-    if intent == "select_session":
-        found = actions.set_active(request, session_id)
+    body = _body(request)
+    intent = body.get("intent", "select_session")
+    organization = body.get("organization")
+    if intent == "select_org":
+        organization = body.get("active_organization_id", "")
+    if intent in ("select_session", "select_org"):
+        entering: str | None | Keep = KEEP if organization is None else organization or None
+        found = actions.set_active(request, session_id, organization=entering)
     elif intent == "focus":
         found = _signed_in(request, session_id)
         if found == request.multisession.session:
@@ -144,7 +156,7 @@ def touch(request: MultiSessionRequest, session_id: str) -> Any:
             422,
             "form_param_value_invalid",
             "is invalid",
-            "intent must be select_session or focus.",
+            "intent must be select_session, select_org or focus.",
             parameter="intent",
         )
     return changed(request, found)
@@ -227,9 +239,12 @@ def _body(request: MultiSessionRequest) -> dict[str, str]:
     if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_BODY:
         text = f"The body may have {LARGEST_BODY} bytes."
         raise ApiError(413, "request_body_too_large", "Request body too large", text)
+    if request.content_type not in ("", FORM, JSON):
+        text = f"The body must be {FORM} or {JSON}."
+        raise ApiError(415, "unsupported_content_type", "Unsupported content type", text)
     try:
         text = request.body.decode()
-        if request.content_type != "application/json":
+        if request.content_type != JSON:
             return QueryDict(text).dict()
         found = json.loads(text or "{}")
     except ValueError as error:

@@ -18,7 +18,15 @@ export interface Session {
   createdAt: Date;
   user: User;
 }
+export interface Organization {
+  id: string;
+  name: string;
+  slug: string;
+  role: string;
+  imageUrl: string;
+}
 export interface Client {
+  organization: Organization | null;
   sessions: Session[];
   session: Session | null;
   urls: Record<"afterSwitch" | "afterSignOut" | "afterSignOutOne" | "signIn" | "button", string>;
@@ -31,9 +39,14 @@ export interface ClerkLike {
   client?: Client;
   session?: Session | null;
   user?: User | null;
-  organization?: null;
+  organization?: Organization | null;
   loaded: boolean;
-  setActive(given: { session?: Session | string | null; beforeEmit?: Hook; redirectUrl?: string }): Promise<void>;
+  setActive(given: {
+    session?: Session | string | null;
+    organization?: Organization | string | null;
+    beforeEmit?: Hook;
+    redirectUrl?: string;
+  }): Promise<void>;
   setSession(session: Session | string | null, beforeEmit?: Hook): Promise<void>;
   signOut(given?: Hook | SignOutOptions | string | Event, options?: SignOutOptions): Promise<void>;
   signOutOne(options?: SignOutOptions): Promise<void>;
@@ -52,6 +65,6 @@ export const $sessionListStore: Store<Session[] | undefined>;
 export const $userStore: Store<User | null | undefined>;
 export const $clientStore: Store<Client | undefined>;
 export const $isLoadedStore: Store<boolean>;
-export const $organizationStore: Store<null | undefined>;
+export const $organizationStore: Store<Organization | null | undefined>;
 export const Clerk: ClerkLike;
 export const ready: Promise<void>;

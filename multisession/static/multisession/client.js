@@ -20,7 +20,7 @@ const atom = (value) => {
   };
 };
 
-// An e-mail address is text to a framework, and an object to Clerk's callers.
+// Text to a framework, an object to Clerk's callers.
 const email = (text) => ({ emailAddress: text, toString: () => text, [Symbol.iterator]: () => [text].values() });
 const revive = (key, value) => (/At$/.test(key) ? new Date(value) : /Address$/.test(key) ? email(value) : value);
 
@@ -37,7 +37,6 @@ const ask = async (method, path = "", fields) => {
   return client;
 };
 
-// As notice.js does.
 const tabs = new BroadcastChannel("multisession");
 
 export const $clerkStore = atom();
@@ -48,11 +47,11 @@ export const $clientStore = atom();
 export const $isLoadedStore = atom();
 export const $organizationStore = atom();
 
-// No client: all is undefined, as at first. No session: no list.
+// No client: as at first. No session: no list.
 const show = (client) => {
   const session = client?.session;
   const user = session && session.user;
-  const organization = session && null;
+  const organization = session && client.organization;
   const loaded = !!client;
   Object.assign(Clerk, { client, session, user, organization, loaded });
   if (!session) $sessionListStore.set();
@@ -68,8 +67,8 @@ const show = (client) => {
 // Three steps: nothing, the hook, the new session.
 const change = async (client, hook, url) => {
   turn = {};
-  tabs.postMessage(client.active ?? "");
-  if (client.active !== Clerk.session?.id) {
+  tabs.postMessage(client.page);
+  if (client.page !== Clerk.client?.page) {
     show();
     if (hook) await hook(client.session);
     else if (url) return location.assign(url);
@@ -78,13 +77,16 @@ const change = async (client, hook, url) => {
   show(client);
 };
 
-const send = (id, verb) => ask("POST", `/sessions/${encodeURIComponent(id)}/${verb}`, {});
+const idOf = (given) => given?.id ?? given;
+const send = (id, verb, fields) => ask("POST", `/sessions/${encodeURIComponent(id)}/${verb}`, fields);
 
 export const Clerk = {
-  async setActive({ session, beforeEmit, redirectUrl }) {
+  async setActive({ session, organization, beforeEmit, redirectUrl }) {
     await ready;
-    const id = session?.id ?? session ?? Clerk.session?.id;
-    if (session !== undefined && id) await change(await send(id, session ? "touch" : "remove"), beforeEmit, redirectUrl);
+    const id = idOf(session) ?? Clerk.session?.id;
+    const fields = organization !== undefined && { organization: idOf(organization) ?? "" };
+    if (id && (fields || session !== undefined))
+      await change(await send(id, session === null ? "remove" : "touch", fields), beforeEmit, redirectUrl);
   },
   setSession: (session, beforeEmit) => Clerk.setActive({ session, beforeEmit }),
   // A function, options, an id, or the event of a click.
@@ -114,7 +116,7 @@ const refresh = async () => {
   const mine = (turn = {});
   const client = await ask("GET");
   if (last === seen || mine !== turn) return;
-  // Signed out in another tab: this page is nobody's.
+  // Signed out in another tab.
   if (Clerk.session && !client.active) return show(), location.reload();
   show(client);
 };
