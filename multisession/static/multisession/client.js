@@ -104,7 +104,8 @@ export const Clerk = {
       into.innerHTML = await (await fetch(url)).text();
       window.htmx?.process(into);
     };
-    await load(place, (await ask("GET")).urls.button);
+    await ready;
+    await load(place, Clerk.client.urls.button);
     const panel = !window.htmx && place.querySelector("[hx-get]");
     if (panel) place.firstElementChild.ontoggle = () => load(panel, panel.getAttribute("hx-get"));
   },
