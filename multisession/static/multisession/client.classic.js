@@ -65,7 +65,7 @@ const show = (client) => {
   if (session) $sessionListStore.set(client.sessions);
 };
 
-// Three steps: nothing, the hook, the new session.
+// Nothing, the hook, the new session.
 const change = async (client, hook, url) => {
   turn = {};
   tabs.postMessage(client.page);
