@@ -5,6 +5,7 @@ const stores = await import(page.dataset.stores);
 const button = (session) => {
   const made = document.createElement("button");
   made.type = "button";
+  made.className = "button secondary";
   made.textContent = session.user.primaryEmailAddress;
   made.ariaCurrent = session.id === stores.Clerk.session?.id ? "true" : null;
   made.onclick = () => stores.Clerk.setActive({ session: session.id });
