@@ -278,6 +278,7 @@ class TestTheMenu:
         assert names == [
             "Manage account",
             "Sign out",
+            "Choose an organization",
             "Devices",
             "Your accounts",
             "Switch to Ada Lovelace, ada@example.com",
@@ -288,7 +289,8 @@ class TestTheMenu:
     def test_the_menu_of_one_account_offers_to_add_another(self, client, ada):
         sign_in(client, ada)
         names = Buttons(client.get("/multisession/menu/", headers=HTMX)).names
-        assert names == ["Manage account", "Sign out", "Devices", "Add account"]
+        in_order = ["Manage account", "Sign out", "Choose an organization", "Devices"]
+        assert names == [*in_order, "Add account"]
 
     def test_the_menu_leads_to_the_chooser_when_nobody_is_active(self, browser, grace):
         post(browser, "sign-out", id_of(grace))

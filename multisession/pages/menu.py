@@ -90,8 +90,8 @@ class Options:
 def menu_context(request: MultiSessionRequest, options: Options) -> dict[str, Any]:
     """Return the context that every part of the menu needs.
 
-    Costs no query while an account is active. Otherwise it reads the list of accounts: one query,
-    or none for a browser without a client.
+    Costs no query while an account is active, except for the provider's answer in an organization.
+    Otherwise it reads the list of accounts: one query, or none for a browser without a client.
     """
     profile_url = options.profile_url or settings.PROFILE_URL
     session = request.multisession.session

@@ -88,7 +88,7 @@ def as_json(wrong: WrongAccount) -> dict[str, Any]:
         "page_session": wrong.page.public_id if wrong.page else None,
         "active_session": wrong.active.public_id if wrong.active else None,
     }
-    if organizations.is_on():
+    if wrong.is_of_same_user or wrong.organization or wrong.active_organization:
         told["page_organization"] = _id(wrong.organization)
         told["active_organization"] = _id(wrong.active_organization)
     return told
