@@ -122,6 +122,7 @@ class TestKeys:
     ORDER = (
         "Manage account",
         "Sign out",
+        "Choose an organization",
         "Devices",
         "Your accounts",
         "Switch to Grace Hopper, grace@example.com",
