@@ -176,3 +176,16 @@ def test_every_template_that_is_named_exists():
 def test_every_example_is_python(page):
     for block in re.findall(r"^```python\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL):
         ast.parse(block)
+
+
+def test_every_promise_of_clerks_documents_names_a_test_that_exists():
+    rows = re.findall(
+        r"^\| (?!Promise|-)[^|]*\| `(tests/[\w/]+\.py)::(\w+)` \|$", PAGES["clerk"], re.M
+    )
+    assert len(rows) == 27
+    missing = [
+        f"{file}::{test}"
+        for file, test in rows
+        if not re.search(rf"^ *def {test}\(", (ROOT / file).read_text(), re.M)
+    ]
+    assert missing == []
