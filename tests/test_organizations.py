@@ -47,9 +47,7 @@ def enter(client, to=None, **form):
 
 def statements(client, path):
     client.get(path)
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
+    with CaptureQueriesContext(connection) as captured:
         client.get(path)
     return len(captured)
 
@@ -129,7 +127,7 @@ class TestNobodyEntersWhereTheyDoNotBelong:
         assert enter(firefox, id).status_code == 404
         assert where(firefox) == {"user": grace.email, "in": "acme"}
 
-    def test_nor_with_a_switch(self, firefox, ada, grace):
+    def test_a_switch_with_a_foreign_organization_changes_nothing(self, firefox, ada, grace):
         response = enter(firefox, "globex", session=session_of(grace).public_id)
         assert response.status_code == 404
         assert where(firefox)["user"] == ada.email
@@ -219,7 +217,9 @@ class TestCosts:
         assert statements(firefox, "/where/") == 2
         assert statements(firefox, "/where/?all=1") == 3
 
-    def test_the_verb(self, firefox, django_assert_max_num_queries):
+    def test_entering_an_organization_costs_at_most_seven_statements(
+        self, firefox, django_assert_max_num_queries
+    ):
         enter(firefox, "acme")
         with CaptureQueriesContext(connection) as captured:
             enter(firefox, "globex")

@@ -117,14 +117,16 @@ class TestAnOrganizationThatOneWasThrownOutOf:
         leave(ada, "acme")
         return drawn
 
-    def test_its_form_writes_nowhere(self, firefox, drawn):
+    def test_a_form_of_an_organization_that_one_left_writes_nowhere(self, firefox, drawn):
         response = send(firefox, drawn)
         assert response.status_code == 409
         assert "no longer a member" in response.text
         assert "Acme" not in response.text
         assert WRITTEN == []
 
-    def test_nor_when_it_asks_to_be_sent_again(self, firefox, drawn):
+    def test_a_form_of_an_organization_that_one_left_writes_nowhere_when_sent_again(
+        self, firefox, drawn
+    ):
         again = {"multisession-send": "a" * 22}
         assert send(firefox, drawn, **again).status_code == 409
         enter(firefox, "globex")
@@ -142,11 +144,13 @@ class TestAnOrganizationThatOneWasThrownOutOf:
         assert told["page_organization"] is None
         assert WRITTEN == []
 
-    def test_the_page_that_is_drawn_next_is_in_none(self, firefox, ada, drawn):
+    def test_the_page_after_losing_membership_is_in_no_organization(self, firefox, ada, drawn):
         assert send(firefox, token(firefox)).status_code == 200
         assert [(ada.email, None)] == WRITTEN
 
-    def test_nor_does_the_form_of_another_account(self, firefox, grace, drawn):
+    def test_a_form_of_another_account_s_lost_organization_writes_nowhere(
+        self, firefox, grace, drawn
+    ):
         set_active(firefox, grace)
         response = send(firefox, drawn)
         assert response.status_code == 409
