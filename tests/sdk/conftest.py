@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 LEFT_OUT = "needs what `make test-sdk` installs"
 
 
-def _required(config: pytest.Config) -> bool:
+def required(config: pytest.Config) -> bool:
     """A CI server that was told to run these must not leave them out."""
     told = config.getoption("markexpr") == "sdk"
     return told and os.environ.get("CI", "").lower() in {"1", "true", "yes"}
@@ -28,7 +28,7 @@ def needs(request: pytest.FixtureRequest):
 
     def check(name: str, found: object) -> None:
         if not found:
-            leave = pytest.fail if _required(request.config) else pytest.skip
+            leave = pytest.fail if required(request.config) else pytest.skip
             leave(f"{name} is not here: this {LEFT_OUT}")
 
     return check
