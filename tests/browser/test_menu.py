@@ -157,10 +157,10 @@ class TestKeys:
 
     def test_typing_letters_finds_an_account_by_its_name(self, menu):
         menu.open()
-        assert self.press(menu, "g") == self.ORDER[4]
+        assert self.press(menu, "g") == self.ORDER[5]
         menu.page.wait_for_timeout(750)
-        assert self.press(menu, "a") == self.ORDER[5]
-        assert self.press(menu, "d") == self.ORDER[6]  # "ad": Add account, not Alan
+        assert self.press(menu, "a") == self.ORDER[6]
+        assert self.press(menu, "d") == self.ORDER[7]  # "ad": Add account, not Alan
 
     def test_escape_closes_and_gives_the_focus_back(self, menu):
         menu.open()

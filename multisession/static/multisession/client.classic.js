@@ -28,7 +28,7 @@ const revive = (key, value) => (/At$/.test(key) ? new Date(value) : /Address$/.t
 let last;
 let turn;
 const ask = async (method, path = "", fields) => {
-  const body = fields && new URLSearchParams(fields);
+  const body = fields ? new URLSearchParams(fields) : null;
   const answer = await fetch(`${base}client${path}?lean`, { method, body });
   const text = await answer.text();
   const client = JSON.parse(text, revive);
