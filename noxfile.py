@@ -3,6 +3,7 @@
 Each version of Django runs on the oldest Python that this project supports with it. If an
 interpreter is missing on this machine, its tests are skipped with a note; a CI server must have the
 oldest and the newest pair. EXCEPT="5.2.19 on 3.11" leaves out a pair.
+DOSE="-m …" goes to pytest instead on those between the oldest and the newest.
 
 ``make test-prerelease`` does the same on Django's next version, as soon as the package index has an
 alpha, a beta or a release candidate of it.
@@ -10,6 +11,7 @@ alpha, a beta or a release candidate of it.
 
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -36,7 +38,8 @@ def tests(session: nox.Session, django: str) -> None:
         if django in REQUIRED and os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
             session.error(missing)
         session.skip(missing)
-    run_pytest(session, python, django)
+    dose = os.environ.get("DOSE") if django not in REQUIRED else None
+    run_pytest(session, python, django, shlex.split(dose) if dose else session.posargs)
 
 
 @nox.session(python=False, default=False)
@@ -57,15 +60,15 @@ def prerelease(session: nox.Session) -> None:
         newest = available[1].partition(",")[0]
         session.log(f"Django {newest} is out, and no pre-release for Python {version} is newer.")
         return
-    run_pytest(session, python, django)
+    run_pytest(session, python, django, session.posargs)
 
 
-def run_pytest(session: nox.Session, python: str, django: str) -> None:
+def run_pytest(session: nox.Session, python: str, django: str, arguments: list[str]) -> None:
     """Run the tests on this Django, with one process for each core."""
     own = environment(session, python, django)
     env = {"DJANGO_UNDER_TEST": django}
     side_by_side = ("--numprocesses", "auto", "--dist", "worksteal")
-    session.run(own, "-m", "pytest", *side_by_side, *session.posargs, external=True, env=env)
+    session.run(own, "-m", "pytest", *side_by_side, *arguments, external=True, env=env)
 
 
 def environment(session: nox.Session, python: str, django: str) -> str:
