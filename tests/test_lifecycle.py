@@ -10,6 +10,7 @@ from multisession.models import Client, Session
 from multisession.models.tokens import Token
 from multisession.upkeep.purge import BATCH, purge
 
+from . import engine_urls
 from .stories import (
     NOBODY,
     Browser,
@@ -395,3 +396,18 @@ class TestClearsessions:
         before = Session.objects.count()
         self.run()
         assert Session.objects.count() == before
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_slow_request_does_not_bring_an_expired_account_back(quick, ada, monkeypatch, settings):
+    settings.MULTISESSION = {**settings.MULTISESSION, "_QUICK": quick}
+    browser = signed_in(ada)
+    past = session_of(ada).created_at - datetime.timedelta(seconds=1)
+
+    def expire(request):
+        Session.objects.filter(user=ada).update(expire_at=past)
+
+    monkeypatch.setattr(engine_urls, "meanwhile", expire)
+    browser.post("/slow-put/color/blue/")
+    assert session_of(ada).expire_at == past
+    assert browser.who() == NOBODY

@@ -63,6 +63,6 @@ def activate(act: Act, opened: Opened, request: HttpRequest | None) -> Opened | 
             placed = steps.switch(act, opened._replace(row=None), row, by=None, unless_moved=True)
         except (steps.Refused, Busy):
             return None  # Another request was quicker.
-        steps.drop_visitor(act.using, opened.row)
+        steps.discard_visitor(act.using, opened.row)
         return placed
     return None

@@ -101,11 +101,12 @@ def takes(names: Iterable[str]) -> bool:
     return all(_is_djangos_own(Session._meta.get_field(name)) for name in names)
 
 
-def write(using: str, session_id: int, values: dict[str, Any]) -> bool:
-    """Write these values to the row, if it is still active. One statement."""
+def write(using: str, session_id: int, values: dict[str, Any], since: datetime.datetime) -> bool:
+    """Write these values to the row, if it is active and expires after ``since``. One statement."""
     connection = connections[using]
     statement = _writing(using, tuple(values))
-    filled = statement.fill({**values, "pk": session_id, "status": _ACTIVE}, connection)
+    given = {**values, "pk": session_id, "status": _ACTIVE, "since": since}
+    filled = statement.fill(given, connection)
     with transaction.mark_for_rollback_on_error(using=using), connection.cursor() as cursor:
         cursor.execute(statement.sql, filled)
         return bool(cursor.rowcount)
@@ -233,7 +234,9 @@ def _writing(using: str, names: tuple[str, ...]) -> Statement:
     from multisession.models import Session
 
     status = Slot("status", Session._meta.get_field("status"))
+    since = Slot("since", Session._meta.get_field("expire_at"))
     rows = Session.objects.using(using).filter(pk=Slot("pk", Session._meta.pk), status=status)
+    rows = rows.filter(expire_at__gt=since)
     query: Any = rows.query.chain(UpdateQuery)
     query.add_update_values({name: Slot(name, Session._meta.get_field(name)) for name in names})
     return Statement(query, using)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, UpdateError
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.db.models import Exists, Q
 from django.utils import timezone
 
@@ -28,7 +28,7 @@ from multisession.models.sessions import announce
 from multisession.models.tokens import SETTLING, Token
 
 from . import quick, users
-from .attempts import attempt
+from .attempts import Busy, attempt
 from .opening import Opened
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 #: After this long without activity, the browser may have been updated: note its name again.
 BROWSER_INTERVAL = datetime.timedelta(hours=1)
+
+
+#: Earlier than any session.
+EVER = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 
 
 class Refused(UpdateError):
@@ -363,11 +367,13 @@ def write(act: Act, row: Session, data: dict[str, Any], *, in_use: bool = False)
     if not in_use and act.origin is not NOWHERE and is_same and _is_saved(row, expiry, now):
         return True
     changed |= expiry
+    # An account that has expired meanwhile does not come back. (A visitor's data may.)
+    since = now if row.user_id is not None else EVER
     if quick.is_sure(act.using) and quick.takes(changed):
-        written = quick.write(act.using, row.pk, changed)
+        written = quick.write(act.using, row.pk, changed, since)
     else:
         active = Session.objects.using(act.using).filter(pk=row.pk, status=row.Status.ACTIVE)
-        written = bool(active.update(**changed))
+        written = bool(active.filter(expire_at__gt=since).update(**changed))
     if written:
         for name, value in changed.items():
             setattr(row, name, value)
@@ -471,6 +477,18 @@ def drop_visitor(using: str, row: Session | None) -> None:
     pointing = Token.objects.using(using).filter(client_id=row.client_id, session_id=row.pk)
     pointing.update(session=None)
     clients_changed([row.client_id], using)
+
+
+def discard_visitor(using: str, row: Session | None) -> None:
+    """Call ``drop_visitor`` after the change that made the row useless.
+
+    A conflict leaves the row to the purge, but for one in an outer transaction, which is lost.
+    """
+    try:
+        attempt(using, lambda: drop_visitor(using, row))
+    except Busy:
+        if transaction.get_connection(using).in_atomic_block:
+            raise
 
 
 def _expiry(

@@ -871,7 +871,7 @@ class SessionStore(SessionBase):
         placed = self._steps.switch(self._act({}), opened, row, by=by, organization=organization)
         self._take(placed)
         self._session_cache = row.get_decoded()
-        self._steps.drop_visitor(self.using, opened.row)
+        self._steps.discard_visitor(self.using, opened.row)
         self.accessed, self.modified = True, False
 
     def enter_organization(
