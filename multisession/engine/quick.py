@@ -101,12 +101,14 @@ def takes(names: Iterable[str]) -> bool:
     return all(_is_djangos_own(Session._meta.get_field(name)) for name in names)
 
 
-def write(using: str, session_id: int, values: dict[str, Any], since: datetime.datetime) -> bool:
-    """Write these values to the row, if it is active and expires after ``since``. One statement."""
+def write(using: str, session_id: int, values: dict[str, Any], *, is_account: bool) -> bool:
+    """Write these values to the row, if it is active. One statement.
+
+    ``is_account``: and if it has not expired by ``updated_at``, the moment of the write.
+    """
     connection = connections[using]
-    statement = _writing(using, tuple(values))
-    given = {**values, "pk": session_id, "status": _ACTIVE, "since": since}
-    filled = statement.fill(given, connection)
+    statement = _writing(using, tuple(values), is_account)
+    filled = statement.fill({**values, "pk": session_id, "status": _ACTIVE}, connection)
     with transaction.mark_for_rollback_on_error(using=using), connection.cursor() as cursor:
         cursor.execute(statement.sql, filled)
         return bool(cursor.rowcount)
@@ -134,7 +136,8 @@ class Statement:
         connection = connections.create_connection(using)
         compiler = query.get_compiler(connection=connection)
         self.sql: str
-        self.sql, self._slots = compiler.as_sql()
+        self.sql, slots = compiler.as_sql()
+        self._slots = list({slot.name: slot for slot in slots}.values())
         connection.close()
         self._using = using
         if compiler.klass_info is not None:
@@ -230,13 +233,13 @@ def _finding_user(using: str, timezone: Any, user_model: Any) -> Statement:
 
 
 @lru_cache
-def _writing(using: str, names: tuple[str, ...]) -> Statement:
+def _writing(using: str, names: tuple[str, ...], is_account: bool) -> Statement:
     from multisession.models import Session
 
     status = Slot("status", Session._meta.get_field("status"))
-    since = Slot("since", Session._meta.get_field("expire_at"))
     rows = Session.objects.using(using).filter(pk=Slot("pk", Session._meta.pk), status=status)
-    rows = rows.filter(expire_at__gt=since)
+    if is_account:
+        rows = rows.filter(expire_at__gt=Slot("updated_at", Session._meta.get_field("updated_at")))
     query: Any = rows.query.chain(UpdateQuery)
     query.add_update_values({name: Slot(name, Session._meta.get_field(name)) for name in names})
     return Statement(query, using)

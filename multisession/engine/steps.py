@@ -38,10 +38,6 @@ if TYPE_CHECKING:
 BROWSER_INTERVAL = datetime.timedelta(hours=1)
 
 
-#: Earlier than any session.
-EVER = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
-
-
 class Refused(UpdateError):
     """The token has ended meanwhile, or the row is gone."""
 
@@ -368,12 +364,13 @@ def write(act: Act, row: Session, data: dict[str, Any], *, in_use: bool = False)
         return True
     changed |= expiry
     # An account that has expired meanwhile does not come back. (A visitor's data may.)
-    since = now if row.user_id is not None else EVER
     if quick.is_sure(act.using) and quick.takes(changed):
-        written = quick.write(act.using, row.pk, changed, since)
+        written = quick.write(act.using, row.pk, changed, is_account=row.user_id is not None)
     else:
         active = Session.objects.using(act.using).filter(pk=row.pk, status=row.Status.ACTIVE)
-        written = bool(active.filter(expire_at__gt=since).update(**changed))
+        if row.user_id is not None:
+            active = active.filter(expire_at__gt=now)
+        written = bool(active.update(**changed))
     if written:
         for name, value in changed.items():
             setattr(row, name, value)
