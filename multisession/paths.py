@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -56,20 +56,14 @@ class AccountPathMiddleware:
     def __call__(self, request: HttpRequest) -> Any:
         if self._is_async:
             return self.__acall__(request)
-        before = get_script_prefix()
-        try:
+        with _script_prefix(get_script_prefix()):
             _enter(request)
             return _leave(request, self.get_response(request))
-        finally:
-            set_script_prefix(before)
 
     async def __acall__(self, request: HttpRequest) -> Any:
-        before = get_script_prefix()
-        try:
+        with _script_prefix(get_script_prefix()):
             _enter(request)
             return _leave(request, await self.get_response(request))
-        finally:
-            set_script_prefix(before)
 
 
 class AccountPathASGI:
@@ -178,13 +172,13 @@ def _unprefixed(request: HttpRequest, path: str) -> str:
 
 
 def _enter(request: HttpRequest) -> None:
-    # Django adds the script name to a relative URL of static files once, when it is first read.
-    _ = lazy_settings.STATIC_URL, lazy_settings.MEDIA_URL
-    request._multisession_root = get_script_prefix()  # type: ignore[attr-defined]
     request.account_number = None  # type: ignore[attr-defined]
     found = _PREFIX.match(request.path_info) if settings.ACCOUNT_PATHS else None
     if found is None:
         return
+    # Django adds the script name to a relative URL of static files once, when it is first read.
+    _ = lazy_settings.STATIC_URL, lazy_settings.MEDIA_URL
+    request._multisession_root = get_script_prefix()  # type: ignore[attr-defined]
     request.account_number = int(found[1])  # type: ignore[attr-defined]
     request.path_info = request.path_info[found.end() :] or "/"
     script = _root(request) + found[0]
@@ -212,9 +206,8 @@ def _keep_in_tab(request: HttpRequest, response: HttpResponse, number: int) -> N
     """
     store = getattr(request, "session", None)
     row = store.row if isinstance(store, SessionStore) and store.is_opened else None
-    is_new = row is not None and bool(row.number) and row.number != number
-    if row is not None and row.number and is_new:
-        number = row.number
+    current = (row.number if row is not None else None) or number
+    is_new = current != number
 
     def moved(url: str) -> str:
         """Return where ``url`` leads; an explicit other number stays, unless the account is new."""
@@ -222,7 +215,7 @@ def _keep_in_tab(request: HttpRequest, response: HttpResponse, number: int) -> N
             return url
         path = urlsplit(url).path
         has_number = _unprefixed(request, path) != path.removeprefix(_root(request))
-        return account_url(request, number, url) if is_new or not has_number else url
+        return account_url(request, current, url) if is_new or not has_number else url
 
     for name in _REDIRECTS:
         if url := response.headers.get(name):
@@ -245,6 +238,17 @@ def _is_here(request: HttpRequest, url: str) -> bool:
     return is_path and parts.netloc in ("", request.get_host())
 
 
+@contextmanager
+def _script_prefix(prefix: str) -> Iterator[None]:
+    """Run under this script prefix, and restore the one before."""
+    before = get_script_prefix()
+    set_script_prefix(prefix)
+    try:
+        yield
+    finally:
+        set_script_prefix(before)
+
+
 def _within(prefix: str, content: Any) -> Any:
     """Run a streaming body under the prefix: it may call ``reverse()`` after the middleware."""
     if hasattr(content, "__aiter__"):
@@ -255,12 +259,8 @@ def _within(prefix: str, content: Any) -> Any:
 def _swithin(prefix: str, content: Iterable[bytes]) -> Iterator[bytes]:
     parts = iter(content)
     while True:
-        before = get_script_prefix()
-        set_script_prefix(prefix)
-        try:
+        with _script_prefix(prefix):
             part = next(parts, None)
-        finally:
-            set_script_prefix(before)
         if part is None:
             return
         yield part
@@ -269,12 +269,8 @@ def _swithin(prefix: str, content: Iterable[bytes]) -> Iterator[bytes]:
 async def _awithin(prefix: str, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     parts = aiter(content)
     while True:
-        before = get_script_prefix()
-        set_script_prefix(prefix)
-        try:
+        with _script_prefix(prefix):
             part = await anext(parts, None)
-        finally:
-            set_script_prefix(before)
         if part is None:
             return
         yield part
