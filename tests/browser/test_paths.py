@@ -3,8 +3,10 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from accounts.models import User
 from multisession.models import Session
 from tests.browser.test_devices import sign_in
+from tests.conftest import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -21,15 +23,20 @@ def tabs(account_paths, new_browser, live_server, ada, grace) -> tuple[Page, Pag
     sign_in(first, ada)
     first.goto("/accounts/choose/")
     first.get_by_role("button", name="Add account").click()
-    form = first.locator("form:has([autocomplete=current-password]):visible")
-    form.get_by_label("E-mail address").fill(grace.email)
-    form.get_by_label("Password").fill("correct horse battery staple")
-    form.get_by_role("button", name="Sign in").click()
+    send_sign_in(first, grace)
     expect(first.get_by_text(f"You are now using {grace.email}.")).to_be_visible()
     first.goto("/u/1/")
     second = first.context.new_page()
     second.goto("/u/2/")
     return first, second
+
+
+def send_sign_in(page: Page, user: User) -> None:
+    """Fill the sign-in form of this page, wherever it is, and send it."""
+    form = page.locator("form:has([autocomplete=current-password]):visible")
+    form.get_by_label("E-mail address").fill(user.email)
+    form.get_by_label("Password").fill(PASSWORD)
+    form.get_by_role("button", name="Sign in").click()
 
 
 def note(page: Page, text: str) -> None:
@@ -86,10 +93,7 @@ def test_a_sign_out_in_one_tab_changes_no_other(tabs, ada):
     assert Session.objects.get(user=ada).status == "ended"
     # The tab keeps its number, and a sign-in there gives the account back to it.
     first.goto("/u/1/accounts/sign-in/?next=/u/1/")
-    form = first.locator("form:has([autocomplete=current-password]):visible")
-    form.get_by_label("E-mail address").fill(ada.email)
-    form.get_by_label("Password").fill("correct horse battery staple")
-    form.get_by_role("button", name="Sign in").click()
+    send_sign_in(first, ada)
     first.wait_for_url("**/u/1/")
     expect(button(first)).to_contain_text("Ada Lovelace")
     second.reload()
@@ -100,10 +104,7 @@ def test_an_account_added_in_one_tab_goes_on_in_it_under_its_own_number(tabs, al
     first, second = tabs
     button(first).click()
     first.get_by_role("button", name="Add account").click()
-    form = first.locator("form:has([autocomplete=current-password]):visible")
-    form.get_by_label("E-mail address").fill(alan.email)
-    form.get_by_label("Password").fill("correct horse battery staple")
-    form.get_by_role("button", name="Sign in").click()
+    send_sign_in(first, alan)
     first.wait_for_url("**/u/3/**")
     expect(button(first)).to_contain_text("Alan Turing")
     first.goto("/u/1/")
