@@ -17,7 +17,7 @@ from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpRespons
 from django.middleware.csrf import get_token
 from django.template import engines
 from django.test import AsyncClient, Client
-from django.urls import path, reverse, set_script_prefix
+from django.urls import include, path, re_path, reverse, set_script_prefix
 
 from accounts.models import User
 from multisession.backends.db import SessionStore
@@ -356,6 +356,10 @@ class TestMenu:
         assert tuple(told) == profiles.COLOURS
 
 
+def found(id_):
+    return [each for each in run_checks() if each.id == id_]
+
+
 class TestChecks:
     @pytest.mark.parametrize(
         ("middleware", "wrong"), [("first", False), ("last", True), ("missing", True)]
@@ -367,8 +371,50 @@ class TestChecks:
             "last": [*rest, paths],
             "missing": rest,
         }[middleware]
-        found = [each for each in run_checks() if each.id == "multisession.E005"]
-        assert bool(found) == wrong
+        assert bool(found("multisession.E005")) == wrong
+
+    @pytest.mark.parametrize("first", [True, False])
+    def test_another_middleware_before_it_sees_the_prefix(self, first, settings):
+        [paths, security, *rest] = settings.MIDDLEWARE
+        settings.MIDDLEWARE = [paths, security, *rest] if first else [security, paths, *rest]
+        assert bool(found("multisession.W018")) != first
+
+    @pytest.mark.parametrize(
+        ("cookie", "path_", "script", "wrong"),
+        [
+            ("SESSION_COOKIE_PATH", "/", None, False),
+            ("SESSION_COOKIE_PATH", "/shop/", None, True),
+            ("CSRF_COOKIE_PATH", "/shop", None, True),
+            ("LANGUAGE_COOKIE_PATH", "/shop", None, True),
+            ("CSRF_COOKIE_PATH", "/shop", "/shop/", False),
+            ("CSRF_COOKIE_PATH", "/u/1/", "/shop/", True),
+        ],
+    )
+    def test_a_cookie_has_to_reach_every_tab(self, settings, cookie, path_, script, wrong):
+        setattr(settings, cookie, path_)
+        settings.FORCE_SCRIPT_NAME = script
+        told = found("multisession.W019")
+        assert [each.msg.split()[0] for each in told] == ([cookie] if wrong else [])
+        settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": False}
+        assert found("multisession.W019") == []
+
+    @pytest.mark.parametrize(
+        ("pattern", "hidden"),
+        [
+            (path("u/<int:pk>/", hard_coded), True),
+            (path("u/<slug:name>", hard_coded), True),
+            (path("u/", include([path("<int:pk>/", hard_coded)])), True),
+            (re_path(r"^u/(\d+)/$", hard_coded), True),
+            (path("u/me/", hard_coded), False),
+            (path("<path:anything>", hard_coded), False),
+            (path("users/<int:pk>/", hard_coded), False),
+        ],
+    )
+    def test_a_page_of_the_project_below_u_is_hidden(self, settings, pattern, hidden):
+        settings.ROOT_URLCONF = type("Urls", (), {"urlpatterns": [pattern, *urlpatterns]})
+        assert bool(found("multisession.W020")) == hidden
+        settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": False}
+        assert found("multisession.W020") == []
 
     def test_without_the_setting_the_middleware_does_nothing(self, settings, client):
         settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": False}
