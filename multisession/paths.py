@@ -15,13 +15,15 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings as lazy_settings
 from django.http import HttpRequest, HttpResponse
-from django.urls import get_script_prefix, set_script_prefix
+from django.urls import get_script_prefix, set_script_prefix, translate_url
+from django.utils.cache import add_never_cache_headers
 from django.utils.http import escape_leading_slashes
+from django.views.i18n import LANGUAGE_QUERY_PARAMETER
 
 from .backends.db import SessionStore
 from .conf import django_settings, settings
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 _PREFIX = re.compile(r"/u/(0|[1-9][0-9]{0,8})(?=/|$)", re.ASCII)
+_PREFIX_AT_END = re.compile(_PREFIX.pattern + r"\Z", re.ASCII)
 #: The number of a tab for an account that is about to sign in: nobody is active there.
 NOBODY = 0
 #: Headers by which a view or htmx sends the browser to a page of this site.
@@ -78,32 +81,39 @@ class AccountPathASGI:
     """Open websockets below ``/u/N/`` as account N: ``AccountPathASGI(application)``.
 
     Takes the prefix off the path, and adds the number to the session cookie that the application
-    inside reads, as Channels' ``SessionMiddleware`` does. HTTP requests pass through unchanged.
+    inside reads, as Channels' ``SessionMiddleware`` does, and to the scope as ``account_number``.
+    HTTP requests pass through unchanged.
     """
 
     def __init__(self, application: Callable[..., Awaitable[Any]]) -> None:
         self._application = application
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
-        found = _PREFIX.match(scope["path"]) if scope["type"] == "websocket" else None
-        if found is not None:
-            scope = {
-                **scope,
-                "path": scope["path"][found.end() :] or "/",
-                "root_path": scope.get("root_path", "") + found[0],
-                "headers": [
-                    (name, _with_number(value, found[1]) if name == b"cookie" else value)
-                    for name, value in scope["headers"]
-                ],
-            }
+        if scope["type"] == "websocket" and settings.ACCOUNT_PATHS:
+            # The path includes the root path. That stays as it is: URLRouter compares the two.
+            root = scope.get("root_path", "").rstrip("/")
+            path = scope["path"].removeprefix(root)
+            if found := _PREFIX.match(path):
+                scope = {
+                    **scope,
+                    "path": root + (path[found.end() :] or "/"),
+                    "account_number": int(found[1]),
+                    "headers": [
+                        (name, _with_number(value, found[1]) if name == b"cookie" else value)
+                        for name, value in scope["headers"]
+                    ],
+                }
         return await self._application(scope, receive, send)
 
 
 def _with_number(cookies: bytes, number: str) -> bytes:
-    """Return a Cookie header whose session cookie names an account."""
+    """Return a Cookie header whose session cookie names an account.
+
+    A value that is no token gets the number, too, and then opens nothing.
+    """
     name = re.escape(django_settings.SESSION_COOKIE_NAME).encode()
-    token = re.compile(rb"(?<![^;\s])" + name + rb"=([0-9a-zA-Z]+)(?=\s*(?:;|$))")
-    return token.sub(rb"\g<0>." + number.encode(), cookies)
+    value = re.compile(rb"(?<![^;\s])" + name + rb"\s*=[^;]*?(?=\s*(?:;|$))")
+    return value.sub(rb"\g<0>." + number.encode(), cookies)
 
 
 def number_of(request: HttpRequest) -> int | None:
@@ -118,13 +128,14 @@ def account_url(request: HttpRequest, number: int, url: str) -> str:
     return urlunsplit(parts._replace(path=path))
 
 
-def share_url(request: HttpRequest, url: str) -> str:
+def share_url(request: HttpRequest | None, url: str) -> str:
     """Return ``url`` without an account's number, for a link that leaves this browser.
 
-    A path, or an absolute URL of this site.
+    A path, or an absolute URL of this site. Without a request, as in the template of an e-mail, a
+    path that was made during one.
     """
     parts = urlsplit(url)
-    if parts.netloc and parts.netloc != request.get_host():
+    if parts.netloc and (request is None or not _is_host(request, parts.netloc)):
         return url
     path = escape_leading_slashes(_root(request) + _unprefixed(request, parts.path))
     return urlunsplit(parts._replace(path=path))
@@ -162,21 +173,31 @@ def _is_remembered(request: HttpRequest, number: int) -> bool:
 
 def _go_to(request: HttpRequest, url: str) -> HttpResponse:
     request._multisession_is_elsewhere = True  # type: ignore[attr-defined]
+    response = HttpResponse(status=302, headers={"Location": url})
     if is_htmx(request):
-        return HttpResponse(headers={"HX-Redirect": url})
-    return HttpResponse(status=302, headers={"Location": url})
+        response = HttpResponse(headers={"HX-Redirect": url})
+    add_never_cache_headers(response)  # Another account may have this number tomorrow.
+    return response
 
 
-def _root(request: HttpRequest) -> str:
+def _root(request: HttpRequest | None) -> str:
     """Return the path that the server has mounted the site at, without a slash at its end."""
-    return getattr(request, "_multisession_root", get_script_prefix()).rstrip("/")
+    if request is None:
+        return _PREFIX_AT_END.sub("", get_script_prefix().rstrip("/"))
+    root: str = getattr(request, "_multisession_root", get_script_prefix())
+    return root.rstrip("/")
 
 
-def _unprefixed(request: HttpRequest, path: str) -> str:
-    """Return a path of this site without its root and without an account's prefix."""
+def _split(request: HttpRequest | None, path: str) -> tuple[int | None, str]:
+    """Return the account's number in a path of this site, and the path without root and prefix."""
     path = path.removeprefix(_root(request))
     found = _PREFIX.match(path)
-    return path[found.end() :] if found else path
+    return (int(found[1]), path[found.end() :]) if found else (None, path)
+
+
+def _unprefixed(request: HttpRequest | None, path: str) -> str:
+    """Return a path of this site without its root and without an account's prefix."""
+    return _split(request, path)[1]
 
 
 def _enter(request: HttpRequest, root: str) -> bool:
@@ -219,15 +240,21 @@ def _keep_in_tab(request: HttpRequest, response: HttpResponse, number: int) -> N
     row = store.row if isinstance(store, SessionStore) and store.is_opened else None
     current = (row.number if row is not None else None) or number
     is_new = current != number
+    language = _chosen_language(request, response)
 
     def moved(url: str) -> str:
         """Return where ``url`` leads; an explicit other number stays, unless the account is new."""
         if not _is_here(request, url):
             return url
-        path = urlsplit(url).path
-        has_number = _unprefixed(request, path) != path.removeprefix(_root(request))
+        if language:
+            url = _translated(request, url, language)
+        has_number = _split(request, urlsplit(url).path)[0] is not None
         return account_url(request, current, url) if is_new or not has_number else url
 
+    if is_new and "Location" in response.headers:
+        with suppress(ValueError):  # What is relative to the old tab is not in the new one.
+            here = request.get_full_path()
+            response.headers["Location"] = urljoin(here, response.headers["Location"])
     for name in sent:
         response.headers[name] = moved(response.headers[name])
     # htmx takes a path, or an object that has one.
@@ -238,14 +265,53 @@ def _keep_in_tab(request: HttpRequest, response: HttpResponse, number: int) -> N
             response.headers["HX-Location"] = json.dumps({**told, "path": moved(told["path"])})
 
 
+def _chosen_language(request: HttpRequest, response: HttpResponse) -> str:
+    """Return the language that a form for Django's ``set_language`` has chosen, or ""."""
+    cookie = response.cookies.get(django_settings.LANGUAGE_COOKIE_NAME)
+    if cookie is None or request.method != "POST":
+        return ""
+    return cookie.value if cookie.value == request.POST.get(LANGUAGE_QUERY_PARAMETER) else ""
+
+
+def _translated(request: HttpRequest, url: str, language: str) -> str:
+    """Return the URL of the same page in another language, for URLs of ``i18n_patterns``.
+
+    Django's ``translate_url()``, which ``set_language`` uses, knows no URL with a script name.
+    """
+    parts = urlsplit(url)
+    number, path = _split(request, parts.path)
+    if number is None:
+        return url
+    translated = translate_url(path, language)
+    if translated == path:
+        return url
+    path = urlsplit(account_url(request, number, translated)).path
+    return urlunsplit(parts._replace(path=path))
+
+
 def _is_here(request: HttpRequest, url: str) -> bool:
+    """Return True for a page of this site; False for its files, which a server may deliver."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
     root = _root(request)
     is_path = parts.path.startswith("/") and (parts.path + "/").startswith(f"{root}/")
-    return is_path and parts.netloc in ("", request.get_host())
+    is_host = not parts.netloc or _is_host(request, parts.netloc)
+    return is_path and is_host and not _is_file(root, parts.path)
+
+
+def _is_host(request: HttpRequest, netloc: str) -> bool:
+    return netloc.lower() == request.get_host().lower()
+
+
+def _is_file(root: str, path: str) -> bool:
+    for url in (lazy_settings.STATIC_URL, lazy_settings.MEDIA_URL):
+        # MEDIA_URL is the site's root by default.
+        folder = urlsplit(url or "").path.rstrip("/")
+        if folder != root and path.startswith(f"{folder}/"):
+            return True
+    return False
 
 
 @contextmanager

@@ -13,11 +13,11 @@ from asgiref.sync import async_to_sync
 from django.contrib.staticfiles import finders
 from django.core.cache import cache
 from django.core.checks import run_checks
-from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpResponse, parse_cookie
 from django.middleware.csrf import get_token
 from django.template import engines
 from django.test import AsyncClient, Client
-from django.urls import path, reverse, set_script_prefix
+from django.urls import include, path, re_path, reverse, set_script_prefix
 from django.utils import timezone
 
 from accounts.models import User
@@ -43,6 +43,11 @@ def whose(request):
         "{% load multisession %}<title>{% tab_title %}Notes</title>{% tab_icon %}{% user_button %}"
     )
     return HttpResponse(engines["django"].from_string(page).render({}, request))
+
+
+def email(request):
+    text = '{% load multisession %}{% url "email" as here %}{% share_url here %}'
+    return HttpResponse(engines["django"].from_string(text).render())
 
 
 def hard_coded(request):
@@ -72,6 +77,7 @@ urlpatterns = [
     path("hard-coded/", hard_coded),
     path("elsewhere/", elsewhere),
     path("whose/", whose),
+    path("email/", email, name="email"),
     path("located/", located),
     path("form/", form),
     path("by-htmx/", by_htmx),
@@ -277,11 +283,18 @@ class TestSharing:
             ("/who/", "/who/"),
             ("http://testserver/u/3/who/", "http://testserver/who/"),
             ("https://example.com/u/3/who/", "https://example.com/u/3/who/"),
+            ("http://TESTSERVER/u/3/who/", "http://TESTSERVER/who/"),
             ("/u/3//example.com/", "/%2Fexample.com/"),
         ],
     )
     def test_a_shared_url_has_no_number(self, rf, url, shared):
         assert share_url(rf.get("/u/1/"), url) == shared
+
+    def test_a_link_in_an_email_has_no_number(self, client):
+        """Its template has no request."""
+        for prefix in ("/u/1", ""):
+            assert client.get(f"{prefix}/email/").content.decode() == "/email/"
+        assert share_url(None, "https://example.com/u/3/who/") == "https://example.com/u/3/who/"
 
     def test_a_site_below_a_path_keeps_that(self, client):
         set_script_prefix("/site/")  # as Django's handlers do
@@ -301,18 +314,35 @@ class TestWebsockets:
         async def application(scope, receive, send):
             cookies = SimpleCookie(dict(scope["headers"])[b"cookie"].decode())
             store = SessionStore(cookies["sessionid"].value)
-            seen.append((scope["root_path"], scope["path"], await store.aget("_auth_user_id")))
+            user = await store.aget("_auth_user_id")
+            seen.append((scope["path"], scope.get("account_number"), user))
 
         cookie = f"a=b; sessionid={client.cookies['sessionid'].value}; xsessionid=1"
-        for path_ in ("/u/1/ws/", "/u/2/ws/", "/ws/"):
-            scope = {"type": "websocket", "path": path_, "root_path": ""}
-            scope["headers"] = [(b"cookie", cookie.encode())]
-            async_to_sync(AccountPathASGI(application))(scope, None, None)
-        assert seen == [
-            ("/u/1", "/ws/", str(ada.pk)),
-            ("/u/2", "/ws/", str(grace.pk)),
-            ("", "/ws/", str(grace.pk)),
-        ]
+        for root in ("", "/app"):
+            for path_ in ("/u/1/ws/", "/u/2/ws/", "/ws/", "/u/7/ws/"):
+                scope = {"type": "websocket", "path": root + path_, "root_path": root}
+                scope["headers"] = [(b"cookie", cookie.encode())]
+                async_to_sync(AccountPathASGI(application))(scope, None, None)
+            assert seen == [
+                (f"{root}/ws/", 1, str(ada.pk)),
+                (f"{root}/ws/", 2, str(grace.pk)),
+                (f"{root}/ws/", None, str(grace.pk)),
+                (f"{root}/ws/", 7, None),
+            ]
+            seen.clear()
+
+    @pytest.mark.parametrize("cookie", ["sessionid={}.2", 'sessionid="{}"', "sessionid ={} "])
+    def test_a_cookie_in_another_form_opens_no_other_account(self, client, ada, cookie):
+        seen = []
+
+        async def application(scope, receive, send):
+            cookies = parse_cookie(dict(scope["headers"])[b"cookie"].decode())
+            seen.append(await SessionStore(cookies["sessionid"]).aget("_auth_user_id"))
+
+        sent = cookie.format(client.cookies["sessionid"].value)
+        scope = {"type": "websocket", "path": "/u/1/ws/", "headers": [(b"cookie", sent.encode())]}
+        async_to_sync(AccountPathASGI(application))(scope, None, None)
+        assert seen[0] in (None, str(ada.pk))
 
 
 class TestMenu:
@@ -352,6 +382,10 @@ class TestMenu:
         assert tuple(told) == profiles.COLOURS
 
 
+def found(id_):
+    return [each for each in run_checks() if each.id == id_]
+
+
 class TestChecks:
     @pytest.mark.parametrize(
         ("middleware", "wrong"), [("first", False), ("last", True), ("missing", True)]
@@ -363,8 +397,50 @@ class TestChecks:
             "last": [*rest, paths],
             "missing": rest,
         }[middleware]
-        found = [each for each in run_checks() if each.id == "multisession.E005"]
-        assert bool(found) == wrong
+        assert bool(found("multisession.E005")) == wrong
+
+    @pytest.mark.parametrize("first", [True, False])
+    def test_another_middleware_before_it_sees_the_prefix(self, first, settings):
+        [paths, security, *rest] = settings.MIDDLEWARE
+        settings.MIDDLEWARE = [paths, security, *rest] if first else [security, paths, *rest]
+        assert bool(found("multisession.W018")) != first
+
+    @pytest.mark.parametrize(
+        ("cookie", "path_", "script", "wrong"),
+        [
+            ("SESSION_COOKIE_PATH", "/", None, False),
+            ("SESSION_COOKIE_PATH", "/shop/", None, True),
+            ("CSRF_COOKIE_PATH", "/shop", None, True),
+            ("LANGUAGE_COOKIE_PATH", "/shop", None, True),
+            ("CSRF_COOKIE_PATH", "/shop", "/shop/", False),
+            ("CSRF_COOKIE_PATH", "/u/1/", "/shop/", True),
+        ],
+    )
+    def test_a_cookie_has_to_reach_every_tab(self, settings, cookie, path_, script, wrong):
+        setattr(settings, cookie, path_)
+        settings.FORCE_SCRIPT_NAME = script
+        told = found("multisession.W019")
+        assert [each.msg.split()[0] for each in told] == ([cookie] if wrong else [])
+        settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": False}
+        assert found("multisession.W019") == []
+
+    @pytest.mark.parametrize(
+        ("pattern", "hidden"),
+        [
+            (path("u/<int:pk>/", hard_coded), True),
+            (path("u/<slug:name>", hard_coded), True),
+            (path("u/", include([path("<int:pk>/", hard_coded)])), True),
+            (re_path(r"^u/(\d+)/$", hard_coded), True),
+            (path("u/me/", hard_coded), False),
+            (path("<path:anything>", hard_coded), False),
+            (path("users/<int:pk>/", hard_coded), False),
+        ],
+    )
+    def test_a_page_of_the_project_below_u_is_hidden(self, settings, pattern, hidden):
+        settings.ROOT_URLCONF = type("Urls", (), {"urlpatterns": [pattern, *urlpatterns]})
+        assert bool(found("multisession.W020")) == hidden
+        settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": False}
+        assert found("multisession.W020") == []
 
     def test_without_the_setting_the_middleware_does_nothing(self, settings, client):
         settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": False}

@@ -126,14 +126,48 @@ def _check_middleware() -> Iterator[CheckMessage]:
 
 
 def _check_account_paths(before: list[Any]) -> Iterator[CheckMessage]:
-    """Check that the middleware of ``ACCOUNT_PATHS`` is among those before the session's."""
-    if settings.ACCOUNT_PATHS and not any(is_a(found, AccountPathMiddleware) for found in before):
+    """Check that the middleware of ``ACCOUNT_PATHS`` is the first one."""
+    if not settings.ACCOUNT_PATHS:
+        return
+    place = next((n for n, found in enumerate(before) if is_a(found, AccountPathMiddleware)), None)
+    if place is None:
         yield Error(
             f"MULTISESSION['ACCOUNT_PATHS'] is on, and {PATHS!r} does not come before the session "
             "middleware: every link to another account leads to a page that does not exist.",
             hint=f"Put {PATHS!r} first in MIDDLEWARE.",
             id="multisession.E005",
         )
+    elif place:
+        yield Warning(
+            f"{django_settings.MIDDLEWARE[0]!r} comes before {PATHS!r}: in the tab of an account "
+            "it sees request.path_info with the prefix /u/N/.",
+            hint=f"Put {PATHS!r} first in MIDDLEWARE.",
+            id="multisession.W018",
+        )
+
+
+@register(Tags.compatibility)
+def check_cookie_paths(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> Iterator[CheckMessage]:
+    """Check that browsers send the cookies to ``/u/N/``, too."""
+    try:
+        if not settings.ACCOUNT_PATHS:
+            return
+    except ImproperlyConfigured:
+        return  # multisession.E004
+    root = (django_settings.FORCE_SCRIPT_NAME or "").rstrip("/")
+    for name in ("SESSION_COOKIE_PATH", "CSRF_COOKIE_PATH", "LANGUAGE_COOKIE_PATH"):
+        path = getattr(django_settings, name)
+        if path.rstrip("/") not in ("", root):
+            yield Warning(
+                f"{name} is {path!r}: browsers don't send that cookie to the pages below /u/N/.",
+                hint=(
+                    f"Set {name} to '/'. If the server mounts the site at {path!r}, silence this "
+                    "warning."
+                ),
+                id="multisession.W019",
+            )
 
 
 @register(Tags.security)

@@ -14,7 +14,7 @@ from django.conf import settings as django_settings
 from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.core.checks import CheckMessage, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import NoReverseMatch, get_script_prefix, is_valid_path
+from django.urls import NoReverseMatch, Resolver404, get_script_prefix, is_valid_path, resolve
 from django.utils import translation
 
 from multisession.backends.db import SessionStore
@@ -40,7 +40,7 @@ def check_urls(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) ->
     if not engine_is(SessionStore) or not getattr(django_settings, "ROOT_URLCONF", None):
         return []
     try:
-        return [*_check_ours(), *_check_pages()]
+        return [*_check_ours(), *_check_pages(), *_check_account_paths()]
     except ImproperlyConfigured:
         return []  # multisession.E004
 
@@ -68,6 +68,25 @@ def _check_pages() -> Iterator[CheckMessage]:
                 hint=f"Set {name} to a URL, or the name of a URL, of this project.",
                 id="multisession.W015",
             )
+
+
+def _check_account_paths() -> Iterator[CheckMessage]:
+    """Check that ``/u/N/`` hides no page of the project."""
+    if not settings.ACCOUNT_PATHS:
+        return
+    for path in ("/u/1/", "/u/1"):
+        try:
+            route = resolve(path).route.removeprefix("^")
+        except Resolver404:
+            continue
+        if route.startswith("u/"):
+            yield Warning(
+                f"MULTISESSION['ACCOUNT_PATHS'] is on, and hides the URL pattern {route!r}: "
+                f"{path} is this site as account 1.",
+                hint="Give that pattern another beginning.",
+                id="multisession.W020",
+            )
+            return
 
 
 def _problem(value: Any) -> str:

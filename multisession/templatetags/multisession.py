@@ -232,5 +232,4 @@ def _active_in_tab(context: Context) -> Session | None:
 @register.simple_tag(takes_context=True)
 def share_url(context: Context, url: str) -> str:
     """Return a URL of this site without an account's number, for a link that leaves the browser."""
-    request = context.get("request")
-    return url if request is None else paths.share_url(request, url)
+    return paths.share_url(context.get("request"), url)

@@ -7,6 +7,7 @@ the cookie of its first accounts is on disk.
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -231,3 +232,54 @@ def test_killed_after_a_sign_out(computer, ada, grace):
     assert computer.who() == ada.email
     computer.sign_in(grace)
     assert computer.accounts() == [ada.email, grace.email]
+
+
+def test_killed_with_a_tab_for_each_account(computer, settings, ada, grace):
+    """Each tab opens again as its own account, and goes on."""
+    settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": True}
+    computer.sign_in(ada)
+    computer.sign_in(grace)
+    computer.close_and_start()
+    tabs = [f"{computer.url}/u/{number}/" for number in (1, 2)]
+    for tab in tabs:
+        computer.browser.contexts[0].new_page().goto(tab)
+    computer.crash_and_start()
+    for url, user in zip(tabs, (ada, grace), strict=True):
+        tab = computer.browser.contexts[0].new_page()
+        tab.goto(url)
+        form = tab.locator("form[action$='/notes/']")
+        form.get_by_role("textbox").fill(f"{user.name} goes on")
+        form.get_by_role("button", name="Add note").click()
+        expect(tab.get_by_text(f"{user.name} goes on")).to_be_visible()
+        expect(tab).to_have_title(re.compile(f"^{user.name} · "))
+        assert [note.text for note in user.notes.all()] == [f"{user.name} goes on"]
+
+
+def test_killed_after_an_account_was_added_in_a_tab(computer, settings, ada, grace, alan):
+    """The cookie of before has not got the new account; the tabs of the others are theirs."""
+    settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": True}
+    computer.sign_in(ada)
+    computer.sign_in(grace)
+    computer.close_and_start()
+    before = computer.cookie
+    computer.sign_in(alan)
+    computer.crash_and_start()
+    is_before = computer.cookie == before
+    users = [ada.email, grace.email, None if is_before else alan.email]
+    for number, user in enumerate(users, 1):
+        computer.page.goto(f"{computer.url}/u/{number}/whoami")
+        # A number that this cookie does not know leads to the active account's page.
+        expected = "/whoami" if user is None else f"/u/{number}/whoami"
+        assert computer.page.url == f"{computer.url}{expected}"
+        said = computer.page.evaluate("JSON.parse(document.body.innerText).user")
+        assert said == (user or grace.email)
+    computer.page.goto(f"{computer.url}/u/1/accounts/sign-in/")
+    form = computer.page.get_by_role("main").locator("form:has([autocomplete=current-password])")
+    form.get_by_label("E-mail address").fill(alan.email)
+    form.get_by_label("Password").fill(PASSWORD)
+    form.get_by_role("button", name="Sign in").click()
+    computer.page.wait_for_url(re.compile(r"/u/[34]/"))
+    computer.is_greeted_as(alan)
+    for number, user in ((1, ada), (2, grace)):
+        computer.page.goto(f"{computer.url}/u/{number}/whoami")
+        assert computer.page.evaluate("JSON.parse(document.body.innerText).user") == user.email

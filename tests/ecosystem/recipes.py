@@ -1,6 +1,7 @@
-"""The recipes of allauth.md and impersonation.md in docs/howto/, for the tests to run."""
+"""The recipes of docs/howto/ (account-paths.md, allauth.md, impersonation.md), for the tests."""
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailConfirmation
 from allauth.account.views import ConfirmEmailView, PasswordResetFromKeyView
 from django.contrib.auth import login
 from django.contrib.auth.decorators import user_passes_test
@@ -10,6 +11,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import User
 from multisession.actions import set_active
+from multisession.paths import share_url
 
 
 @require_POST
@@ -50,3 +52,15 @@ class OneAccountAtATimeAdapter(DefaultAccountAdapter):
     def login(self, request: HttpRequest, user: User) -> None:
         request.session.login_mode = "replace"
         super().login(request, user)
+
+
+class TidyLinksAdapter(DefaultAccountAdapter):
+    """Links in e-mails without the number of an account."""
+
+    def get_email_confirmation_url(
+        self, request: HttpRequest, emailconfirmation: EmailConfirmation
+    ) -> str:
+        return share_url(request, super().get_email_confirmation_url(request, emailconfirmation))
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        return share_url(self.request, super().get_reset_password_from_key_url(key))
