@@ -242,8 +242,14 @@ class TestSearch:
         assert shown(office, q="%") == []
 
     def test_too_many_users_are_named_as_such(self, office):
-        User.objects.bulk_create(User(email=f"many{n}@example.com") for n in range(51))
+        many_users = [User(email=f"many{n}@example.com") for n in range(51)]
+        for user in User.objects.bulk_create(many_users):
+            many(user, 1)
         assert "Showing the first 50 matching users" in page(office, q="many")
+
+    def test_users_without_sessions_are_not_counted_as_matching(self, office):
+        User.objects.bulk_create(User(email=f"many{n}@example.com") for n in range(51))
+        assert "Showing the first 50 matching users" not in page(office, q="many")
 
     @pytest.mark.parametrize("term", ["\x00", "' OR 1=1", "sess_" + "a" * 10_000, "client_\x00"])
     def test_a_search_for_nonsense_finds_nothing(self, office, ada, term):

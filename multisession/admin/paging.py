@@ -148,12 +148,13 @@ class Total:
     is_more: bool = False
 
 
-def total_of(everything: QuerySet[Any]) -> Total:
+def total_of(everything: QuerySet[Any], *, may_estimate: bool = True) -> Total:
     """Return the total of the whole list: PostgreSQL's estimate, or a count up to a limit.
 
-    The estimate includes visitors' sessions.
+    The estimate is of the table: it includes visitors' sessions, and what a narrowed list leaves
+    out.
     """
-    believed = _believed_rows(everything)
+    believed = _believed_rows(everything) if may_estimate else 0
     if believed > MOST_COUNTED:
         return Total(believed, is_about=True)
     counted = everything.order_by("-pk")[: MOST_COUNTED + 1].count()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -24,7 +25,7 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
+from django.urls import path
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.formats import date_format
@@ -45,7 +46,7 @@ from multisession.pages.browsers import FAMILIES, browser_name
 from multisession.pages.profiles import plain_name
 
 from . import export, paging
-from .events import link_to_events
+from .events import link_to_events, shown_actor
 from .lists import (
     ChosenFilter,
     PagedAdmin,
@@ -53,7 +54,6 @@ from .lists import (
     SinceFilter,
     UserFilter,
     link_of_user,
-    link_to,
     user_has_field,
 )
 from .paging import BY_CLOCK, BY_KEY, BY_SIGN_IN
@@ -149,8 +149,6 @@ class SessionList(PagedList):
 
 @admin.register(Session)
 class SessionAdmin(PagedAdmin):
-    #: If True, staff who are not superusers also see, and may revoke, superusers' sessions.
-    shows_superusers = False
     #: The user's fields whose beginning a search matches. None: those of username and e-mail
     #: address that have an index.
     user_search_fields: tuple[str, ...] | None = None
@@ -183,15 +181,22 @@ class SessionAdmin(PagedAdmin):
     def get_queryset(self, request: HttpRequest) -> SessionQuerySet:
         """Return the sessions that this user may see and revoke.
 
-        Override it to narrow them, as for tenants.
+        Override it to narrow them, as for tenants. Lists, filters, search, files, numbers, actions
+        and the audit trail follow, and no page names a user of other sessions.
         """
         # No page here shows session data.
         found = Session.objects.accounts().defer("session_data").order_by("-pk")
         found = found.with_users().select_related("client")
-        person: Any = request.user
-        if self.shows_superusers or not user_has_field("is_superuser") or person.is_superuser:
+        if not user_has_field("is_superuser") or self.sees_superusers(request):
             return found
         return found.of_ordinary_users()
+
+    def is_narrowed(self) -> bool:
+        return getattr(self.get_queryset, "__func__", None) is not SessionAdmin.get_queryset
+
+    def name_of_user(self, request: HttpRequest, key: Any) -> str:
+        session = self.get_queryset(request).filter(user_id=key).first()
+        return plain_name(session.user) if session is not None and session.user else ""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return SessionList
@@ -236,11 +241,16 @@ class SessionAdmin(PagedAdmin):
             return of_client(queryset, term), False
         if (address := ip_address(term)) is not None:
             return queryset.filter(ip_address=address), False
-        users = self._users_called(request, term)
+        users = self._users_called(request, queryset, term)
         return queryset.filter(user_id__in=users) if users else queryset.none(), False
 
-    def _users_called(self, request: HttpRequest, term: str) -> list[Any]:
-        """Return the keys of the users whose search fields begin with the term."""
+    def _users_called(
+        self, request: HttpRequest, queryset: SessionQuerySet, term: str
+    ) -> list[Any]:
+        """Return the keys of the users of these sessions whose search fields begin with the term.
+
+        Users of other sessions are not counted either.
+        """
         wanted = Q()
         for name in self.get_user_search_fields():
             # Case-sensitive, to use the index; addresses are mostly stored in lower case.
@@ -248,8 +258,7 @@ class SessionAdmin(PagedAdmin):
             wanted |= Q(**{f"{name}__startswith": term.lower()})
         if not wanted:
             return []
-        found = lists.user_model()._base_manager.filter(wanted).order_by()
-        keys = list(found.values_list("pk", flat=True)[: MOST_USERS + 1])
+        keys = list(queryset.users_among(wanted)[: MOST_USERS + 1])
         if len(keys) > MOST_USERS:
             text = ngettext(
                 "Showing the first %(count)d matching user. Type more to narrow the list.",
@@ -277,11 +286,12 @@ class SessionAdmin(PagedAdmin):
     def of_user(self, session: Session) -> str:
         user = session.user
         text = session.user_id if user is None else plain_name(user)
-        return link_to("session", text, user=session.user_id)
+        return self.link_to("session", text, user=session.user_id)
 
     @admin.display(description=_("client"))
     def of_client(self, session: Session) -> str:
-        return link_to("session", session.client.public_id, client=session.client.public_id)
+        client = session.client.public_id
+        return self.link_to("session", client, client=client)
 
     @admin.display(description=_("timeline"))
     def timeline(self, session: Session) -> str:
@@ -304,6 +314,7 @@ class SessionAdmin(PagedAdmin):
         """Yield the parts of the timeline, each with its time."""
         recorded = list(Event.objects.filter(session_id=session.public_id).order_by("-pk")[:100])
         kinds = {event.kind for event in recorded}
+        shown = self._readable_on(session, {event.actor_id for event in recorded})
         if Event.Kind.SIGNED_IN not in kinds:
             place = {"browser": browser_name(session.client.user_agent)}
             yield session.created_at, gettext("Signed in: %(browser)s") % place
@@ -311,7 +322,7 @@ class SessionAdmin(PagedAdmin):
             place = {"address": session.ip_address or gettext("an unknown address")}
             yield session.last_active_at, gettext("Last active, from %(address)s") % place
         for event in recorded:
-            yield event.at, _told(event)
+            yield event.at, _told(event, shown)
         # Add what is not in the audit trail: it is off, or no job has noted the timeout yet.
         status = session.current_status
         over = {Session.Status.EXPIRED, Session.Status.ABANDONED}
@@ -329,10 +340,30 @@ class SessionAdmin(PagedAdmin):
         entries = LogEntry.objects.filter(
             content_type=ContentType.objects.get_for_model(Session), object_id=str(session.pk)
         )
-        entries = entries.prefetch_related(prefetched_users(LogEntry.user.field.related_model))
-        for entry in entries.order_by("action_time")[:100]:
-            said = {"what": entry.get_change_message(), "who": entry.user}
+        found = list(
+            entries.prefetch_related(prefetched_users(LogEntry.user.field.related_model)).order_by(
+                "action_time"
+            )[:100]
+        )
+        shown = self._readable_on(session, {str(entry.user_id) for entry in found})
+        for entry in found:
+            named = str(entry.user_id) in shown
+            who = entry.user if named else gettext("another account")
+            said = {"what": entry.get_change_message(), "who": who}
             yield entry.action_time, gettext("%(what)s (%(who)s)") % said
+
+    def prepare(self, request: HttpRequest, rows: list[Any]) -> None:
+        for session in rows:
+            session.readable_keys = partial(self.readable, request)
+
+    def _readable_on(self, session: Session, keys: set[str]) -> set[str]:
+        """Return those of these users' keys whose names the reader of the session's page may see.
+
+        None if it is not known who reads it.
+        """
+        own = str(session.user_id)
+        ask = getattr(session, "readable_keys", None)
+        return {own} if ask is None else ask(keys - {own}) | {own}
 
     # Revoking
 
@@ -340,7 +371,7 @@ class SessionAdmin(PagedAdmin):
     def revoke_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
         if request.POST.get("select_across") == "1":
             query = request.META.get("QUERY_STRING", "")
-            return redirect(f"{_url('revoke')}?{query}")
+            return redirect(f"{self.url('session', 'revoke')}?{query}")
         live = list(queryset.live())
         count = actions.revoke_all(live, **_cause(request))
         self._note(request, live)
@@ -349,7 +380,7 @@ class SessionAdmin(PagedAdmin):
 
     def revoke_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask for confirmation, then revoke one session."""
-        self._require(self.has_revoke_permission(request))
+        self._require(self.has_view_permission(request) and self.has_revoke_permission(request))
         session = self.get_object(request, object_id)
         if session is None:
             raise Http404
@@ -358,10 +389,14 @@ class SessionAdmin(PagedAdmin):
             if ended:
                 self._note(request, [session])
             self._say_how_many(request, int(ended))
-            return redirect(_url("change", session.pk))
+            return redirect(self.url("session", "change", session.pk))
         live = [session] if session.is_live else []
         return self._confirm(
-            request, live, count=len(live), up_to=session.pk, back=_url("change", session.pk)
+            request,
+            live,
+            count=len(live),
+            up_to=session.pk,
+            back=self.url("session", "change", session.pk),
         )
 
     def revoke_matching(self, request: HttpRequest) -> HttpResponse:
@@ -370,12 +405,12 @@ class SessionAdmin(PagedAdmin):
         try:
             shown = self._list(request)
         except IncorrectLookupParameters:
-            return redirect(_url("changelist"))
+            return redirect(self.url("session", "changelist"))
         found = shown.queryset.live()
         own = getattr(getattr(request, "multisession", None), "session", None)
         if own is not None:
             found = found.exclude(pk=own.pk)
-        back = _url("changelist") + shown.query_string()
+        back = self.url("session", "changelist") + shown.query_string()
         if request.method == "POST":
             count = 0
             for ended in paging.revoke_in_batches(
@@ -475,7 +510,7 @@ class SessionAdmin(PagedAdmin):
         try:
             shown = self._list(request)
         except IncorrectLookupParameters:
-            return redirect(_url("changelist"))
+            return redirect(self.url("session", "changelist"))
         name = f"sessions-{timezone.localdate(in_utc(timezone.now())).isoformat()}.{ending}"
         response = StreamingHttpResponse(
             write(shown.queryset),
@@ -528,11 +563,12 @@ class SessionAdmin(PagedAdmin):
         return request.user.has_perm("multisession.revoke_session")
 
 
-def _told(event: Event) -> str:
+def _told(event: Event, shown: set[str]) -> str:
     """Return the text of an event, for the story of its session."""
     what = capfirst(event.get_kind_display())
     if event.actor and event.actor_id != event.user_id:
-        what = gettext("%(what)s (%(who)s)") % {"what": what, "who": event.actor}
+        who = shown_actor(event, shown) or gettext("another account")
+        what = gettext("%(what)s (%(who)s)") % {"what": what, "who": who}
     if event.kind == Event.Kind.SIGNED_IN and event.user_agent:
         what = f"{what}: {browser_name(event.user_agent)}"
     return what
@@ -544,10 +580,6 @@ def _cause(request: HttpRequest) -> Cause:
     store = request.session
     by = store.acting(person) if isinstance(store, SessionStore) else person
     return {"by": by, "origin": Origin.of(request)}
-
-
-def _url(name: str, *args: Any) -> str:
-    return reverse(f"admin:multisession_session_{name}", args=args)
 
 
 def _number(given: str | None) -> int:
