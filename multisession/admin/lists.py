@@ -34,6 +34,8 @@ else:  # Generic for the type checker only.
     AdminBase = admin.ModelAdmin
 
 BEFORE, AFTER = "before", "after"
+#: The parameter with the selected rows, on the page that revokes them.
+SELECTED = "selected"
 
 
 class PagedAdmin(AdminBase):
@@ -46,6 +48,10 @@ class PagedAdmin(AdminBase):
     shows_superusers = False
 
     list_per_page = 50
+
+    class Media:
+        css = {"all": ("multisession/user_button.css", "multisession/admin.css")}
+
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # Facets count all rows for every choice.
     sortable_by = ()
@@ -132,6 +138,7 @@ class PagedList(ChangeList):
         rest = given.copy()
         rest.pop(BEFORE, None)
         rest.pop(AFTER, None)
+        rest.pop(SELECTED, None)
         request.GET = rest  # type: ignore[assignment]
         try:
             super().__init__(request, *args, **kwargs)

@@ -10,46 +10,42 @@ needs the permission ``view_session``, revoking ``revoke_session``.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import PermissionDenied
-from django.db.models import Q
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.formats import date_format
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from multisession import actions, lists
-from multisession.backends.db import SessionStore
+from multisession import lists
 from multisession.ground.moments import in_utc
-from multisession.ground.origin import Origin, ip_address
+from multisession.ground.origin import ip_address
 from multisession.models import Client, Event, Session
-from multisession.models.events import Cause
 from multisession.models.managers import prefetched_users
 from multisession.models.session_sets import SessionQuerySet
 from multisession.pages.browsers import FAMILIES, browser_name
+from multisession.pages.devices import in_words
 from multisession.pages.profiles import plain_name
 
 from . import export, paging
 from .events import link_to_events, shown_actor
 from .lists import (
     ChosenFilter,
-    PagedAdmin,
     PagedList,
     SinceFilter,
     UserFilter,
@@ -57,6 +53,8 @@ from .lists import (
     user_has_field,
 )
 from .paging import BY_CLOCK, BY_KEY, BY_SIGN_IN
+from .people import person
+from .revoking import RevokingAdmin
 
 __all__ = ["SessionAdmin", "link_to_events", "link_to_sessions"]
 
@@ -148,13 +146,20 @@ class SessionList(PagedList):
 
 
 @admin.register(Session)
-class SessionAdmin(PagedAdmin):
+class SessionAdmin(RevokingAdmin):
     #: The user's fields whose beginning a search matches. None: those of username and e-mail
     #: address that have an index.
     user_search_fields: tuple[str, ...] | None = None
 
-    list_display = ("of_user", "browser", "status_now", "last_active_at", "expire_at", "public_id")
-    list_display_links = ("public_id",)
+    list_display = (
+        "person",
+        "browser",
+        "ip_address",
+        "last_active",
+        "status_now",
+        "live_sessions",
+    )
+    list_display_links = ("person",)
     list_filter = FILTERS
     search_fields = ("public_id",)  # See get_search_results().
     actions = ("revoke_selected",)
@@ -266,13 +271,37 @@ class SessionAdmin(PagedAdmin):
                 MOST_USERS,
             )
             messages.warning(request, text % {"count": MOST_USERS}, fail_silently=True)
+            request.multisession_search_is_cut = True  # type: ignore[attr-defined]
         return keys[:MOST_USERS]
 
     # What is shown
 
+    @admin.display(description=_("person"))
+    def person(self, session: Session) -> str:
+        return person(session.user, session.user_id)
+
+    @admin.display(description=_("last active"))
+    def last_active(self, session: Session) -> str:
+        moment = in_utc(session.last_active_at)
+        exact = date_format(timezone.localtime(moment), "DATETIME_FORMAT")
+        words = in_words(session.last_active_at)
+        return format_html(
+            '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, words
+        )
+
+    @admin.display(description=_("signed in on"))
+    def live_sessions(self, session: Session) -> str:
+        """Return the number of the person's live sessions, with a link to them."""
+        count = getattr(session, "live_of_user", 0)
+        if not count:
+            return "0"
+        text = ngettext("%(count)d browser", "%(count)d browsers", count) % {"count": count}
+        return self.link_to("session", text, user=session.user_id, status="active")
+
     @admin.display(description=_("status"))
     def status_now(self, session: Session) -> str:
-        return str(session.current_status.label)
+        status = session.current_status
+        return format_html('<span class="ms-pill ms-pill-{}">{}</span>', status.value, status.label)
 
     @admin.display(description=_("browser"))
     def browser(self, session: Session) -> str:
@@ -353,8 +382,13 @@ class SessionAdmin(PagedAdmin):
             yield entry.action_time, gettext("%(what)s (%(who)s)") % said
 
     def prepare(self, request: HttpRequest, rows: list[Any]) -> None:
+        keys = {session.user_id for session in rows}
+        theirs = self.get_queryset(request).order_by().filter(user_id__in=keys).live()
+        counted = theirs.values_list("user_id").annotate(live=Count("pk"))
+        live: dict[Any, int] = dict(counted) if keys else {}
         for session in rows:
             session.readable_keys = partial(self.readable, request)
+            session.live_of_user = live.get(session.user_id, 0)
 
     def _readable_on(self, session: Session, keys: set[str]) -> set[str]:
         """Return those of these users' keys whose names the reader of the session's page may see.
@@ -364,132 +398,6 @@ class SessionAdmin(PagedAdmin):
         own = str(session.user_id)
         ask = getattr(session, "readable_keys", None)
         return {own} if ask is None else ask(keys - {own}) | {own}
-
-    # Revoking
-
-    @admin.action(description=_("Revoke selected sessions"), permissions=["revoke"])
-    def revoke_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
-        if request.POST.get("select_across") == "1":
-            query = request.META.get("QUERY_STRING", "")
-            return redirect(f"{self.url('session', 'revoke')}?{query}")
-        live = list(queryset.live())
-        count = actions.revoke_all(live, **_cause(request))
-        self._note(request, live)
-        self._say_how_many(request, count)
-        return None
-
-    def revoke_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask for confirmation, then revoke one session."""
-        self._require(self.has_view_permission(request) and self.has_revoke_permission(request))
-        session = self.get_object(request, object_id)
-        if session is None:
-            raise Http404
-        if request.method == "POST":
-            ended = actions.revoke(session, **_cause(request))
-            if ended:
-                self._note(request, [session])
-            self._say_how_many(request, int(ended))
-            return redirect(self.url("session", "change", session.pk))
-        live = [session] if session.is_live else []
-        return self._confirm(
-            request,
-            live,
-            count=len(live),
-            up_to=session.pk,
-            back=self.url("session", "change", session.pk),
-        )
-
-    def revoke_matching(self, request: HttpRequest) -> HttpResponse:
-        """Ask for confirmation with the number of matching sessions, then revoke exactly those."""
-        self._require(self.has_view_permission(request) and self.has_revoke_permission(request))
-        try:
-            shown = self._list(request)
-        except IncorrectLookupParameters:
-            return redirect(self.url("session", "changelist"))
-        found = shown.queryset.live()
-        own = getattr(getattr(request, "multisession", None), "session", None)
-        if own is not None:
-            found = found.exclude(pk=own.pk)
-        back = self.url("session", "changelist") + shown.query_string()
-        if request.method == "POST":
-            count = 0
-            for ended in paging.revoke_in_batches(
-                found, up_to=_number(request.POST.get("up_to")), **_cause(request)
-            ):
-                self._note(request, ended)
-                count += len(ended)
-            self._say_how_many(request, count)
-            return redirect(back)
-        newest = found.order_by("-pk").select_related("client").first()
-        return self._confirm(
-            request,
-            [newest] if newest else [],
-            count=found.count(),
-            up_to=newest.pk if newest else 0,
-            back=back,
-            keeps_own=own is not None,
-        )
-
-    def _list(self, request: HttpRequest) -> SessionList:
-        shown = self.get_changelist_instance(request)
-        assert isinstance(shown, SessionList)  # noqa: S101 - for the type checker
-        return shown
-
-    def _confirm(
-        self,
-        request: HttpRequest,
-        newest: list[Session],
-        *,
-        count: int,
-        up_to: int,
-        back: str,
-        keeps_own: bool = False,
-    ) -> HttpResponse:
-        """Ask whether to revoke ``count`` sessions; a single one is named."""
-        only = None
-        if count == 1 and newest:
-            (session,) = newest
-            user = session.user
-            only = {
-                "user": session.user_id if user is None else plain_name(user),
-                "browser": self.browser(session),
-            }
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Revoke sessions"),
-            "opts": self.opts,
-            "count": count,
-            "only": only,
-            "up_to": up_to,
-            "back": back,
-            "keeps_own": keeps_own,
-        }
-        return TemplateResponse(request, "multisession/admin/revoke.html", context)
-
-    def _note(self, request: HttpRequest, ended: Iterable[Session]) -> None:
-        """Write who did it to the admin's log."""
-        person: Any = request.user
-        if rows := list(ended):
-            entries = [
-                LogEntry(
-                    user_id=person.pk,
-                    content_type_id=ContentType.objects.get_for_model(Session).pk,
-                    object_id=str(session.pk),
-                    object_repr=str(session),
-                    action_flag=CHANGE,
-                    change_message=gettext("Revoked"),
-                )
-                for session in rows
-            ]
-            LogEntry.objects.bulk_create(entries)
-
-    def _say_how_many(self, request: HttpRequest, count: int) -> None:
-        text = ngettext("%(count)d session revoked.", "%(count)d sessions revoked.", count)
-        messages.success(request, text % {"count": count})
-
-    def _require(self, is_allowed: bool) -> None:
-        if not is_allowed:
-            raise PermissionDenied
 
     # Files
 
@@ -506,9 +414,9 @@ class SessionAdmin(PagedAdmin):
         content_type: str,
         ending: str,
     ) -> HttpResponseBase:
-        self._require(self.has_view_permission(request))
+        self.require(self.has_view_permission(request))
         try:
-            shown = self._list(request)
+            shown = self.list_of(request)
         except IncorrectLookupParameters:
             return redirect(self.url("session", "changelist"))
         name = f"sessions-{timezone.localdate(in_utc(timezone.now())).isoformat()}.{ending}"
@@ -527,8 +435,6 @@ class SessionAdmin(PagedAdmin):
         own: list[tuple[str, Any, str]] = [
             ("export.csv", self.export_csv, "export_csv"),
             ("export.json", self.export_json, "export_json"),
-            ("revoke/", self.revoke_matching, "revoke"),
-            ("<path:object_id>/revoke/", self.revoke_one, "revoke_one"),
         ]
         urls: list[Any] = [
             path(route, protected(view), name=f"multisession_session_{name}")
@@ -559,9 +465,6 @@ class SessionAdmin(PagedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Session | None = None) -> bool:
         return False
 
-    def has_revoke_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("multisession.revoke_session")
-
 
 def _told(event: Event, shown: set[str]) -> str:
     """Return the text of an event, for the story of its session."""
@@ -572,20 +475,6 @@ def _told(event: Event, shown: set[str]) -> str:
     if event.kind == Event.Kind.SIGNED_IN and event.user_agent:
         what = f"{what}: {browser_name(event.user_agent)}"
     return what
-
-
-def _cause(request: HttpRequest) -> Cause:
-    """Return the user and the origin of the request, for the audit trail."""
-    person: Any = request.user
-    store = request.session
-    by = store.acting(person) if isinstance(store, SessionStore) else person
-    return {"by": by, "origin": Origin.of(request)}
-
-
-def _number(given: str | None) -> int:
-    """Return a primary key from a form; 0, which no row has, for anything else."""
-    text = given or ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
 def _is_indexed(name: str) -> bool:
