@@ -9,7 +9,8 @@ Use Django's ``login()`` to add an account and ``logout()`` to sign out of the a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import datetime
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Unpack
 
 from asgiref.sync import sync_to_async
@@ -19,16 +20,22 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Max
 from django.http import Http404, HttpRequest
+from django.utils import timezone
 
 from . import organizations, request_user, signals
 from .backends.db import SessionStore
 from .guard import page_tokens
 from .models import AccountLimitReached, Session
 from .models.events import Cause
+from .models.session_sets import SessionQuerySet
 from .organizations import KEEP, Keep, Organization
 
 if TYPE_CHECKING:
     from .request import MultiSession
+
+
+#: How many sessions ``revoke_in_batches`` ends in one transaction.
+BATCH = 500
 
 
 class SessionNotFound(Http404):
@@ -240,6 +247,29 @@ def revoke_all(sessions: Iterable[Session], **cause: Unpack[Cause]) -> int:
     return len(Session.objects.filter(pk__in=keys).close(Session.Status.REVOKED, **cause))
 
 
+def revoke_in_batches(
+    sessions: SessionQuerySet,
+    *,
+    before: datetime.datetime | None = None,
+    **cause: Unpack[Cause],
+) -> Iterator[list[Session]]:
+    """Revoke any number of sessions, ``BATCH`` in a transaction. Yields those that each one ended.
+
+    No lock is held for long. Leaves out sessions that began after ``before``, by default now. If
+    the caller stops in between, another call with the same arguments goes on.
+    """
+    moment, last = before or timezone.now(), 0
+    rest = sessions.live().filter(created_at__lte=moment).order_by("pk")
+    while True:
+        keys = list(rest.filter(pk__gt=last).values_list("pk", flat=True)[:BATCH])
+        if keys:
+            last = keys[-1]
+            found = Session.objects.filter(pk__in=keys)
+            yield found.close(Session.Status.REVOKED, **cause)
+        if len(keys) < BATCH:
+            return
+
+
 def touch(request: HttpRequest) -> bool:
     """Update the active session's ``last_active_at``, if it is due. Returns True if written."""
     active = _accounts(request).session
@@ -364,6 +394,7 @@ __all__ = [
     "forget",
     "revoke",
     "revoke_all",
+    "revoke_in_batches",
     "set_active",
     "sign_out",
     "sign_out_all",

@@ -6,6 +6,8 @@ stolen the cookie is the same.
 """
 
 import datetime
+import html
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -171,6 +173,13 @@ def conflict() -> OperationalError:
     error = OperationalError("deadlock detected")
     error.__cause__ = Deadlock()
     return error
+
+
+def confirmed(browser: Browser, path: str) -> HttpResponse:
+    """Press the button of the admin's page that asks whether to revoke sessions."""
+    text = browser.get(path).content.decode()
+    found = re.search('name="before" value="([^"]*)"', text)
+    return browser.post(path, {"before": html.unescape(found[1]) if found else ""})
 
 
 def silent(response: HttpResponse) -> bool:

@@ -11,6 +11,7 @@ from tests.conftest import PASSWORD
 from tests.stories import (
     NOBODY,
     Browser,
+    confirmed,
     digests,
     session_of,
     signed_in,
@@ -60,7 +61,8 @@ def revoke(browser: Browser, *users: User):
         "action": "revoke_selected",
         "_selected_action": [str(session_of(user).pk) for user in users],
     }
-    return browser.post(LIST, form)
+    response = browser.post(LIST, form)
+    return confirmed(browser, response["Location"]) if response.status_code == 302 else response
 
 
 class TestList:
@@ -123,9 +125,9 @@ class TestRevoke:
 
     def test_revoking_keeps_the_status_of_an_ended_session(self, office, firefox, ada):
         session_of(ada).end()
-        revoke(office, ada)
+        response = revoke(office, ada)
+        assert "None of these sessions is signed in now." in response.content.decode()
         assert statuses(ada) == ["ended"]
-        assert "0 sessions revoked." in page(office)
 
     def test_one_s_own_session_can_be_revoked(self, office, staff):
         revoke(office, staff)
@@ -187,7 +189,6 @@ def test_no_page_shows_a_secret(office, firefox, ada):
         LIST,
         f"{LIST}?status=active&q=ada",
         f"{LIST}{session.pk}/change/",
-        f"{LIST}{session.pk}/history/",
         f"/admin/accounts/user/{ada.pk}/delete/",
         "/admin/",
     ]

@@ -12,7 +12,15 @@ from accounts.models import User
 from multisession import actions
 from multisession.admin.events import EventAdmin
 from multisession.models import Event
-from tests.stories import Browser, digests, later, session_of, signed_in, with_engine_urls
+from tests.stories import (
+    Browser,
+    confirmed,
+    digests,
+    later,
+    session_of,
+    signed_in,
+    with_engine_urls,
+)
 
 pytestmark = with_engine_urls
 
@@ -218,7 +226,7 @@ class TestLinks:
         firefox = signed_in(ada, grace, headers={"user-agent": "Firefox on Linux"})
         firefox.switch(ada)
         session = session_of(ada)
-        office.post(SESSIONS, {"action": "revoke_selected", "_selected_action": [session.pk]})
+        confirmed(office, f"{SESSIONS}revoke/?selected={session.pk}")
         text = page(office, f"{SESSIONS}{session.pk}/change/")
         parts = ["Signed in: Firefox on Linux", "Switched to (grace@example.com)"]
         parts += ["Revoked (auditor@example.com)"]
@@ -232,8 +240,7 @@ class TestLinks:
         grant(auditor, "view_session", "revoke_session")
         for _ in range(3):
             signed_in(ada)
-        up_to = session_of(ada).pk
-        office.post(f"{SESSIONS}revoke/?user={ada.pk}", {"up_to": str(up_to)})
+        confirmed(office, f"{SESSIONS}revoke/?user={ada.pk}")
         revoked = Event.objects.filter(kind="revoked", at__lte=timezone.now())
         assert set(revoked.values_list("actor", "account", "ip_address")) == {
             ("auditor@example.com", "ada@example.com", "127.0.0.1")
@@ -247,7 +254,7 @@ class TestLinks:
         settings.MULTISESSION = {"AUDIT": False}
         signed_in(ada, headers={"user-agent": "Firefox on Linux"})
         session = session_of(ada)
-        office.post(SESSIONS, {"action": "revoke_selected", "_selected_action": [session.pk]})
+        confirmed(office, f"{SESSIONS}revoke/?selected={session.pk}")
         text = page(office, f"{SESSIONS}{session.pk}/change/")
         for part in ("Signed in: Firefox on Linux", "Ended: revoked", "Revoked (auditor@"):
             assert part in text

@@ -206,6 +206,15 @@ class TestSignOutOfOthers:
         assert sorted(statuses(ada)) == ["active", "revoked", "revoked"]
         assert "Signed out of 2 other browsers." in text_of(chrome)
 
+    def test_any_number_of_browsers_is_signed_out_a_batch_at_a_time(
+        self, ada, chrome, iphone, monkeypatch
+    ):
+        monkeypatch.setattr("multisession.actions.BATCH", 2)
+        others = [on(FIREFOX, ada) for _ in range(4)]
+        self.confirm(chrome)
+        assert {other.who() for other in others} == {NOBODY}
+        assert "Signed out of 5 other browsers." in text_of(chrome)
+
     def test_other_accounts_are_left_alone_here_and_there(self, ada, grace):
         elsewhere = on(IPHONE, ada, grace)
         chrome = on(CHROME, grace, ada)

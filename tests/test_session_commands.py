@@ -169,7 +169,7 @@ class TestRevoke:
         assert statuses(ada) == ["revoked", "active"]
 
     def test_revokesessions_ends_many_in_batches(self, ada, monkeypatch):
-        monkeypatch.setattr("multisession.management.commands.revokesessions.BATCH", 2)
+        monkeypatch.setattr("multisession.actions.BATCH", 2)
         for _ in range(5):
             signed_in(ada)
         assert run("revokesessions", f"--user={ada.pk}", "--noinput") == "Revoked: 5.\n"

@@ -5,15 +5,17 @@ Needs the permission ``view_event``.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.exceptions import NotRegistered
 from django.http import HttpRequest
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from multisession.ground.origin import ip_address
-from multisession.models import Event
+from multisession.models import Event, Session
 from multisession.pages.browsers import browser_name
 
 from .lists import (
@@ -23,7 +25,6 @@ from .lists import (
     SinceFilter,
     UserFilter,
     link_of_user,
-    link_to,
 )
 
 if TYPE_CHECKING:
@@ -70,6 +71,13 @@ class EventSessionFilter(ChosenFilter):
 FILTERS = (KindFilter, WhenFilter, EventUserFilter, EventSessionFilter)
 
 
+def shown_actor(event: Event, shown: Collection[str]) -> str:
+    """Return the name of who did it; "" if that user's key is not among those shown."""
+    if event.actor_id and event.actor_id != event.user_id and event.actor_id not in shown:
+        return ""
+    return event.actor or event.actor_id
+
+
 def _equal(queryset: Any, field: str, value: str | None) -> Any:
     if not value:
         return queryset
@@ -83,9 +91,6 @@ class EventList(PagedList):
 
 @admin.register(Event)
 class EventAdmin(PagedAdmin):
-    #: If True, staff who are not superusers also see the events of superusers' sessions.
-    shows_superusers = False
-
     list_display = ("at", "what", "of_user", "by_whom", "browser", "ip_address", "of_session")
     list_filter = FILTERS
     search_fields = ("account",)  # See get_search_results().
@@ -95,6 +100,7 @@ class EventAdmin(PagedAdmin):
     )
     actions = None
     change_list_template = "multisession/admin/events.html"
+    change_form_template = "multisession/admin/event.html"
     fields = (
         "at",
         "what",
@@ -110,11 +116,49 @@ class EventAdmin(PagedAdmin):
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """Return the events that this user may read. Override it to narrow them, as for tenants."""
+        """Return the events that this user may read.
+
+        If the project narrows ``SessionAdmin.get_queryset()``, as for tenants, these are the events
+        of the sessions in it.
+        """
         found = Event.objects.order_by("-pk")
-        if self.shows_superusers or getattr(request.user, "is_superuser", True):
-            return found
-        return found.filter(superuser=False)
+        if not self.sees_superusers(request):
+            found = found.filter(superuser=False)
+        if (sessions := self._narrowed_sessions(request)) is not None:
+            found = found.filter(session_id__in=sessions)
+        return found
+
+    def is_narrowed(self) -> bool:
+        own = getattr(self.get_queryset, "__func__", None)
+        return own is not EventAdmin.get_queryset or self._narrowing_admin() is not None
+
+    def _narrowing_admin(self) -> Any:
+        """Return the site's admin of sessions if it is narrowed, else None."""
+        try:
+            found = self.admin_site.get_model_admin(Session)
+        except NotRegistered:
+            return None
+        return None if isinstance(found, PagedAdmin) and not found.is_narrowed() else found
+
+    def _narrowed_sessions(self, request: HttpRequest) -> Any:
+        narrowing = self._narrowing_admin()
+        if narrowing is None:
+            return None
+        return narrowing.get_queryset(request).order_by().values("public_id")
+
+    def _in_queryset(self, request: HttpRequest, keys: set[str]) -> set[str]:
+        rows = self.get_queryset(request).filter(user_id__in=keys)
+        return set(rows.order_by().values_list("user_id", flat=True).distinct())
+
+    def name_of_user(self, request: HttpRequest, key: Any) -> str:
+        event = self.get_queryset(request).filter(user_id=str(key)).first()
+        return event.account if event is not None else ""
+
+    def prepare(self, request: HttpRequest, rows: list[Any]) -> None:
+        shown = {event.user_id for event in rows}
+        shown |= self.readable(request, {event.actor_id for event in rows} - shown)
+        for event in rows:
+            event.shown_actor = shown_actor(event, shown)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return EventList
@@ -145,13 +189,14 @@ class EventAdmin(PagedAdmin):
 
     @admin.display(description=_("account"))
     def of_user(self, event: Event) -> str:
-        return link_to("event", event.account or event.user_id, user=event.user_id)
+        return self.link_to("event", event.account or event.user_id, user=event.user_id)
 
     @admin.display(description=_("by"))
     def by_whom(self, event: Event) -> str:
-        if event.actor_id and event.actor_id != event.user_id:
-            return link_to("event", event.actor or event.actor_id, user=event.actor_id)
-        return event.actor or "–"
+        name: str = getattr(event, "shown_actor", "")
+        if name and event.actor_id and event.actor_id != event.user_id:
+            return self.link_to("event", name, user=event.actor_id)
+        return name or (gettext("another account") if event.actor_id else "–")
 
     @admin.display(description=_("browser"))
     def browser(self, event: Event) -> str:
@@ -163,7 +208,7 @@ class EventAdmin(PagedAdmin):
 
     @admin.display(description=_("session"))
     def of_session(self, event: Event) -> str:
-        return link_to("session", event.session_id, q=event.session_id)
+        return self.link_to("session", event.session_id, q=event.session_id)
 
     # Django's hooks
 

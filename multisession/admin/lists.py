@@ -6,13 +6,15 @@ The lists are fast at any size, as they allow only what an index can answer (see
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.core.paginator import Paginator
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.formats import number_format
@@ -22,7 +24,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from multisession import lists
-from multisession.pages.profiles import plain_name
+from multisession.models.managers import users_to_read
 
 from . import paging
 
@@ -32,16 +34,88 @@ else:  # Generic for the type checker only.
     AdminBase = admin.ModelAdmin
 
 BEFORE, AFTER = "before", "after"
+#: The parameter with the selected rows, on the page that revokes them.
+SELECTED = "selected"
 
 
 class PagedAdmin(AdminBase):
-    """A read-only admin with a ``PagedList``. It does not count rows."""
+    """A read-only admin with a ``PagedList``. It does not count rows.
+
+    Its pages name nobody outside ``get_queryset()``: see ``readable()``.
+    """
+
+    #: If True, staff who are not superusers also see what superusers do, and may revoke it.
+    shows_superusers = False
 
     list_per_page = 50
+
+    class Media:
+        css = {"all": ("multisession/user_button.css", "multisession/admin.css")}
+
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # Facets count all rows for every choice.
     sortable_by = ()
     ordering = ("-pk",)
+
+    def is_narrowed(self) -> bool:
+        """Return True if the project overrides ``get_queryset()``, as for tenants."""
+        raise NotImplementedError("A PagedAdmin says if it is narrowed: is_narrowed().")
+
+    def sees_superusers(self, request: HttpRequest) -> bool:
+        return self.shows_superusers or bool(getattr(request.user, "is_superuser", True))
+
+    def readable(self, request: HttpRequest, keys: Iterable[str]) -> set[str]:
+        """Return those of these users' keys whose names this reader may see.
+
+        Costs no query for a reader who sees everything, else one.
+        """
+        wanted = {key for key in keys if key}
+        own = {str(request.user.pk)} & wanted
+        if not self.is_narrowed() and self.sees_superusers(request):
+            return wanted
+        if not wanted - own:
+            return own
+        if self.is_narrowed():
+            return own | self._in_queryset(request, wanted - own)
+        users = users_to_read(lists.user_model()).filter(pk__in=_primary_keys(wanted - own))
+        if user_has_field("is_superuser"):
+            users = users.filter(is_superuser=False)
+        return own | {str(key) for key in users.values_list("pk", flat=True)}
+
+    def _in_queryset(self, request: HttpRequest, keys: set[str]) -> set[str]:
+        """Return those of these keys of which ``get_queryset()`` has a row."""
+        rows = self.get_queryset(request).filter(user_id__in=_primary_keys(keys))
+        return {str(key) for key in rows.order_by().values_list("user_id", flat=True).distinct()}
+
+    def name_of_user(self, request: HttpRequest, key: Any) -> str:
+        """Return the name of a user of whom ``get_queryset()`` has a row, else ""."""
+        raise NotImplementedError("A PagedAdmin names the users in its rows: name_of_user().")
+
+    def link_to(self, model: str, text: Any, **filters: Any) -> str:
+        """Return a link to a list of this site, filtered."""
+        return link_to(model, text, site=self.admin_site.name, **filters)
+
+    def url(self, model: str, page: str, *args: Any) -> str:
+        """Return the URL of a page of this site."""
+        name = f"admin:multisession_{model}_{page}"
+        return reverse(name, args=args, current_app=self.admin_site.name)
+
+    def prepare(self, request: HttpRequest, rows: list[Any]) -> None:
+        """Add to the rows what a page shows of them, with one query for all."""
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        found = super().get_object(request, object_id, from_field)
+        if found is not None:
+            self.prepare(request, [found])
+        return found
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """Lead to the row's page. Django's history names users without asking who reads it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return redirect(self.url(self.opts.model_name or "", "change", object_id))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -55,6 +129,7 @@ class PagedList(ChangeList):
 
     page: paging.Page
     root_queryset: Any
+    model_admin: Any
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         given = request.GET
@@ -63,6 +138,7 @@ class PagedList(ChangeList):
         rest = given.copy()
         rest.pop(BEFORE, None)
         rest.pop(AFTER, None)
+        rest.pop(SELECTED, None)
         request.GET = rest  # type: ignore[assignment]
         try:
             super().__init__(request, *args, **kwargs)
@@ -78,6 +154,7 @@ class PagedList(ChangeList):
             after=self.after,
         )
         rows = self.page.rows
+        self.model_admin.prepare(request, rows)
         self.result_list = rows
         # Only the rows of this page can be selected.
         self.result_count = self.full_result_count = len(rows)
@@ -107,7 +184,8 @@ class PagedList(ChangeList):
         elif self.is_narrowed:
             total = paging.Total(self.list_per_page, is_more=True)
         else:
-            total = paging.total_of(self.root_queryset)
+            guess = not self.model_admin.is_narrowed()
+            total = paging.total_of(self.root_queryset, may_estimate=guess)
         count = number_format(total.number, force_grouping=True)
         text = self.number(total.number) % {"count": count}
         if total.is_about:
@@ -135,9 +213,9 @@ class ChosenFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         value = self.value()
-        return [(value, self.name_of(value))] if value else []
+        return [(value, self.name_of(request, model_admin, value))] if value else []
 
-    def name_of(self, value: str) -> str:
+    def name_of(self, request: HttpRequest, model_admin: Any, value: str) -> str:
         return value
 
 
@@ -146,21 +224,26 @@ class UserFilter(ChosenFilter):
     parameter_name = "user"
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        key = self._key()
         if not self.value():
             return queryset
-        return queryset.none() if key is None else queryset.filter(user_id=key)
+        keys = _primary_keys([self.value() or ""])
+        return queryset.filter(user_id__in=keys) if keys else queryset.none()
 
-    def name_of(self, value: str) -> str:
-        key = self._key()
-        user = None if key is None else lists.user_model()._base_manager.filter(pk=key).first()
-        return value if user is None else plain_name(user)
+    def name_of(self, request: HttpRequest, model_admin: Any, value: str) -> str:
+        """Return the user's name if the list has a row of this user, else the key as it came."""
+        keys = _primary_keys([value])
+        return (model_admin.name_of_user(request, keys[0]) if keys else "") or value
 
-    def _key(self) -> Any:
+
+def _primary_keys(given: Iterable[str]) -> list[Any]:
+    """Return the keys of users that these texts spell."""
+    found = []
+    for text in given:
         try:
-            return lists.primary_key(self.value())
+            found.append(lists.primary_key(text))
         except lists.InvalidParameter:
-            return None
+            continue
+    return found
 
 
 class SinceFilter(admin.SimpleListFilter):
@@ -185,10 +268,10 @@ class SinceFilter(admin.SimpleListFilter):
         return queryset.filter(**{f"{self.field}__gte": since})
 
 
-def link_to(model: str, text: Any, **filters: Any) -> str:
+def link_to(model: str, text: Any, *, site: str | None = None, **filters: Any) -> str:
     """Return a link to the list of this model, filtered; the text alone if there is no list."""
     try:
-        url = reverse(f"admin:multisession_{model}_changelist")
+        url = reverse(f"admin:multisession_{model}_changelist", current_app=site)
     except NoReverseMatch:  # The site has not registered this model.
         return str(text)
     return format_html('<a href="{}?{}">{}</a>', url, urlencode(filters), text)

@@ -7,9 +7,8 @@ out, because an index can start there; by primary key, the query would first pas
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any
 
 from django.conf import settings as django_settings
 from django.db import connections
@@ -18,8 +17,6 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from multisession.models import Session
-from multisession.models.events import Cause
-from multisession.models.session_sets import SessionQuerySet
 
 #: Totals are counted up to this number.
 MOST_COUNTED = 1_000
@@ -148,12 +145,13 @@ class Total:
     is_more: bool = False
 
 
-def total_of(everything: QuerySet[Any]) -> Total:
+def total_of(everything: QuerySet[Any], *, may_estimate: bool = True) -> Total:
     """Return the total of the whole list: PostgreSQL's estimate, or a count up to a limit.
 
-    The estimate includes visitors' sessions.
+    The estimate is of the table: it includes visitors' sessions, and what a narrowed list leaves
+    out.
     """
-    believed = _believed_rows(everything)
+    believed = _believed_rows(everything) if may_estimate else 0
     if believed > MOST_COUNTED:
         return Total(believed, is_about=True)
     counted = everything.order_by("-pk")[: MOST_COUNTED + 1].count()
@@ -171,20 +169,3 @@ def _believed_rows(everything: QuerySet[Any]) -> int:
         )
         row = db.fetchone()
     return int(row[0]) if row else 0
-
-
-def revoke_in_batches(
-    found: SessionQuerySet, *, up_to: int, **cause: Unpack[Cause]
-) -> Iterator[list[Session]]:
-    """Revoke the live sessions among these, up to the key ``up_to``. Yields those that it ended.
-
-    Each batch of some hundred is a transaction of its own, so no lock is held for long.
-    """
-    last = 0
-    while True:
-        rest = found.live().filter(pk__gt=last, pk__lte=up_to).order_by("pk")
-        keys = list(rest.values_list("pk", flat=True)[:500])
-        if not keys:
-            return
-        last = keys[-1]
-        yield Session.objects.filter(pk__in=keys).close(Session.Status.REVOKED, **cause)

@@ -10,53 +10,51 @@ needs the permission ``view_session``, revoking ``revoke_session``.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import PermissionDenied
-from django.db.models import Q
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
-from django.urls import path, reverse
+from django.urls import path
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.formats import date_format
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from multisession import actions, lists
-from multisession.backends.db import SessionStore
+from multisession import lists
 from multisession.ground.moments import in_utc
-from multisession.ground.origin import Origin, ip_address
+from multisession.ground.origin import ip_address
 from multisession.models import Client, Event, Session
-from multisession.models.events import Cause
 from multisession.models.managers import prefetched_users
 from multisession.models.session_sets import SessionQuerySet
 from multisession.pages.browsers import FAMILIES, browser_name
+from multisession.pages.devices import in_words
 from multisession.pages.profiles import plain_name
 
 from . import export, paging
-from .events import link_to_events
+from .events import link_to_events, shown_actor
 from .lists import (
     ChosenFilter,
-    PagedAdmin,
     PagedList,
     SinceFilter,
     UserFilter,
     link_of_user,
-    link_to,
     user_has_field,
 )
 from .paging import BY_CLOCK, BY_KEY, BY_SIGN_IN
+from .people import person
+from .revoking import RevokingAdmin
 
 __all__ = ["SessionAdmin", "link_to_events", "link_to_sessions"]
 
@@ -148,15 +146,20 @@ class SessionList(PagedList):
 
 
 @admin.register(Session)
-class SessionAdmin(PagedAdmin):
-    #: If True, staff who are not superusers also see, and may revoke, superusers' sessions.
-    shows_superusers = False
+class SessionAdmin(RevokingAdmin):
     #: The user's fields whose beginning a search matches. None: those of username and e-mail
     #: address that have an index.
     user_search_fields: tuple[str, ...] | None = None
 
-    list_display = ("of_user", "browser", "status_now", "last_active_at", "expire_at", "public_id")
-    list_display_links = ("public_id",)
+    list_display = (
+        "person",
+        "browser",
+        "ip_address",
+        "last_active",
+        "status_now",
+        "live_sessions",
+    )
+    list_display_links = ("person",)
     list_filter = FILTERS
     search_fields = ("public_id",)  # See get_search_results().
     actions = ("revoke_selected",)
@@ -183,15 +186,22 @@ class SessionAdmin(PagedAdmin):
     def get_queryset(self, request: HttpRequest) -> SessionQuerySet:
         """Return the sessions that this user may see and revoke.
 
-        Override it to narrow them, as for tenants.
+        Override it to narrow them, as for tenants. Lists, filters, search, files, numbers, actions
+        and the audit trail follow, and no page names a user of other sessions.
         """
         # No page here shows session data.
         found = Session.objects.accounts().defer("session_data").order_by("-pk")
         found = found.with_users().select_related("client")
-        person: Any = request.user
-        if self.shows_superusers or not user_has_field("is_superuser") or person.is_superuser:
+        if not user_has_field("is_superuser") or self.sees_superusers(request):
             return found
         return found.of_ordinary_users()
+
+    def is_narrowed(self) -> bool:
+        return getattr(self.get_queryset, "__func__", None) is not SessionAdmin.get_queryset
+
+    def name_of_user(self, request: HttpRequest, key: Any) -> str:
+        session = self.get_queryset(request).filter(user_id=key).first()
+        return plain_name(session.user) if session is not None and session.user else ""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return SessionList
@@ -236,11 +246,16 @@ class SessionAdmin(PagedAdmin):
             return of_client(queryset, term), False
         if (address := ip_address(term)) is not None:
             return queryset.filter(ip_address=address), False
-        users = self._users_called(request, term)
+        users = self._users_called(request, queryset, term)
         return queryset.filter(user_id__in=users) if users else queryset.none(), False
 
-    def _users_called(self, request: HttpRequest, term: str) -> list[Any]:
-        """Return the keys of the users whose search fields begin with the term."""
+    def _users_called(
+        self, request: HttpRequest, queryset: SessionQuerySet, term: str
+    ) -> list[Any]:
+        """Return the keys of the users of these sessions whose search fields begin with the term.
+
+        Users of other sessions are not counted either.
+        """
         wanted = Q()
         for name in self.get_user_search_fields():
             # Case-sensitive, to use the index; addresses are mostly stored in lower case.
@@ -248,8 +263,7 @@ class SessionAdmin(PagedAdmin):
             wanted |= Q(**{f"{name}__startswith": term.lower()})
         if not wanted:
             return []
-        found = lists.user_model()._base_manager.filter(wanted).order_by()
-        keys = list(found.values_list("pk", flat=True)[: MOST_USERS + 1])
+        keys = list(queryset.users_among(wanted)[: MOST_USERS + 1])
         if len(keys) > MOST_USERS:
             text = ngettext(
                 "Showing the first %(count)d matching user. Type more to narrow the list.",
@@ -257,13 +271,37 @@ class SessionAdmin(PagedAdmin):
                 MOST_USERS,
             )
             messages.warning(request, text % {"count": MOST_USERS}, fail_silently=True)
+            request.multisession_search_is_cut = True  # type: ignore[attr-defined]
         return keys[:MOST_USERS]
 
     # What is shown
 
+    @admin.display(description=_("person"))
+    def person(self, session: Session) -> str:
+        return person(session.user, session.user_id)
+
+    @admin.display(description=_("last active"))
+    def last_active(self, session: Session) -> str:
+        moment = in_utc(session.last_active_at)
+        exact = date_format(timezone.localtime(moment), "DATETIME_FORMAT")
+        words = in_words(session.last_active_at)
+        return format_html(
+            '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, words
+        )
+
+    @admin.display(description=_("signed in on"))
+    def live_sessions(self, session: Session) -> str:
+        """Return the number of the person's live sessions, with a link to them."""
+        count = getattr(session, "live_of_user", 0)
+        if not count:
+            return "0"
+        text = ngettext("%(count)d browser", "%(count)d browsers", count) % {"count": count}
+        return self.link_to("session", text, user=session.user_id, status="active")
+
     @admin.display(description=_("status"))
     def status_now(self, session: Session) -> str:
-        return str(session.current_status.label)
+        status = session.current_status
+        return format_html('<span class="ms-pill ms-pill-{}">{}</span>', status.value, status.label)
 
     @admin.display(description=_("browser"))
     def browser(self, session: Session) -> str:
@@ -277,11 +315,12 @@ class SessionAdmin(PagedAdmin):
     def of_user(self, session: Session) -> str:
         user = session.user
         text = session.user_id if user is None else plain_name(user)
-        return link_to("session", text, user=session.user_id)
+        return self.link_to("session", text, user=session.user_id)
 
     @admin.display(description=_("client"))
     def of_client(self, session: Session) -> str:
-        return link_to("session", session.client.public_id, client=session.client.public_id)
+        client = session.client.public_id
+        return self.link_to("session", client, client=client)
 
     @admin.display(description=_("timeline"))
     def timeline(self, session: Session) -> str:
@@ -304,6 +343,7 @@ class SessionAdmin(PagedAdmin):
         """Yield the parts of the timeline, each with its time."""
         recorded = list(Event.objects.filter(session_id=session.public_id).order_by("-pk")[:100])
         kinds = {event.kind for event in recorded}
+        shown = self._readable_on(session, {event.actor_id for event in recorded})
         if Event.Kind.SIGNED_IN not in kinds:
             place = {"browser": browser_name(session.client.user_agent)}
             yield session.created_at, gettext("Signed in: %(browser)s") % place
@@ -311,7 +351,7 @@ class SessionAdmin(PagedAdmin):
             place = {"address": session.ip_address or gettext("an unknown address")}
             yield session.last_active_at, gettext("Last active, from %(address)s") % place
         for event in recorded:
-            yield event.at, _told(event)
+            yield event.at, _told(event, shown)
         # Add what is not in the audit trail: it is off, or no job has noted the timeout yet.
         status = session.current_status
         over = {Session.Status.EXPIRED, Session.Status.ABANDONED}
@@ -329,132 +369,35 @@ class SessionAdmin(PagedAdmin):
         entries = LogEntry.objects.filter(
             content_type=ContentType.objects.get_for_model(Session), object_id=str(session.pk)
         )
-        entries = entries.prefetch_related(prefetched_users(LogEntry.user.field.related_model))
-        for entry in entries.order_by("action_time")[:100]:
-            said = {"what": entry.get_change_message(), "who": entry.user}
+        found = list(
+            entries.prefetch_related(prefetched_users(LogEntry.user.field.related_model)).order_by(
+                "action_time"
+            )[:100]
+        )
+        shown = self._readable_on(session, {str(entry.user_id) for entry in found})
+        for entry in found:
+            named = str(entry.user_id) in shown
+            who = entry.user if named else gettext("another account")
+            said = {"what": entry.get_change_message(), "who": who}
             yield entry.action_time, gettext("%(what)s (%(who)s)") % said
 
-    # Revoking
+    def prepare(self, request: HttpRequest, rows: list[Any]) -> None:
+        keys = {session.user_id for session in rows}
+        theirs = self.get_queryset(request).order_by().filter(user_id__in=keys).live()
+        counted = theirs.values_list("user_id").annotate(live=Count("pk"))
+        live: dict[Any, int] = dict(counted) if keys else {}
+        for session in rows:
+            session.readable_keys = partial(self.readable, request)
+            session.live_of_user = live.get(session.user_id, 0)
 
-    @admin.action(description=_("Revoke selected sessions"), permissions=["revoke"])
-    def revoke_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
-        if request.POST.get("select_across") == "1":
-            query = request.META.get("QUERY_STRING", "")
-            return redirect(f"{_url('revoke')}?{query}")
-        live = list(queryset.live())
-        count = actions.revoke_all(live, **_cause(request))
-        self._note(request, live)
-        self._say_how_many(request, count)
-        return None
+    def _readable_on(self, session: Session, keys: set[str]) -> set[str]:
+        """Return those of these users' keys whose names the reader of the session's page may see.
 
-    def revoke_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask for confirmation, then revoke one session."""
-        self._require(self.has_revoke_permission(request))
-        session = self.get_object(request, object_id)
-        if session is None:
-            raise Http404
-        if request.method == "POST":
-            ended = actions.revoke(session, **_cause(request))
-            if ended:
-                self._note(request, [session])
-            self._say_how_many(request, int(ended))
-            return redirect(_url("change", session.pk))
-        live = [session] if session.is_live else []
-        return self._confirm(
-            request, live, count=len(live), up_to=session.pk, back=_url("change", session.pk)
-        )
-
-    def revoke_matching(self, request: HttpRequest) -> HttpResponse:
-        """Ask for confirmation with the number of matching sessions, then revoke exactly those."""
-        self._require(self.has_view_permission(request) and self.has_revoke_permission(request))
-        try:
-            shown = self._list(request)
-        except IncorrectLookupParameters:
-            return redirect(_url("changelist"))
-        found = shown.queryset.live()
-        own = getattr(getattr(request, "multisession", None), "session", None)
-        if own is not None:
-            found = found.exclude(pk=own.pk)
-        back = _url("changelist") + shown.query_string()
-        if request.method == "POST":
-            count = 0
-            for ended in paging.revoke_in_batches(
-                found, up_to=_number(request.POST.get("up_to")), **_cause(request)
-            ):
-                self._note(request, ended)
-                count += len(ended)
-            self._say_how_many(request, count)
-            return redirect(back)
-        newest = found.order_by("-pk").select_related("client").first()
-        return self._confirm(
-            request,
-            [newest] if newest else [],
-            count=found.count(),
-            up_to=newest.pk if newest else 0,
-            back=back,
-            keeps_own=own is not None,
-        )
-
-    def _list(self, request: HttpRequest) -> SessionList:
-        shown = self.get_changelist_instance(request)
-        assert isinstance(shown, SessionList)  # noqa: S101 - for the type checker
-        return shown
-
-    def _confirm(
-        self,
-        request: HttpRequest,
-        newest: list[Session],
-        *,
-        count: int,
-        up_to: int,
-        back: str,
-        keeps_own: bool = False,
-    ) -> HttpResponse:
-        """Ask whether to revoke ``count`` sessions; a single one is named."""
-        only = None
-        if count == 1 and newest:
-            (session,) = newest
-            user = session.user
-            only = {
-                "user": session.user_id if user is None else plain_name(user),
-                "browser": self.browser(session),
-            }
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Revoke sessions"),
-            "opts": self.opts,
-            "count": count,
-            "only": only,
-            "up_to": up_to,
-            "back": back,
-            "keeps_own": keeps_own,
-        }
-        return TemplateResponse(request, "multisession/admin/revoke.html", context)
-
-    def _note(self, request: HttpRequest, ended: Iterable[Session]) -> None:
-        """Write who did it to the admin's log."""
-        person: Any = request.user
-        if rows := list(ended):
-            entries = [
-                LogEntry(
-                    user_id=person.pk,
-                    content_type_id=ContentType.objects.get_for_model(Session).pk,
-                    object_id=str(session.pk),
-                    object_repr=str(session),
-                    action_flag=CHANGE,
-                    change_message=gettext("Revoked"),
-                )
-                for session in rows
-            ]
-            LogEntry.objects.bulk_create(entries)
-
-    def _say_how_many(self, request: HttpRequest, count: int) -> None:
-        text = ngettext("%(count)d session revoked.", "%(count)d sessions revoked.", count)
-        messages.success(request, text % {"count": count})
-
-    def _require(self, is_allowed: bool) -> None:
-        if not is_allowed:
-            raise PermissionDenied
+        None if it is not known who reads it.
+        """
+        own = str(session.user_id)
+        ask = getattr(session, "readable_keys", None)
+        return {own} if ask is None else ask(keys - {own}) | {own}
 
     # Files
 
@@ -471,11 +414,11 @@ class SessionAdmin(PagedAdmin):
         content_type: str,
         ending: str,
     ) -> HttpResponseBase:
-        self._require(self.has_view_permission(request))
+        self.require(self.has_view_permission(request))
         try:
-            shown = self._list(request)
+            shown = self.list_of(request)
         except IncorrectLookupParameters:
-            return redirect(_url("changelist"))
+            return redirect(self.url("session", "changelist"))
         name = f"sessions-{timezone.localdate(in_utc(timezone.now())).isoformat()}.{ending}"
         response = StreamingHttpResponse(
             write(shown.queryset),
@@ -492,8 +435,6 @@ class SessionAdmin(PagedAdmin):
         own: list[tuple[str, Any, str]] = [
             ("export.csv", self.export_csv, "export_csv"),
             ("export.json", self.export_json, "export_json"),
-            ("revoke/", self.revoke_matching, "revoke"),
-            ("<path:object_id>/revoke/", self.revoke_one, "revoke_one"),
         ]
         urls: list[Any] = [
             path(route, protected(view), name=f"multisession_session_{name}")
@@ -524,36 +465,16 @@ class SessionAdmin(PagedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Session | None = None) -> bool:
         return False
 
-    def has_revoke_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("multisession.revoke_session")
 
-
-def _told(event: Event) -> str:
+def _told(event: Event, shown: set[str]) -> str:
     """Return the text of an event, for the story of its session."""
     what = capfirst(event.get_kind_display())
     if event.actor and event.actor_id != event.user_id:
-        what = gettext("%(what)s (%(who)s)") % {"what": what, "who": event.actor}
+        who = shown_actor(event, shown) or gettext("another account")
+        what = gettext("%(what)s (%(who)s)") % {"what": what, "who": who}
     if event.kind == Event.Kind.SIGNED_IN and event.user_agent:
         what = f"{what}: {browser_name(event.user_agent)}"
     return what
-
-
-def _cause(request: HttpRequest) -> Cause:
-    """Return the user and the origin of the request, for the audit trail."""
-    person: Any = request.user
-    store = request.session
-    by = store.acting(person) if isinstance(store, SessionStore) else person
-    return {"by": by, "origin": Origin.of(request)}
-
-
-def _url(name: str, *args: Any) -> str:
-    return reverse(f"admin:multisession_session_{name}", args=args)
-
-
-def _number(given: str | None) -> int:
-    """Return a primary key from a form; 0, which no row has, for anything else."""
-    text = given or ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
 def _is_indexed(name: str) -> bool:

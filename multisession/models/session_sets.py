@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Unpack
 
 from django.db import connections, models, router, transaction
-from django.db.models import F, Max, Q, prefetch_related_objects
+from django.db.models import Exists, F, Max, OuterRef, Q, prefetch_related_objects
 from django.utils import timezone
 
 from multisession.conf import settings
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 #: How many accounts a browser remembers: of those signed out, the ones that came last.
 LISTED = 50
+
+#: How many users a search reads from a database that has no sessions.
+MOST_USERS_READ = 1000
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
@@ -89,6 +92,18 @@ class SessionQuerySet(models.QuerySet["Session"]):
             return self.filter(user__is_superuser=False)
         superusers = users_to_read(self._user_model).filter(is_superuser=True)
         return self.exclude(user_id__in=list(superusers.values_list("pk", flat=True)))
+
+    def users_among(self, wanted: Q) -> Any:
+        """Return the keys of the users of these sessions who match a condition on users."""
+        users = self._user_model._base_manager.filter(wanted).order_by()
+        if self._has_users_beside():
+            theirs = self.order_by().filter(user_id=OuterRef("pk"))
+            found = users.using(self._writing_alias()).filter(Exists(theirs))
+            return found.values_list("pk", flat=True)
+        called = users_to_read(self._user_model).filter(wanted)
+        keys = list(called.values_list("pk", flat=True)[:MOST_USERS_READ])
+        theirs = self.order_by().filter(user_id__in=keys)
+        return theirs.values_list("user_id", flat=True).distinct()
 
     def close(self, status: Status, **cause: Unpack[Cause]) -> list[Session]:
         """End the live sessions among these and delete their data.

@@ -16,9 +16,6 @@ from django.utils import timezone
 from multisession import actions, lists
 from multisession.models.session_sets import SessionQuerySet
 
-#: The most sessions that one transaction ends.
-BATCH = 1000
-
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGE = re.compile(r"([0-9]{1,6})([mhdw])", re.ASCII)
 
@@ -55,7 +52,8 @@ class Command(BaseCommand):
             return
         if interactive and not self.confirmed(f"Revoke {what}? [y/N] "):
             raise CommandError("Nothing was revoked.", returncode=1)
-        self.stdout.write(f"Revoked: {self.revoke(found)}.")
+        batches = actions.revoke_in_batches(found, by="manage.py revokesessions")
+        self.stdout.write(f"Revoked: {sum(len(ended) for ended in batches)}.")
 
     def chosen(
         self,
@@ -94,17 +92,6 @@ class Command(BaseCommand):
         except EOFError:
             text = "There is nobody to ask. Use --noinput to revoke without asking."
             raise CommandError(text, returncode=1) from None
-
-    def revoke(self, found: SessionQuerySet) -> int:
-        """Revoke in batches, each in its own transaction. Return how many were still live."""
-        revoked, last = 0, 0
-        while True:
-            rows = found.filter(pk__gt=last).order_by("pk").only("pk")
-            batch = list(rows[:BATCH])
-            if not batch:
-                return revoked
-            revoked += actions.revoke_all(batch, by="manage.py revokesessions")
-            last = batch[-1].pk
 
 
 def _moment(age: str) -> datetime.datetime:
