@@ -161,7 +161,11 @@ def redirect(request: HttpRequest) -> HttpResponse | None:
         if active is None:
             return None
         return _go_to(request, account_url(request, active.number, request.get_full_path()))
-    if number == NOBODY or store.row is not None or _is_remembered(request, number):
+    accessed = store.accessed
+    if number == NOBODY or store.row is not None:
+        store.accessed = accessed  # The page decides whether it is a use of the session.
+        return None
+    if _is_remembered(request, number):
         return None
     return _go_to(request, share_url(request, request.get_full_path()))
 
