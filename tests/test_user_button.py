@@ -22,9 +22,10 @@ from django.urls import include, path
 import multisession
 from accounts.models import User
 from config.urls import urlpatterns as demo_urls
+from multisession.ground.colours import HUES
 from multisession.pages.items import MenuItem
 from multisession.pages.menu import Options
-from multisession.pages.profiles import HUES, initials, name_and_identifier, profile_of
+from multisession.pages.profiles import initials, name_and_identifier, profile_of
 from tests.conftest import PASSWORD
 from tools.screenshots import PICTURES_WANTED
 

@@ -28,6 +28,7 @@ from multisession import actions, paths
 from multisession.conf import settings
 from multisession.ground import asking
 from multisession.ground.asking import is_htmx
+from multisession.ground.colours import COLOURS
 from multisession.guard import guard, page_tokens
 from multisession.guard.any_page import any_account
 from multisession.organizations import KEEP, Keep
@@ -37,7 +38,7 @@ from . import refusal
 from .links import after_switch_url, current_page, on_site, sign_in_link, url_of
 from .menu import Options, account_list_context, button_context, menu_context
 from .organization_menu import page_context
-from .profiles import COLOURS, profile_of
+from .profiles import profile_of
 
 
 def personal(view: Callable[[MultiSessionRequest], HttpResponse]) -> Callable[..., HttpResponse]:
@@ -100,7 +101,7 @@ def icon(request: MultiSessionRequest) -> HttpResponse:
     session = request.multisession.session
     if session is None:
         return HttpResponse(status=204)
-    profile = profile_of(session.user)
+    profile = profile_of(session)
     context = {"profile": profile, "colour": COLOURS[profile.hue]}
     return render(request, "multisession/icon.svg", context, content_type="image/svg+xml")
 
@@ -114,6 +115,7 @@ def choose(request: MultiSessionRequest) -> HttpResponse:
     context = account_list_context(request, next_url)
     context["sign_in_url"] = sign_in_link(None, next=next_url)
     context["sessions_url"] = url_of(settings.SESSIONS_URL)
+    context["nickname_url"] = url_of("multisession:nickname")
     context["multiple"] = settings.MAX_ACCOUNTS > 1
     return render(request, "multisession/choose.html", context)
 
@@ -294,7 +296,7 @@ def ask_to_sign_in_again(
     session = refused.session
     sign_in_url = sign_in_link(None, session=session.public_id, next=requested_next(request))
     sign_in_url = beside(request, sign_in_url)
-    text = _("Sign in again to use %(account)s.") % {"account": profile_of(session.user).label}
+    text = _("Sign in again to use %(account)s.") % {"account": profile_of(session).label}
     messages.info(request, text, fail_silently=True)
     return go_to(request, sign_in_url)
 

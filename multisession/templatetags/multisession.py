@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
 from django.template import Context, NodeList
@@ -186,9 +187,12 @@ def page_attributes(context: Context) -> SafeString | str:
 
 
 @register.filter
-def account_profile(user: Any) -> Profile:
-    """``{% with profile=session.user|account_profile %}``: name, identifier, initials, hue."""
-    return profile_of(user)
+def account_profile(account: Any) -> Profile:
+    """``{% with profile=session|account_profile %}``: name, identifier, initials, hue.
+
+    Also for a user alone, who then has neither the nickname nor the chosen colour.
+    """
+    return profile_of(account)
 
 
 @register.simple_tag(takes_context=True)
@@ -209,7 +213,7 @@ def account_link(context: Context, session: Session, page: str = "") -> str:
 def tab_title(context: Context) -> str:
     """Return "Ada Lovelace · " in a tab of an account (``ACCOUNT_PATHS``), else ""."""
     active = _active_in_tab(context)
-    return f"{profile_of(active.user).name} · " if active else ""
+    return f"{profile_of(active).name} · " if active else ""
 
 
 @register.simple_tag(takes_context=True)
@@ -218,8 +222,11 @@ def tab_icon(context: Context) -> SafeString | str:
     active = _active_in_tab(context)
     if active is None:
         return ""
+    # Browsers keep icons whatever the headers say, so the URL changes with the picture.
+    profile = profile_of(active)
+    version = urlencode({"of": f"{active.public_id} {profile.hue} {profile.initials}"})
     icon = '<link rel="icon" type="image/svg+xml" href="{}?{}">'
-    return format_html(icon, url_of("multisession:icon"), active.public_id)
+    return format_html(icon, url_of("multisession:icon"), version)
 
 
 def _active_in_tab(context: Context) -> Session | None:
