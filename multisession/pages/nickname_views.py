@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from multisession import actions
 from multisession.conf import settings
+from multisession.ground.asking import is_htmx
 from multisession.guard.any_page import any_account
 from multisession.models import Session
 from multisession.models.nicknames import LONGEST_NICKNAME
@@ -115,4 +116,7 @@ def _page(
         "next": requested_next(request),
         "choose_url": url_of(settings.CHOOSE_URL),
     }
+    if is_htmx(request):
+        # 200 even for an error: by default htmx swaps no other answer.
+        return render(request, "multisession/_nickname.html", context)
     return render(request, "multisession/nickname.html", context, status=status)

@@ -16,10 +16,17 @@ from multisession.conf import settings
 from multisession.guard import page_tokens
 from multisession.models import Session
 from multisession.pages.items import MenuItem, as_items
-from multisession.pages.links import after_switch_url, current_page, on_site, url_of
+from multisession.pages.links import (
+    after_switch_url,
+    current_page,
+    on_site,
+    page_to_keep,
+    url_of,
+)
 from multisession.pages.menu import Options, account_list_context, button_context
 from multisession.pages.organization_menu import SwitcherOptions, switcher_context
 from multisession.pages.profiles import Profile, profile_of
+from multisession.pages.views import SWITCHED
 from multisession.request import MultiSessionRequest
 
 register = template.Library()
@@ -154,6 +161,22 @@ def organization_switcher(context: Context, **options: Any) -> dict[str, Any]:
         raise template.TemplateSyntaxError(f"organization_switcher: {error}") from error
     request: MultiSessionRequest | None = context.get("request")
     return {} if request is None else switcher_context(request, given)
+
+
+@register.inclusion_tag("multisession/_switch_back.html", takes_context=True)
+def switch_back(context: Context, message: Any) -> dict[str, Any]:
+    """``{{ message }} {% switch_back message %}``: after a switch, show a button back.
+
+    Renders nothing for any other message, and if the account before has signed out since. Costs the
+    query for the accounts of this browser, on the page after a switch only.
+    """
+    request: MultiSessionRequest | None = context.get("request")
+    tag, _space, before = str(getattr(message, "extra_tags", "") or "").partition(" ")
+    if request is None or tag != SWITCHED:
+        return {}
+    others = request.multisession.other_sessions
+    found = next((row for row in others if row.public_id == before), None)
+    return {"session": found, "next": page_to_keep(request)}
 
 
 @register.simple_tag(takes_context=True)
