@@ -157,12 +157,14 @@ class ProfileView(LoginRequiredMixin, SuccessMessageMixin, FocusFirstErrorMixin,
     request: SignedInRequest
     form_class = ProfileForm
     template_name = "accounts/profile.html"
+    #: Not "user", the default: the page would name the form's instance, which has the address that
+    #: was typed, also a refused one.
+    context_object_name = "edited"
     success_url = reverse_lazy("accounts:profile")
     success_message = gettext_lazy("Your details have been saved.")
 
     def get_object(self, queryset: Any = None) -> User:
-        # A copy: even an invalid form changes its instance, and the header of the page would show
-        # the invalid address.
+        # A copy, because even an invalid form changes its instance.
         return User.objects.get(pk=self.request.user.pk)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

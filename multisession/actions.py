@@ -27,6 +27,7 @@ from .backends.db import SessionStore
 from .guard import page_tokens
 from .models import AccountLimitReached, Session
 from .models.events import Cause
+from .models.nicknames import set_look
 from .models.session_sets import SessionQuerySet
 from .organizations import KEEP, Keep, Organization
 
@@ -232,6 +233,35 @@ def forget(request: HttpRequest, session: Session | str) -> Session:
     return found
 
 
+def set_nickname(
+    request: HttpRequest,
+    session: Session | str,
+    nickname: str | None = None,
+    *,
+    colour: int | None = None,
+) -> Session:
+    """Give an account of this browser a nickname and a colour, here and in every other browser.
+
+    None leaves one as it is, and "" takes the nickname away. ``colour`` is a number, 0 to 11.
+    Returns the session. Raises SessionNotFound, also for an administrator who acts as the user;
+    SignInAgain for an account that is signed out; and ValueError for a nickname of more than 40
+    characters or an unknown colour.
+    """
+    accounts = _accounts(request)
+    found = _find(accounts, session)
+    if found not in accounts.sessions:
+        raise SignInAgain(found)
+    if found.actor_id:
+        raise SessionNotFound("Only the person gives the account a nickname.")
+    set_look(found.user_id, nickname=nickname, hue=colour)
+    for row in filter(None, (found, accounts.session)):
+        if row.pk == found.pk:
+            row.nickname = row.nickname if nickname is None else nickname
+            row.hue = row.hue if colour is None else colour
+    accounts.read_again()
+    return found
+
+
 def revoke(session: Session, **cause: Unpack[Cause]) -> bool:
     """End a session of any client. Its next request is signed out. Returns True if it was live.
 
@@ -281,6 +311,7 @@ astep_aside = sync_to_async(step_aside)
 asign_out = sync_to_async(sign_out)
 asign_out_all = sync_to_async(sign_out_all)
 aforget = sync_to_async(forget)
+aset_nickname = sync_to_async(set_nickname)
 arevoke = sync_to_async(revoke)
 arevoke_all = sync_to_async(revoke_all)
 atouch = sync_to_async(touch)
@@ -387,6 +418,7 @@ __all__ = [
     "arevoke",
     "arevoke_all",
     "aset_active",
+    "aset_nickname",
     "asign_out",
     "asign_out_all",
     "astep_aside",
@@ -396,6 +428,7 @@ __all__ = [
     "revoke_all",
     "revoke_in_batches",
     "set_active",
+    "set_nickname",
     "sign_out",
     "sign_out_all",
     "step_aside",

@@ -64,7 +64,7 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
                 "%(account)s was signed out because a browser can hold %(count)d accounts.",
                 settings.MAX_ACCOUNTS,
             )
-            profile = profile_of(session.user)
+            profile = profile_of(session)
             values = {"account": profile.label, "count": settings.MAX_ACCOUNTS}
             messages.info(request, text % values, fail_silently=True)
         page_tokens.account_changed(request)

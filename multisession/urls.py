@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .pages import device_views, views
+from .pages import device_views, nickname_views, views
 
 app_name = "multisession"
 
@@ -10,6 +10,7 @@ urlpatterns = [
     path("button/", views.button, name="button"),
     path("menu/", views.menu, name="menu"),
     path("choose/", views.choose, name="choose"),
+    path("nickname/", nickname_views.nickname, name="nickname"),
     path("icon.svg", views.icon, name="icon"),
     path("notice/", views.notice, name="notice"),
     path("add-account/", views.add_account, name="add_account"),

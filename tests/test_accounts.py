@@ -39,6 +39,18 @@ def autocomplete(response) -> list[str]:
     return ["".join(re.findall(r'autocomplete="([^"]*)"', field)) for field in fields]
 
 
+def names_on_the_profile(page: str) -> list[str]:
+    """Whom the page *Manage account* names: title, heading, and the password manager's field."""
+    return [
+        re.search(pattern, page, re.DOTALL)[1]
+        for pattern in (
+            r"<title>(.*?)</title>",
+            r'<p class="quiet"><bdi>(.*?)</bdi>',
+            r'autocomplete="username" value="(.*?)" readonly',
+        )
+    ]
+
+
 class TestSigningIn:
     def test_the_stable_addresses_have_the_documented_names(self):
         assert reverse("accounts:sign_in") == SIGN_IN
@@ -201,11 +213,24 @@ class TestManagingAnAccount:
         ada.refresh_from_db()
         assert (ada.name, ada.email) == ("Countess Lovelace", "countess@example.com")
 
-    def test_a_refused_change_does_not_show_in_the_header(self, client, ada, grace):
-        sign_in(client, ada)
+    def test_a_villain_who_asks_for_anothers_address_is_not_shown_as_that_person(
+        self, client, ada, grace
+    ):
+        client.force_login(ada)
         response = client.post(PROFILE, {"name": "Ada", "email": grace.email})
-        assert b"There is already an account" in response.content
+        assert response.status_code == 200
         assert response.wsgi_request.user.email == ada.email
+        title, heading, manager = names_on_the_profile(response.text)
+        assert ada.email in title
+        assert (heading, manager) == (ada.email, ada.email)
+        # It stands where it was typed, and nowhere else.
+        assert response.text.count(grace.email) == 1
+
+    def test_an_address_in_capitals_of_another_person_is_no_disguise(self, client, ada, grace):
+        client.force_login(ada)
+        response = client.post(PROFILE, {"name": "", "email": grace.email.upper()})
+        assert names_on_the_profile(response.text)[1:] == [ada.email, ada.email]
+        assert grace.email not in response.text.replace(f'value="{grace.email}"', "", 1)
 
     def test_a_new_password_keeps_this_browser_signed_in_and_no_other(self, client, ada):
         elsewhere = Client()

@@ -327,7 +327,7 @@ class TestNothingLeaksFromOneAccountToTheNext:
         # The page that would have shown it is never loaded: Ada is chosen first.
         chooser.send("/multisession/set-active/", {"session": id_of(ada)})
         page = both.get("/").text
-        assert "You are now using ada@example.com." in page
+        assert "Now Ada Lovelace" in page
         assert "Your details have been saved" not in page
         chooser.send("/multisession/set-active/", {"session": id_of(grace)})
         assert "Your details have been saved" in both.get("/").text

@@ -173,7 +173,7 @@ class TestANoteOfAnotherAccount:
         opened = press(browser, response)
         assert opened.redirect_chain == [(f"/notes/{note.pk}/?from=mail", 302)]
         assert "Ada&#x27;s own" in opened.text
-        assert "You are now using ada@example.com." in opened.text
+        assert "Now Ada Lovelace" in opened.text
 
     def test_changes_nothing_by_being_looked_at(self, browser, grace, note):
         cookie = browser.cookies["sessionid"].value

@@ -22,10 +22,10 @@ from django.utils import timezone
 
 from accounts.models import User
 from multisession.backends.db import SessionStore
+from multisession.ground import colours
 from multisession.models import Session
 from multisession.models.clients import clients_changed
 from multisession.models.tokens import SETTLING, Token
-from multisession.pages import profiles
 from multisession.paths import AccountPathASGI, share_url
 from tests import engine_urls
 from tests.engine_urls import name_of
@@ -379,7 +379,7 @@ class TestMenu:
     def test_the_icon_s_colours_are_the_stylesheet_s(self):
         css = finders.find("multisession/user_button.css")
         told = re.findall(r"--ms-hue: (#\w+);", Path(css).read_text())
-        assert tuple(told) == profiles.COLOURS
+        assert tuple(told) == colours.COLOURS
 
 
 def found(id_):

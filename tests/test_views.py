@@ -106,7 +106,7 @@ class TestSwitching:
         response = post(browser, "set-active", id_of(ada))
         assert (response.status_code, response["Location"]) == (302, "/")
         assert active(browser) == ada.email
-        assert said(browser)[-1] == f"You are now using {ada.email}."
+        assert said(browser)[-1] == "Now Ada Lovelace"
         post(browser, "set-active", id_of(grace))
         assert active(browser) == grace.email
 

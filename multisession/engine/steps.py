@@ -8,7 +8,7 @@ if the token or the row has ended meanwhile.
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import HASH_SESSION_KEY
@@ -23,6 +23,7 @@ from multisession.ground import serialization, tokens
 from multisession.ground.origin import NOWHERE, Origin
 from multisession.models import Client, Event, Session
 from multisession.models.clients import clients_changed
+from multisession.models.nicknames import NO_LOOK, Look, look_of
 from multisession.models.session_sets import LISTED
 from multisession.models.sessions import announce
 from multisession.models.tokens import SETTLING, Token
@@ -90,7 +91,8 @@ def begin(act: Act, data: dict[str, Any], opened: Opened, *, secret: str | None 
             visitor_csrf_digest=act.csrf_digest,
             accounts=int(is_account),
         )
-        row = _new_row(act, data, client=client, number=1 if is_account else None)
+        look = _look(act, data)
+        row = _new_row(act, data, client=client, number=1 if is_account else None, look=look)
         token = Token.objects.using(act.using).create(
             digest=tokens.digest(secret), client=client, session=row
         )
@@ -140,8 +142,9 @@ def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None
         secret = opened.secret if issued is not None else tokens.new_token()
         follower = token if issued is not None else token.add(tokens.digest(str(secret)), known)
         if known is None:
+            look = _look(act, data, client)
             number = _number(client, mine, act)
-            row = _new_row(act, data, client=client, number=number, added_by=follower)
+            row = _new_row(act, data, client=client, number=number, added_by=follower, look=look)
             Token.objects.using(act.using).filter(pk=follower.pk).update(session=row)
         else:
             row = known
@@ -356,7 +359,7 @@ def write(act: Act, row: Session, data: dict[str, Any], *, in_use: bool = False)
     if in_use:
         changed |= {"last_active_at": now, "ip_address": act.origin.ip_address}
     if act.actor_id and not row.actor_id:
-        changed["actor_id"] = act.actor_id
+        changed |= {"actor_id": act.actor_id, "nickname": ""}  # The nickname is the person's own.
     active_at = now if in_use else row.last_active_at
     expiry = _expiry(row, data, saved_at=now, active_at=active_at)
     is_same = text == loaded == row.session_data
@@ -434,6 +437,18 @@ def _number(client: Client, mine: Any, act: Act) -> int:
     return client.accounts
 
 
+def _look(act: Act, data: dict[str, Any], client: Client | None = None) -> Look:
+    """Return the nickname and the colour of the account in the data. One query for an account.
+
+    An administrator who acts as the user does not see the nickname.
+    """
+    user_id = users.key_in(data)
+    if user_id is None:
+        return NO_LOOK
+    look = look_of(user_id, client.pk if client is not None else None, act.using)
+    return replace(look, nickname="") if act.actor_id else look
+
+
 def _new_row(
     act: Act,
     data: dict[str, Any],
@@ -441,6 +456,7 @@ def _new_row(
     client: Client,
     number: int | None,
     added_by: Token | None = None,
+    look: Look = NO_LOOK,
 ) -> Session:
     now = timezone.now()
     row = Session(
@@ -448,6 +464,8 @@ def _new_row(
         user_id=users.key_in(data),
         number=number,
         added_by=added_by,
+        nickname=look.nickname,
+        hue=look.hue,
         session_data=serialization.dumps(data),
         actor_id=act.actor_id,
         ip_address=act.origin.ip_address,

@@ -6,7 +6,7 @@ sessions that it and its ancestors added (tokens.py). A session ends through
 ``SessionQuerySet.close`` or ``close_one`` only. Each change is recorded as an **Event**.
 """
 
-from . import sent_forms, tokens  # noqa: F401 - Django looks for models here
+from . import nicknames, sent_forms, tokens  # noqa: F401 - Django looks for models here
 from .clients import Client
 from .events import Event
 from .keys import ApiKey

@@ -27,6 +27,7 @@ from . import status as clock
 from .clients import Client, clients_changed, now
 from .events import Cause, Event
 from .managers import PrimaryManager, UserOfSession
+from .nicknames import LONGEST_NICKNAME
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -95,6 +96,9 @@ class Session(models.Model):
     #: The provider's id of the organization that it is in, or "". Not a foreign key: the project
     #: owns organizations. ``request.multisession.organization`` asks if the user is still a member.
     organization = models.CharField(_("organization"), max_length=64, blank=True, editable=False)
+    #: How the person tells the account from others: a copy of its Nickname, or a colour of its own.
+    nickname = models.CharField(max_length=LONGEST_NICKNAME, blank=True, editable=False)
+    hue = models.PositiveSmallIntegerField(null=True, editable=False)
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, editable=False)
     created_at = models.DateTimeField(_("signed in"), default=now, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=now, editable=False)

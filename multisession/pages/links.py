@@ -13,9 +13,11 @@ from django.utils.encoding import iri_to_uri
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from multisession.conf import settings
-from multisession.ground.asking import is_htmx
+from multisession.ground.asking import SAFE_METHODS, is_htmx
 from multisession.request import MultiSessionRequest
 
+#: The parameter of the menu's URL on a page that answered a form.
+POSTED = "posted"
 #: The longest URL for a redirect. Django and some proxies refuse longer Location headers.
 LONGEST_URL = 2000
 
@@ -44,6 +46,15 @@ def current_page(request: MultiSessionRequest) -> str:
     if asks_to_sign_in(request):
         return on_site(request, QueryDict(page.query).get(REDIRECT_FIELD_NAME))
     return page._replace(scheme="", netloc="", fragment="").geturl()
+
+
+def page_to_keep(request: MultiSessionRequest) -> str:
+    """Return ``current_page()`` for after a switch; "" if it answered a form.
+
+    Loading the URL of a form again would not show that page, and often nothing else either.
+    """
+    is_answer = POSTED in request.GET if is_htmx(request) else request.method not in SAFE_METHODS
+    return "" if is_answer else current_page(request)
 
 
 def _page(request: MultiSessionRequest) -> SplitResult:

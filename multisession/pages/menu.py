@@ -12,15 +12,18 @@ from django.core import signing
 
 from multisession import organizations
 from multisession.conf import settings
+from multisession.ground.asking import SAFE_METHODS
 from multisession.request import MultiSessionRequest
 
 from .items import MenuItem, as_items, items_of_setting
 from .links import (
+    POSTED,
     after_switch_url,
     asks_to_sign_in,
     current_page,
     link_to,
     on_site,
+    page_to_keep,
     sign_in_link,
     url_of,
     with_query,
@@ -96,17 +99,20 @@ def menu_context(request: MultiSessionRequest, options: Options) -> dict[str, An
     profile_url = options.profile_url or settings.PROFILE_URL
     session = request.multisession.session
     whose = {"session": session.public_id} if session else {}
+    page = page_to_keep(request)
+    if not page and request.method not in SAFE_METHODS:
+        whose[POSTED] = "1"
     items = [*items_of_setting(request), *options.items] if session else []
     return {
         "request": request,
         "session": session,
         "multiple": settings.MAX_ACCOUNTS > 1,
         "menu_url": with_query("multisession:menu", options.query(**whose)),
-        "choose_url": url_of(settings.CHOOSE_URL),
+        "choose_url": link_to(settings.CHOOSE_URL, next=page),
         "profile_url": url_of(profile_url),
         **(_organization_line(request) if session else {}),
         "sign_in_partial": options.sign_in_partial,
-        "after_switch_url": url_of(options.after_switch_url),
+        "after_switch_url": url_of(options.after_switch_url) or page,
         "after_sign_out_url": url_of(options.after_sign_out_url),
         "sign_out_next": url_of(options.after_sign_out_one_url),
         **(_add_account(request, options) if session else _nobody_is_active(request, options)),

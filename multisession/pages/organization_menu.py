@@ -51,7 +51,7 @@ class Place:
 
     @property
     def profile(self) -> Profile:
-        own = profile_of(self.session.user)
+        own = profile_of(self.session)
         if self.organization is not None:
             shown = organization_profile(self.organization)
             return replace(shown, identifier=own.label) if self.names_account else shown

@@ -7,7 +7,6 @@ is logged and the menu does without that part.
 
 import logging
 import unicodedata
-import zlib
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,24 +14,9 @@ from urllib.parse import urlsplit
 from django.utils.module_loading import import_string
 
 from multisession.conf import settings
+from multisession.ground.colours import own_hue
+from multisession.models import Session
 from multisession.organizations import Organization
-
-#: The avatar colours. The stylesheet has a class ``ms-hue-<n>`` for each.
-COLOURS = (
-    "#b9432f",
-    "#96590a",
-    "#6d6a10",
-    "#3f7825",
-    "#15794f",
-    "#0d7575",
-    "#126fa3",
-    "#2f62cf",
-    "#5d52d4",
-    "#8643c2",
-    "#a8359c",
-    "#be3268",
-)
-HUES = len(COLOURS)
 
 ZERO_WIDTH_JOINER = "\u200d"
 #: Invisible characters that Unicode counts as letters or symbols: fillers, an empty Braille cell.
@@ -45,13 +29,15 @@ logger = logging.getLogger("multisession")
 class Profile:
     """The parts by which the menu and the chooser show an account."""
 
-    #: The account's name; not empty if the user has a username.
+    #: The nickname that the person gave the account, or else the account's name; not empty if the
+    #: user has a username.
     name: str
     #: The e-mail address or username; empty if it would repeat the name.
     identifier: str
     #: One or two characters, shown if there is no picture.
     initials: str
-    #: The number of a colour, 0 to 11. It never changes for a user, even if the name does.
+    #: The number of a colour, 0 to 11. Two accounts of one browser have different ones, unless the
+    #: person chose the same. It does not follow from the name.
     hue: int
     #: URL of a picture; empty if there is none.
     picture: str = ""
@@ -62,15 +48,23 @@ class Profile:
         return f"{self.name}, {self.identifier}" if self.identifier else self.name
 
 
-def profile_of(user: Any) -> Profile:
-    """Return the profile of ``user``, using the setting ``USER_LABEL`` if it is set."""
+def profile_of(account: Any) -> Profile:
+    """Return the profile of a session, or of a user alone, without nickname and chosen colour.
+
+    Uses the setting ``USER_LABEL`` if it is set.
+    """
+    session = account if isinstance(account, Session) else None
+    user: Any = account if session is None else session.user
     name, identifier = _label(user)
+    nickname, hue = (session.nickname, session.hue) if session is not None else ("", None)
+    shown = nickname or name or identifier
     return Profile(
-        name=name or identifier,
-        identifier=identifier if name and name != identifier else "",
-        initials=initials(name or identifier),
+        name=shown,
+        # A nickname says nothing about whose account it is, so the rest always stands beside it.
+        identifier=next((text for text in (identifier, name) if text and text != shown), ""),
+        initials=initials(shown),
         # From the key and not the name, so that a new name keeps the colour.
-        hue=zlib.crc32(str(user.pk).encode()) % HUES,
+        hue=own_hue(user.pk) if hue is None else hue,
         picture=picture_of(user),
     )
 
@@ -81,7 +75,7 @@ def organization_profile(organization: Organization) -> Profile:
         name=organization.name or organization.id,
         identifier=organization.role,
         initials=initials(organization.name or organization.id),
-        hue=zlib.crc32(organization.id.encode()) % HUES,
+        hue=own_hue(organization.id),
         picture=organization.picture if _is_safe(organization.picture) else "",
     )
 
@@ -129,7 +123,7 @@ def full_name(user: Any) -> str:
     if None in parts and found == f"{parts[0]} {parts[1]}".strip():
         found = " ".join(str(part) for part in parts if part is not None)
     name = getattr(user, "name", "")
-    return _tidy(found) or (_tidy(name) if isinstance(name, str) else "")
+    return one_line(found) or (one_line(name) if isinstance(name, str) else "")
 
 
 def plain_name(user: Any) -> str:
@@ -163,13 +157,13 @@ def _label(user: Any) -> tuple[str, str]:
     path = settings.USER_LABEL
     for ask in (import_string(path) if path else name_and_identifier, name_and_identifier):
         try:
-            name, identifier = (_tidy(part) for part in ask(user))
+            name, identifier = (one_line(part) for part in ask(user))
         except Exception:
             logger.exception("%s failed for the user %s.", path or "A name", user.pk)
         else:
             if name or identifier:
                 return name, identifier
-    return "", _tidy(plain_name(user))
+    return "", one_line(plain_name(user))
 
 
 def _is_safe(url: str) -> bool:
@@ -181,8 +175,8 @@ def _is_safe(url: str) -> bool:
         return False
 
 
-def _tidy(text: Any) -> str:
-    """Return the text in one line without control characters, so that it can't garble the page."""
+def one_line(text: Any) -> str:
+    """Return the text in one line without control characters; "" if nothing of it can be seen."""
     composed = unicodedata.normalize("NFC", str(text or ""))
     # Format characters stay: emoji sequences and Persian need them. <bdi> isolates those that
     # change the direction.

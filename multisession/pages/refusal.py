@@ -204,7 +204,7 @@ def browser_token(request: HttpRequest) -> str:
 
 
 def name(session: Session) -> str:
-    return profile_of(session.user).label
+    return profile_of(session).label
 
 
 def _profile(
@@ -215,12 +215,12 @@ def _profile(
         return None
     if organization is not None and wrong.is_of_same_user:
         return organization_profile(organization)
-    return profile_of(session.user)
+    return profile_of(session)
 
 
 def short_names(*sessions: Session | None) -> list[str]:
     """Return the accounts' names for buttons; with identifiers if two have the same name."""
-    profiles = [profile_of(session.user) if session else None for session in sessions]
+    profiles = [profile_of(session) if session else None for session in sessions]
     names = [profile.name for profile in profiles if profile]
     alike = len(set(names)) < len(names)
     return [(profile.label if alike else profile.name) if profile else "" for profile in profiles]

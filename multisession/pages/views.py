@@ -28,8 +28,10 @@ from multisession import actions, paths
 from multisession.conf import settings
 from multisession.ground import asking
 from multisession.ground.asking import is_htmx
+from multisession.ground.colours import COLOURS
 from multisession.guard import guard, page_tokens
 from multisession.guard.any_page import any_account
+from multisession.models import Session
 from multisession.organizations import KEEP, Keep
 from multisession.request import MultiSessionRequest
 
@@ -37,7 +39,10 @@ from . import refusal
 from .links import after_switch_url, current_page, on_site, sign_in_link, url_of
 from .menu import Options, account_list_context, button_context, menu_context
 from .organization_menu import page_context
-from .profiles import COLOURS, profile_of
+from .profiles import profile_of
+
+#: The tag of the message after a switch.
+SWITCHED = "multisession-switched"
 
 
 def personal(view: Callable[[MultiSessionRequest], HttpResponse]) -> Callable[..., HttpResponse]:
@@ -100,7 +105,7 @@ def icon(request: MultiSessionRequest) -> HttpResponse:
     session = request.multisession.session
     if session is None:
         return HttpResponse(status=204)
-    profile = profile_of(session.user)
+    profile = profile_of(session)
     context = {"profile": profile, "colour": COLOURS[profile.hue]}
     return render(request, "multisession/icon.svg", context, content_type="image/svg+xml")
 
@@ -114,6 +119,7 @@ def choose(request: MultiSessionRequest) -> HttpResponse:
     context = account_list_context(request, next_url)
     context["sign_in_url"] = sign_in_link(None, next=next_url)
     context["sessions_url"] = url_of(settings.SESSIONS_URL)
+    context["nickname_url"] = url_of("multisession:nickname")
     context["multiple"] = settings.MAX_ACCOUNTS > 1
     return render(request, "multisession/choose.html", context)
 
@@ -177,7 +183,7 @@ def set_active(request: MultiSessionRequest, session_id: str) -> HttpResponse:
     ``organization``: the id of the organization to enter, empty for none. ``stay``: answer without
     a redirect, for a page of that account that keeps its typed text.
     """
-    stays = "stay" in request.POST
+    stays, before = "stay" in request.POST, request.multisession.session
     said = request.POST.get("organization", KEEP)
     try:
         actions.set_active(request, session_id, organization=said or None)
@@ -188,10 +194,17 @@ def set_active(request: MultiSessionRequest, session_id: str) -> HttpResponse:
     if stays:
         # htmx removes the sheet after a 200; a browser keeps the page after a 204.
         return HttpResponse(status=200 if is_htmx(request) else 204)
-    profile = profile_of(request.user)
-    text = _("You are now using %(account)s.") % {"account": profile.identifier or profile.name}
-    messages.success(request, text, fail_silently=True)
+    say_switched(request, before)
     return go_to(request, requested_next(request) or after_switch_url())
+
+
+def say_switched(request: MultiSessionRequest, before: Session | None) -> None:
+    """Add the message "Now Grace". Its tags name the account before, for ``{% switch_back %}``."""
+    active = request.multisession.session
+    name, _before = refusal.short_names(active, before)
+    tags = f"{SWITCHED} {before.public_id}" if before is not None and before != active else ""
+    text = _("Now %(account)s") % {"account": name}
+    messages.success(request, text, extra_tags=tags, fail_silently=True)
 
 
 @personal
@@ -294,7 +307,7 @@ def ask_to_sign_in_again(
     session = refused.session
     sign_in_url = sign_in_link(None, session=session.public_id, next=requested_next(request))
     sign_in_url = beside(request, sign_in_url)
-    text = _("Sign in again to use %(account)s.") % {"account": profile_of(session.user).label}
+    text = _("Sign in again to use %(account)s.") % {"account": profile_of(session).label}
     messages.info(request, text, fail_silently=True)
     return go_to(request, sign_in_url)
 

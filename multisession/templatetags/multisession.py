@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
 from django.template import Context, NodeList
@@ -15,10 +16,17 @@ from multisession.conf import settings
 from multisession.guard import page_tokens
 from multisession.models import Session
 from multisession.pages.items import MenuItem, as_items
-from multisession.pages.links import after_switch_url, current_page, on_site, url_of
+from multisession.pages.links import (
+    after_switch_url,
+    current_page,
+    on_site,
+    page_to_keep,
+    url_of,
+)
 from multisession.pages.menu import Options, account_list_context, button_context
 from multisession.pages.organization_menu import SwitcherOptions, switcher_context
 from multisession.pages.profiles import Profile, profile_of
+from multisession.pages.views import SWITCHED
 from multisession.request import MultiSessionRequest
 
 register = template.Library()
@@ -155,6 +163,22 @@ def organization_switcher(context: Context, **options: Any) -> dict[str, Any]:
     return {} if request is None else switcher_context(request, given)
 
 
+@register.inclusion_tag("multisession/_switch_back.html", takes_context=True)
+def switch_back(context: Context, message: Any) -> dict[str, Any]:
+    """``{{ message }} {% switch_back message %}``: after a switch, show a button back.
+
+    Renders nothing for any other message, and if the account before has signed out since. Costs the
+    query for the accounts of this browser, on the page after a switch only.
+    """
+    request: MultiSessionRequest | None = context.get("request")
+    tag, _space, before = str(getattr(message, "extra_tags", "") or "").partition(" ")
+    if request is None or tag != SWITCHED:
+        return {}
+    others = request.multisession.other_sessions
+    found = next((row for row in others if row.public_id == before), None)
+    return {"session": found, "next": page_to_keep(request)}
+
+
 @register.simple_tag(takes_context=True)
 def session_list(context: Context) -> list[Session]:
     """``{% session_list as sessions %}``: the accounts signed in on this browser (one query)."""
@@ -186,9 +210,12 @@ def page_attributes(context: Context) -> SafeString | str:
 
 
 @register.filter
-def account_profile(user: Any) -> Profile:
-    """``{% with profile=session.user|account_profile %}``: name, identifier, initials, hue."""
-    return profile_of(user)
+def account_profile(account: Any) -> Profile:
+    """``{% with profile=session|account_profile %}``: name, identifier, initials, hue.
+
+    Also for a user alone, who then has neither the nickname nor the chosen colour.
+    """
+    return profile_of(account)
 
 
 @register.simple_tag(takes_context=True)
@@ -209,7 +236,7 @@ def account_link(context: Context, session: Session, page: str = "") -> str:
 def tab_title(context: Context) -> str:
     """Return "Ada Lovelace · " in a tab of an account (``ACCOUNT_PATHS``), else ""."""
     active = _active_in_tab(context)
-    return f"{profile_of(active.user).name} · " if active else ""
+    return f"{profile_of(active).name} · " if active else ""
 
 
 @register.simple_tag(takes_context=True)
@@ -218,8 +245,11 @@ def tab_icon(context: Context) -> SafeString | str:
     active = _active_in_tab(context)
     if active is None:
         return ""
+    # Browsers keep icons whatever the headers say, so the URL changes with the picture.
+    profile = profile_of(active)
+    version = urlencode({"of": f"{active.public_id} {profile.hue} {profile.initials}"})
     icon = '<link rel="icon" type="image/svg+xml" href="{}?{}">'
-    return format_html(icon, url_of("multisession:icon"), active.public_id)
+    return format_html(icon, url_of("multisession:icon"), version)
 
 
 def _active_in_tab(context: Context) -> Session | None:

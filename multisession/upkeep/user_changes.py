@@ -28,6 +28,7 @@ from django.db.models import Model
 from django.db.models.signals import class_prepared, post_delete, post_save, pre_delete
 
 from multisession.models import Session
+from multisession.models.nicknames import Nickname
 from multisession.models.session_sets import SessionQuerySet
 
 
@@ -77,11 +78,16 @@ def on_deleting(sender: Any, instance: Any, **kwargs: Any) -> None:
 def on_deleted(sender: Any, instance: Any, **kwargs: Any) -> None:
     """Delete the user's sessions, including any that began since ``on_deleting``."""
     _sessions_of(instance).delete()
+    Nickname.objects.filter(user_id=_key_of(instance)).delete()
 
 
 def _sessions_of(user: Any) -> SessionQuerySet:
+    return Session.objects.filter(user_id=_key_of(user))
+
+
+def _key_of(user: Any) -> Any:
     # Not user.pk: a child by multi-table inheritance may have a key of its own.
-    return Session.objects.filter(user_id=getattr(user, _user_model()._meta.pk.attname))
+    return getattr(user, _user_model()._meta.pk.attname)
 
 
 def _user_model() -> Any:

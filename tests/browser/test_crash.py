@@ -146,7 +146,8 @@ class Computer:
         expect(again).to_have_count(1)
 
     def is_greeted_as(self, user: User) -> None:
-        expect(self.page.get_by_text(f"You are now using {user.email}.")).to_be_visible()
+        said = re.compile(f"^(You are now using {user.email}\\.|Now {user.name})$")
+        expect(self.page.get_by_text(said)).to_be_visible()
 
     def who(self) -> str | None:
         """Whom a page shows, asked by the browser itself."""

@@ -172,7 +172,7 @@ def switch_elsewhere(page: Page) -> None:
     other = page.context.new_page()
     other.goto("/accounts/choose/")
     other.get_by_role("button", name="Switch to Grace").click()
-    expect(other.get_by_text("You are now using grace@example.com.")).to_be_visible()
+    expect(other.get_by_text("Now Grace Hopper")).to_be_visible()
     other.wait_for_load_state()  # Only then has its script told the others.
     other.close()
     page.get_by_role("button", name="Dismiss").click()

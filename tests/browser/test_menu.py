@@ -226,7 +226,7 @@ class TestActing:
     def test_a_double_click_switches_once(self, menu, grace):
         menu.open()
         menu.panel.get_by_role("button", name="Switch to Grace").dblclick()
-        message = f"You are now using {grace.email}."
+        message = f"Now {grace.name}"
         expect(menu.page.get_by_text(message)).to_have_count(1)
         assert menu.requests_to("/set-active/") == 1
         assert menu.whoami() == grace.email
@@ -240,7 +240,7 @@ class TestActing:
         second = menu.panel.get_by_role("button", name="Switch to Alan")
         second.click(force=True, no_wait_after=True)
         held.pop().continue_()
-        expect(menu.page.get_by_text(f"You are now using {grace.email}.")).to_be_visible()
+        expect(menu.page.get_by_text(f"Now {grace.name}")).to_be_visible()
         assert menu.requests_to("/set-active/") == 1
 
     def test_while_a_switch_is_under_way_no_key_starts_another(self, menu, grace):
@@ -250,7 +250,7 @@ class TestActing:
         expect(menu.panel.locator("form[aria-busy=true]")).to_have_count(1)
         menu.panel.get_by_role("button", name="Switch to Alan").press("Enter", no_wait_after=True)
         held.pop().continue_()
-        expect(menu.page.get_by_text(f"You are now using {grace.email}.")).to_be_visible()
+        expect(menu.page.get_by_text(f"Now {grace.name}")).to_be_visible()
         assert menu.requests_to("/set-active/") == 1
 
     def test_sign_out_of_one_and_of_all(self, menu, alan):
@@ -259,7 +259,7 @@ class TestActing:
         expect(menu.page.get_by_role("heading", name="Choose an account")).to_be_visible()
         assert menu.whoami() is None
         menu.page.get_by_role("button", name="Switch to Alan").click()
-        expect(menu.page.get_by_text(f"You are now using {alan.email}.")).to_be_visible()
+        expect(menu.page.get_by_text(f"Now {alan.name}")).to_be_visible()
         assert menu.whoami() == alan.email
         menu.open()
         menu.panel.get_by_role("button", name="Sign out of all accounts").click()
@@ -313,7 +313,7 @@ class TestProblems:
             expect(switch).to_be_focused()
         complaints.clear()
         switch.click()
-        expect(menu.page.get_by_text(f"You are now using {grace.email}.")).to_be_visible()
+        expect(menu.page.get_by_text(f"Now {grace.name}")).to_be_visible()
         assert menu.whoami() == grace.email
 
     @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ class Person:
         self.is_greeted_as(user)
 
     def is_greeted_as(self, user: User) -> None:
-        expect(self.page.get_by_text(f"You are now using {user.email}.")).to_be_visible()
+        said = re.compile(f"^(You are now using {user.email}\\.|Now {user.name})$")
+        expect(self.page.get_by_text(said)).to_be_visible()
         expect(self.page.get_by_role("heading", name=f"Hello, {user.name}")).to_be_visible()
         self.uses(user)
 
