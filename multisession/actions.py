@@ -20,14 +20,18 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Max
 from django.http import Http404, HttpRequest
 
-from . import organizations, request_user, signals
+from . import lists, organizations, request_user, signals
 from .backends.db import SessionStore
 from .guard import page_tokens
 from .models import AccountLimitReached, Session
 from .models.events import Cause
 from .organizations import KEEP, Keep, Organization
+from .upkeep import erasing
+from .upkeep.erasing import Erased
 
 if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
     from .request import MultiSession
 
 
@@ -240,6 +244,15 @@ def revoke_all(sessions: Iterable[Session], **cause: Unpack[Cause]) -> int:
     return len(Session.objects.filter(pk__in=keys).close(Session.Status.REVOKED, **cause))
 
 
+def erase(user: Any, *, by: AbstractBaseUser | str | None = None) -> Erased:
+    """Erase what is kept of one person: sessions, addresses, browsers, names in the audit trail.
+
+    ``user`` is a user, or the key of one, also of one that is deleted. Live sessions end at once.
+    Returns how much was erased. Deleting a user does the same.
+    """
+    return erasing.erase(lists.user_key(user), by=by)
+
+
 def touch(request: HttpRequest) -> bool:
     """Update the active session's ``last_active_at``, if it is due. Returns True if written."""
     active = _accounts(request).session
@@ -250,6 +263,7 @@ aset_active = sync_to_async(set_active)
 astep_aside = sync_to_async(step_aside)
 asign_out = sync_to_async(sign_out)
 asign_out_all = sync_to_async(sign_out_all)
+aerase = sync_to_async(erase)
 aforget = sync_to_async(forget)
 arevoke = sync_to_async(revoke)
 arevoke_all = sync_to_async(revoke_all)
@@ -349,10 +363,12 @@ def _actor(request: HttpRequest) -> Any:
 __all__ = [
     "KEEP",
     "AccountLimitReached",
+    "Erased",
     "OrganizationNotFound",
     "SessionNotFound",
     "SignInAgain",
     "UpdateError",
+    "aerase",
     "aforget",
     "arevoke",
     "arevoke_all",
@@ -361,6 +377,7 @@ __all__ = [
     "asign_out_all",
     "astep_aside",
     "atouch",
+    "erase",
     "forget",
     "revoke",
     "revoke_all",

@@ -155,20 +155,50 @@ class Settings:
         return None if value is None else str(value)
 
     @cached_property
-    def CLIENT_ADDRESS(self) -> int | str | None:
+    def CLIENT_ADDRESS(self) -> int | str:
         """How to find the client's IP address, which is only displayed (docs/howto/proxies.md).
 
         0 (default): ``REMOTE_ADDR``. A number: how many of your proxies append to X-Forwarded-For.
-        The dotted path of ``f(request) -> str | None``: any other way. None: store no addresses.
+        The dotted path of ``f(request) -> str | None``: any other way. ``KEEP_ADDRESSES`` says
+        how much of the address is stored.
         """
         value = self._get("CLIENT_ADDRESS", 0)
         is_hops = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-        if value is None or is_hops or (isinstance(value, str) and "." in value):
-            return cast("int | str | None", value)
+        if is_hops or (isinstance(value, str) and "." in value):
+            return cast("int | str", value)
         raise ImproperlyConfigured(
-            f"MULTISESSION['CLIENT_ADDRESS'] is {value!r}; it must be a number of proxies, the "
-            "dotted path of a function, or None."
+            f"MULTISESSION['CLIENT_ADDRESS'] is {value!r}; it must be a number of proxies or the "
+            "dotted path of a function. To store no addresses, set KEEP_ADDRESSES to False."
         )
+
+    @cached_property
+    def KEEP_ADDRESSES(self) -> bool | Literal["shortened"]:
+        """How much of a person's IP address is stored (docs/howto/privacy.md).
+
+        True (default): the whole address. ``"shortened"``: its network, the first 24 bits of an
+        IPv4 and the first 48 bits of an IPv6 address. False: nothing.
+        """
+        value = self._get("KEEP_ADDRESSES", True)
+        if not isinstance(value, bool) and value != "shortened":
+            raise ImproperlyConfigured(
+                f"MULTISESSION['KEEP_ADDRESSES'] is {value!r}; it must be True, 'shortened' or "
+                "False."
+            )
+        return cast(bool | Literal["shortened"], value)
+
+    @cached_property
+    def KEEP_USER_AGENTS(self) -> bool:
+        """True (default): store the browser's user agent. False: no list names a browser."""
+        return bool(self._get("KEEP_USER_AGENTS", True))
+
+    @cached_property
+    def REMEMBER_ACCOUNTS(self) -> bool:
+        """True (default): a browser lists the accounts that have signed out, to sign in again.
+
+        False: such an account is off the list at once, however its session ended. When the last
+        account signs out, the browser's cookie is deleted.
+        """
+        return bool(self._get("REMEMBER_ACCOUNTS", True))
 
     @cached_property
     def ANY_ACCOUNT(self) -> list[str]:
