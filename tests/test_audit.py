@@ -17,7 +17,7 @@ from django.utils import timezone
 from multisession import actions, signals
 from multisession.api import keys
 from multisession.backends.db import SessionStore
-from multisession.models import Client, Event, Session
+from multisession.models import ApiKey, Client, Event, Session
 from multisession.models.session_sets import SessionQuerySet
 from multisession.upkeep.purge import purge
 from tests.stories import (
@@ -228,7 +228,7 @@ class TestWhatOthersDo:
     def test_a_program_by_the_name_of_its_key(self, settings, news, ada):
         signed_in(ada)
         settings.ROOT_URLCONF = "config.urls"
-        _, secret = keys.issue("billing")
+        _, secret = keys.issue("billing", scope=ApiKey.Scope.REVOKE)
         news()
         program = Http(headers={"authorization": f"Bearer {secret}", "user-agent": "curl"})
         session = session_of(ada).public_id
