@@ -114,6 +114,32 @@ class Settings:
         return cast(Literal["replace", "refuse"], self._one_of("AT_LIMIT", "replace", "refuse"))
 
     @cached_property
+    def MAX_SESSIONS_PER_USER(self) -> int | None:
+        """On how many browsers an account may be signed in at once (default None: on any number).
+
+        Sessions in which an administrator acts as the user don't count.
+        """
+        value = self._get("MAX_SESSIONS_PER_USER", None)
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if value is None or (is_number and value >= 1):
+            return cast("int | None", value)
+        raise ImproperlyConfigured(
+            f"MULTISESSION['MAX_SESSIONS_PER_USER'] is {value!r}; it must be None or a whole "
+            "number from 1 on."
+        )
+
+    @cached_property
+    def AT_SESSION_LIMIT(self) -> Literal["replace", "refuse"]:
+        """What happens at a sign-in beyond ``MAX_SESSIONS_PER_USER``.
+
+        ``"replace"`` (default): the session on the browser that was used least recently is revoked.
+        ``"refuse"``: ``SessionLimitReached`` is raised when the session is saved, mostly after the
+        view, and the answer is a page (403).
+        """
+        answer = self._one_of("AT_SESSION_LIMIT", "replace", "refuse")
+        return cast(Literal["replace", "refuse"], answer)
+
+    @cached_property
     def RETENTION(self) -> int:
         """Seconds for which ended sessions and audit events are kept (default 90 days).
 

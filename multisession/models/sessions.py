@@ -42,6 +42,10 @@ class AccountLimitReached(PermissionDenied):
     """The browser is signed in to as many accounts as it may be (``MAX_ACCOUNTS``)."""
 
 
+class SessionLimitReached(PermissionDenied):
+    """The account is signed in on as many browsers as it may be (``MAX_SESSIONS_PER_USER``)."""
+
+
 class Session(models.Model):
     """One account signed in on one client; or, without a user, a visitor's data."""
 

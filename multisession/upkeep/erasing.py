@@ -13,6 +13,7 @@ from multisession.models.clients import clients_changed
 from multisession.models.events import short_name
 from multisession.models.session_sets import SessionQuerySet
 from multisession.models.tokens import Token
+from multisession.models.user_locks import UserLock
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def erase(user_id: Any, *, by: Any = None) -> Erased:
     acted = sessions.filter(actor_id=str(user_id)).exclude(user_id=user_id)
     with transaction.atomic(using=using):
         clients = _lock_clients(mine, acted, using)
+        UserLock.take_if_used(user_id, using=using)
         mine.close(Session.Status.REVOKED, by=by)
         acted.close(Session.Status.REVOKED, by=by)
         acted.update(actor_id="")
@@ -49,6 +51,7 @@ def erase(user_id: Any, *, by: Any = None) -> Erased:
         tokens.filter(session_id__in=keys).update(session=None)
         browsers = _erase_browsers(clients, using)
         events = _erase_events(short_name(user_id), using)
+        UserLock.objects.using(using).filter(user_key=short_name(user_id)).delete()
         clients_changed(clients, using)
     return Erased(int(deleted), browsers, events)
 
