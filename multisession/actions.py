@@ -22,7 +22,7 @@ from django.db.models import Max
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
-from . import organizations, request_user, signals
+from . import lists, organizations, request_user, signals
 from .backends.db import SessionStore
 from .guard import page_tokens
 from .models import AccountLimitReached, Session
@@ -30,8 +30,12 @@ from .models.events import Cause
 from .models.nicknames import set_look
 from .models.session_sets import SessionQuerySet
 from .organizations import KEEP, Keep, Organization
+from .upkeep import erasing
+from .upkeep.erasing import Erased
 
 if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
     from .request import MultiSession
 
 
@@ -300,6 +304,15 @@ def revoke_in_batches(
             return
 
 
+def erase(user: Any, *, by: AbstractBaseUser | str | None = None) -> Erased:
+    """Erase what is kept of one person: sessions, addresses, browsers, names in the audit trail.
+
+    ``user`` is a user, or the key of one, also of one that is deleted. Live sessions end at once.
+    Returns how much was erased. Deleting a user does the same.
+    """
+    return erasing.erase(lists.user_key(user), by=by)
+
+
 def touch(request: HttpRequest) -> bool:
     """Update the active session's ``last_active_at``, if it is due. Returns True if written."""
     active = _accounts(request).session
@@ -310,6 +323,7 @@ aset_active = sync_to_async(set_active)
 astep_aside = sync_to_async(step_aside)
 asign_out = sync_to_async(sign_out)
 asign_out_all = sync_to_async(sign_out_all)
+aerase = sync_to_async(erase)
 aforget = sync_to_async(forget)
 aset_nickname = sync_to_async(set_nickname)
 arevoke = sync_to_async(revoke)
@@ -410,10 +424,12 @@ def _actor(request: HttpRequest) -> Any:
 __all__ = [
     "KEEP",
     "AccountLimitReached",
+    "Erased",
     "OrganizationNotFound",
     "SessionNotFound",
     "SignInAgain",
     "UpdateError",
+    "aerase",
     "aforget",
     "arevoke",
     "arevoke_all",
@@ -423,6 +439,7 @@ __all__ = [
     "asign_out_all",
     "astep_aside",
     "atouch",
+    "erase",
     "forget",
     "revoke",
     "revoke_all",

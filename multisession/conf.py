@@ -114,6 +114,32 @@ class Settings:
         return cast(Literal["replace", "refuse"], self._one_of("AT_LIMIT", "replace", "refuse"))
 
     @cached_property
+    def MAX_SESSIONS_PER_USER(self) -> int | None:
+        """On how many browsers an account may be signed in at once (default None: on any number).
+
+        Sessions in which an administrator acts as the user don't count.
+        """
+        value = self._get("MAX_SESSIONS_PER_USER", None)
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if value is None or (is_number and value >= 1):
+            return cast("int | None", value)
+        raise ImproperlyConfigured(
+            f"MULTISESSION['MAX_SESSIONS_PER_USER'] is {value!r}; it must be None or a whole "
+            "number from 1 on."
+        )
+
+    @cached_property
+    def AT_SESSION_LIMIT(self) -> Literal["replace", "refuse"]:
+        """What happens at a sign-in beyond ``MAX_SESSIONS_PER_USER``.
+
+        ``"replace"`` (default): the session on the browser that was used least recently is revoked.
+        ``"refuse"``: ``SessionLimitReached`` is raised when the session is saved, mostly after the
+        view, and the answer is a page (403).
+        """
+        answer = self._one_of("AT_SESSION_LIMIT", "replace", "refuse")
+        return cast(Literal["replace", "refuse"], answer)
+
+    @cached_property
     def RETENTION(self) -> int:
         """Seconds for which ended sessions and audit events are kept (default 90 days).
 
@@ -155,20 +181,50 @@ class Settings:
         return None if value is None else str(value)
 
     @cached_property
-    def CLIENT_ADDRESS(self) -> int | str | None:
+    def CLIENT_ADDRESS(self) -> int | str:
         """How to find the client's IP address, which is only displayed (docs/howto/proxies.md).
 
         0 (default): ``REMOTE_ADDR``. A number: how many of your proxies append to X-Forwarded-For.
-        The dotted path of ``f(request) -> str | None``: any other way. None: store no addresses.
+        The dotted path of ``f(request) -> str | None``: any other way. ``KEEP_ADDRESSES`` says
+        how much of the address is stored.
         """
         value = self._get("CLIENT_ADDRESS", 0)
         is_hops = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-        if value is None or is_hops or (isinstance(value, str) and "." in value):
-            return cast("int | str | None", value)
+        if is_hops or (isinstance(value, str) and "." in value):
+            return cast("int | str", value)
         raise ImproperlyConfigured(
-            f"MULTISESSION['CLIENT_ADDRESS'] is {value!r}; it must be a number of proxies, the "
-            "dotted path of a function, or None."
+            f"MULTISESSION['CLIENT_ADDRESS'] is {value!r}; it must be a number of proxies or the "
+            "dotted path of a function. To store no addresses, set KEEP_ADDRESSES to False."
         )
+
+    @cached_property
+    def KEEP_ADDRESSES(self) -> bool | Literal["shortened"]:
+        """How much of a person's IP address is stored (docs/howto/privacy.md).
+
+        True (default): the whole address. ``"shortened"``: its network, the first 24 bits of an
+        IPv4 and the first 48 bits of an IPv6 address. False: nothing.
+        """
+        value = self._get("KEEP_ADDRESSES", True)
+        if not isinstance(value, bool) and value != "shortened":
+            raise ImproperlyConfigured(
+                f"MULTISESSION['KEEP_ADDRESSES'] is {value!r}; it must be True, 'shortened' or "
+                "False."
+            )
+        return cast(bool | Literal["shortened"], value)
+
+    @cached_property
+    def KEEP_USER_AGENTS(self) -> bool:
+        """True (default): store the browser's user agent. False: no list names a browser."""
+        return bool(self._get("KEEP_USER_AGENTS", True))
+
+    @cached_property
+    def REMEMBER_ACCOUNTS(self) -> bool:
+        """True (default): a browser lists the accounts that have signed out, to sign in again.
+
+        False: such an account is off the list at once, however its session ended. When the last
+        account signs out, the browser's cookie is deleted.
+        """
+        return bool(self._get("REMEMBER_ACCOUNTS", True))
 
     @cached_property
     def ANY_ACCOUNT(self) -> list[str]:

@@ -24,6 +24,7 @@ from http.cookies import Morsel
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions import middleware as stock
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
@@ -40,6 +41,7 @@ from .ground import cookies, tokens
 from .ground.asking import SAFE_METHODS, has_page, wants_json
 from .ground.origin import is_prefetch
 from .guard import guard, page_tokens
+from .models import SessionLimitReached
 from .pages import fragments, limit, sending
 from .request import MultiSession
 
@@ -116,6 +118,8 @@ class SessionMiddleware(stock.SessionMiddleware):
         """
         if isinstance(exception, (Busy, UpdateError)):
             return _busy(request)
+        if isinstance(exception, SessionLimitReached):
+            return _refuse_sign_in(request, exception)
         return limit.answer(request, exception) or offers.answer(request, exception)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
@@ -133,6 +137,8 @@ class SessionMiddleware(stock.SessionMiddleware):
             store.conclude()
         except Busy:
             response = _busy(request)
+        except SessionLimitReached as error:
+            response = _refuse_sign_in(request, error)
         if response.status_code >= 400:
             sending.give_back(request)
         elif response.status_code == 302:
@@ -258,6 +264,15 @@ def _is_key(request: HttpRequest, store: SessionStore) -> bool:
     """Return True if a test client sent a session key, and another account is active now."""
     sent = request.COOKIES.get(django_settings.SESSION_COOKIE_NAME, "")
     return "." in sent and sent != store.session_key and not store.emptied
+
+
+def _refuse_sign_in(request: HttpRequest, error: SessionLimitReached) -> HttpResponse:
+    """Undo a ``login()`` whose session may not begin, and say why. Nobody is signed in by it."""
+    store: SessionStore = request.session  # type: ignore[assignment]
+    store.refuse_login()
+    request_user.become(request, AnonymousUser())
+    request.multisession.read_again()  # type: ignore[attr-defined]
+    return limit.refusal(request, error)
 
 
 def _busy(request: HttpRequest) -> HttpResponse:

@@ -10,6 +10,7 @@ from django.utils.functional import cached_property
 
 from . import organizations
 from .backends.db import SessionStore
+from .conf import settings
 from .engine.placing import ASIDE
 from .ground import coroutines, django_private
 from .models import Session
@@ -144,8 +145,10 @@ class MultiSession:
     def signed_out_sessions(self) -> list[Session]:
         """List the signed-out accounts that this browser remembers, newest first.
 
-        One session for each user who is not signed in here.
+        One session for each user who is not signed in here. Empty without ``REMEMBER_ACCOUNTS``.
         """
+        if not settings.REMEMBER_ACCOUNTS:
+            return []
         seen = {row.user_id for row in self.sessions}
         found = []
         for row in sorted(self._known, key=lambda row: row.pk, reverse=True):

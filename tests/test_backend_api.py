@@ -58,7 +58,7 @@ CLIENT_KEYS = {
 
 @pytest.fixture
 def secret(db) -> str:
-    return keys.issue("a program")[1]
+    return keys.issue("a program", scope=ApiKey.Scope.REVOKE)[1]
 
 
 @pytest.fixture
@@ -292,6 +292,56 @@ class TestKeys:
         assert secret[3:] not in str(row)
 
 
+class TestScope:
+    """A key allows only what its program needs, for as long as it needs it."""
+
+    @pytest.fixture
+    def there(self, ada) -> Browser:
+        return signed_in(ada)
+
+    @staticmethod
+    def with_key(**options: object) -> Http:
+        _, secret = keys.issue("a program", **options)
+        return Http(headers={"authorization": f"Bearer {secret}"})
+
+    def test_a_new_key_may_read(self, there, ada):
+        api = self.with_key()
+        assert api.get("/v1/sessions", {"user_id": f"user_{ada.pk}"}).status_code == 200
+        assert api.get("/v1/clients").status_code == 200
+
+    def test_a_key_that_may_revoke_may_also_read(self, there, ada):
+        api = self.with_key(scope=ApiKey.Scope.REVOKE)
+        mine = there.id_of(ada)
+        assert api.get(f"/v1/sessions/{mine}").status_code == 200
+        assert api.post(f"/v1/sessions/{mine}/revoke").json()["status"] == "revoked"
+
+    def test_a_key_that_may_read_ends_no_session(self, there, ada):
+        api, mine = self.with_key(), there.id_of(ada)
+        for session in (mine, "sess_1"):
+            response = api.post(f"/v1/sessions/{session}/revoke")
+            said = refusal(response, 403, "authorization_invalid")["long_message"]
+            assert "'revoke'" in said
+            assert response["WWW-Authenticate"] == 'Bearer error="insufficient_scope"'
+        assert there.who() == "ada"
+
+    def test_a_scope_that_nobody_knows_allows_nothing(self, there, ada):
+        """Somebody wrote it into the table by hand."""
+        api = self.with_key()
+        ApiKey.objects.update(scope="all")
+        refusal(api.get("/v1/clients"), 403, "authorization_invalid")
+
+    def test_a_key_opens_nothing_after_its_time(self, there, ada):
+        month = timezone.now() + datetime.timedelta(days=30)
+        api = self.with_key(scope=ApiKey.Scope.REVOKE, expires_at=month)
+        with later(days=29):
+            assert api.get("/v1/clients").status_code == 200
+        with later(since=month):
+            refusal(api.get("/v1/clients"), 401, "clerk_key_invalid")
+            response = api.post(f"/v1/sessions/{there.id_of(ada)}/revoke")
+            refusal(response, 401, "clerk_key_invalid")
+        assert there.who() == "ada"
+
+
 class TestBadInput:
     @pytest.fixture(autouse=True)
     def nothing_changes(self, ada, secret):
@@ -462,6 +512,24 @@ class TestCommand:
             with pytest.raises(CommandError) as failed:
                 self.run("revoke", wrong)
             assert failed.value.returncode == 1
+
+    def test_a_key_is_made_for_one_purpose_and_for_a_time(self, db):
+        self.run("create", "help desk", "--scope", "revoke", "--expires", "30d")
+        self.run("create", "report")
+        desk, report = ApiKey.objects.order_by("pk")
+        assert (desk.scope, report.scope, report.expires_at) == ("revoke", "read", None)
+        assert round((desk.expires_at - timezone.now()).total_seconds() / 86400) == 30
+        listed = self.run("list")
+        assert f"{desk.expires_at:%Y-%m-%d %H:%MZ}" in listed
+        assert "revoke  help desk" in listed
+
+    @pytest.mark.parametrize("age", ["", "0d", "-1d", "30", "1y", "٣d", "9" * 30 + "d", "999999w"])
+    def test_a_time_that_is_none(self, db, age):
+        with pytest.raises(CommandError):
+            self.run("create", "report", f"--expires={age}")
+        with pytest.raises(CommandError):
+            self.run("create", "report", "--scope=everything")
+        assert not ApiKey.objects.exists()
 
     @pytest.mark.parametrize("name", ["", " ", "x" * 101, "two\nlines", "\x1b[2J"])
     def test_a_name_that_is_none(self, db, name):

@@ -72,7 +72,7 @@ def found(settings, told) -> Callable[..., list[str]]:
             setattr(settings, name, value)
         messages = [
             message
-            for message in run_checks(include_deployment_checks=deploy, databases=["default"])
+            for message in run_checks(include_deployment_checks=deploy)
             if str(message.id).startswith("multisession.")
         ]
         told[:] = messages

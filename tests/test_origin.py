@@ -111,7 +111,7 @@ class TestBehindProxies:
         assert address_of(ada) is None
         assert "CLIENT_ADDRESS" in caplog.text
 
-    @pytest.mark.parametrize("value", [-1, True, 1.5, "REMOTE_ADDR", ["192.0.2.1"]])
+    @pytest.mark.parametrize("value", [-1, True, None, 1.5, "REMOTE_ADDR", ["192.0.2.1"]])
     def test_any_other_value_is_refused(self, settings, value):
         settings.MULTISESSION = {"CLIENT_ADDRESS": value}
         with pytest.raises(ImproperlyConfigured, match="CLIENT_ADDRESS"):
@@ -120,7 +120,7 @@ class TestBehindProxies:
 
 class TestKeepingLess:
     def test_a_project_may_keep_no_addresses(self, ada, settings):
-        settings.MULTISESSION = {"CLIENT_ADDRESS": None}
+        settings.MULTISESSION = {"KEEP_ADDRESSES": False}
         browser = signed_in(ada, REMOTE_ADDR="198.51.100.1")
         with later(minutes=5):
             browser.get("/who/")
@@ -132,7 +132,7 @@ class TestKeepingLess:
     ):
         browser = signed_in(ada, REMOTE_ADDR="198.51.100.1")
         assert session_of(ada).ip_address == "198.51.100.1"
-        settings.MULTISESSION = {"CLIENT_ADDRESS": None}
+        settings.MULTISESSION = {"KEEP_ADDRESSES": False}
         with later(minutes=5):
             browser.get("/who/")
         assert session_of(ada).ip_address is None

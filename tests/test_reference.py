@@ -39,7 +39,13 @@ PUBLIC = [
     "request",
     "signals",
 ]
-COMMANDS = ["clearsessions", "listsessions", "multisession_keys", "revokesessions"]
+COMMANDS = [
+    "clearsessions",
+    "erasesessions",
+    "listsessions",
+    "multisession_keys",
+    "revokesessions",
+]
 #: What every command of Django has.
 OF_DJANGO = {
     "--help",

@@ -110,7 +110,7 @@ class TestThroughAProxy:
         key, found = ada.pk, proxy.objects.filter(pk=ada.pk)
         (found.get() if way == "instance" else found).delete()
         assert not Session.objects.filter(user_id=key).exists()
-        assert Event.objects.filter(user_id=str(key)).latest("pk").kind == "revoked"
+        assert Event.objects.latest("pk").kind == "revoked"
 
     def test_nobody_listens_to_other_models(self):
         """Django deletes their rows one by one where somebody does."""
@@ -189,7 +189,7 @@ class TestDeleted:
         (ada if way == "instance" else User.objects.filter(pk=key)).delete()
         assert (konqueror.who(), firefox.who(), firefox.accounts()) == (NOBODY, "grace", ["grace"])
         assert not Session.objects.filter(user_id=key).exists()
-        kinds = Event.objects.filter(user_id=str(key)).order_by("pk").values_list("kind", flat=True)
+        kinds = Event.objects.filter(user_id="").order_by("pk").values_list("kind", flat=True)
         assert list(kinds) == ["signed-in", "signed-in", "revoked", "revoked"]
 
     def test_deleting_a_user_who_never_signed_in_records_nothing(self, ada):

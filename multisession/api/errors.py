@@ -31,12 +31,23 @@ def header_invalid() -> ApiError:
 
 
 def key_invalid() -> ApiError:
-    """Return the error for an unknown or revoked key."""
+    """Return the error for an unknown, revoked or expired key."""
     return ApiError(
         401,
         "clerk_key_invalid",
         "The provided secret key is invalid",
-        "The provided secret key is invalid. Make sure that it is correct and was not revoked.",
+        "The provided secret key is invalid. Make sure that it is correct, was not revoked and has "
+        "not expired.",
+    )
+
+
+def scope_missing(scope: str) -> ApiError:
+    """Return the error for a valid key that does not allow this."""
+    return ApiError(
+        403,
+        "authorization_invalid",
+        "Unauthorized request",
+        f"The provided secret key may not do this. It needs the scope {scope!r}.",
     )
 
 

@@ -1,11 +1,12 @@
 """The secret API keys of programs: shown once, stored as a hash.
 
-A key allows everything that the API can do, so protect it like an administrator's password. It is
-read from the ``Authorization`` header only; nothing that a browser sends by itself authorises.
+A key has a scope: to read, or also to revoke; and it may expire. It is read from the
+``Authorization`` header only; nothing that a browser sends by itself authorises.
 """
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import secrets
 import string
@@ -25,10 +26,18 @@ LONGEST_NAME = 100
 TOO_LONG = 200
 
 
-def issue(name: str) -> tuple[ApiKey, str]:
+def issue(
+    name: str,
+    *,
+    scope: ApiKey.Scope = ApiKey.Scope.READ,
+    expires_at: datetime.datetime | None = None,
+) -> tuple[ApiKey, str]:
     """Make a key. Return it with its secret, which can't be read again later."""
     secret = PREFIX + "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
-    return ApiKey.objects.create(name=name, digest=digest(secret)), secret
+    key = ApiKey.objects.create(
+        name=name, digest=digest(secret), scope=scope, expires_at=expires_at
+    )
+    return key, secret
 
 
 def find(secret: str) -> ApiKey | None:
@@ -37,9 +46,11 @@ def find(secret: str) -> ApiKey | None:
         return None
     wanted = digest(secret)
     key = ApiKey.objects.filter(digest=wanted, revoked_at__isnull=True).first()
+    if key is None or not key.is_valid:
+        return None
     # The look-up by index leaks nothing through its timing: it compares hashes of 256 random bits.
     # A database may ignore case or trailing spaces, so compare exactly here.
-    return key if key is not None and constant_time_compare(key.digest, wanted) else None
+    return key if constant_time_compare(key.digest, wanted) else None
 
 
 def digest(secret: str) -> str:
@@ -48,7 +59,7 @@ def digest(secret: str) -> str:
 
 
 def authenticate(request: HttpRequest) -> ApiKey:
-    """Return the key in the request's header. Raises ApiError (401)."""
+    """Return the valid key in the request's header. Raises ApiError (401)."""
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     secret = secret.strip(" ")
     if scheme.lower() != "bearer" or not secret:

@@ -64,6 +64,7 @@ def _paths() -> Schema:
                 "End a session. One that is over stays what it is.",
                 _ref("Session"),
                 [session_id],
+                "403",
                 "404",
             )
         },
@@ -88,6 +89,7 @@ def _operation(
     words = {
         "400": "The parameters can't be read, or a required one is missing.",
         "401": "There is no valid secret key.",
+        "403": "The secret key may only read.",
         "404": "There is no such thing.",
         "422": "A parameter has a value that it can't have.",
     }

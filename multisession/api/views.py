@@ -16,7 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from multisession import actions, lists
 from multisession.ground.origin import Origin
-from multisession.models import Client, Session
+from multisession.models import ApiKey, Client, Session
 from multisession.models.events import Cause
 from multisession.models.tokens import Token
 
@@ -33,8 +33,8 @@ _NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
 _PATTERN_OF_USER_IDS = re.compile(rf"{lists.USER_PREFIX}.+", re.DOTALL)
 
 
-def endpoint(*methods: str) -> Callable[[View], View]:
-    """Make an API view: it answers in JSON and refuses requests without a valid key.
+def endpoint(*methods: str, scope: ApiKey.Scope = ApiKey.Scope.READ) -> Callable[[View], View]:
+    """Make an API view: it answers in JSON and refuses requests without a valid key of this scope.
 
     The API ignores cookies, so it needs no CSRF protection. The view gets the query and the URL's
     arguments.
@@ -47,6 +47,8 @@ def endpoint(*methods: str) -> Callable[[View], View]:
                 key = keys.authenticate(request)
                 if methods and request.method not in methods:
                     raise errors.method_not_allowed(", ".join(methods))
+                if not key.allows(scope):
+                    raise errors.scope_missing(scope.value)
                 # Not request.GET: the Content-Type of the request sets its charset.
                 query = QueryDict(request.META.get("QUERY_STRING", ""))
                 if request.method == "POST":
@@ -92,7 +94,7 @@ def session(query: QueryDict, session_id: str) -> Any:
     return session_resource(_session(session_id))
 
 
-@endpoint("POST")
+@endpoint("POST", scope=ApiKey.Scope.REVOKE)
 def revoke(query: QueryDict, session_id: str, **cause: Unpack[Cause]) -> Any:
     """Revoke a session. An ended session keeps its status, so a repeated request is harmless."""
     found = _session(session_id)
@@ -144,6 +146,8 @@ def _refusal(error: errors.ApiError, methods: tuple[str, ...]) -> JsonResponse:
     answer = JsonResponse(resource, status=error.status)
     if error.status == 401:
         answer["WWW-Authenticate"] = "Bearer"
+    if error.status == 403:
+        answer["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'
     if error.status == 405:
         answer["Allow"] = ", ".join(methods)
     return answer

@@ -1,11 +1,13 @@
 """System checks of the databases and the cache. Their ids begin at 010, except W002.
 
-None of them connects to a database or a cache, so every ``manage.py check`` runs them.
+None of them connects to a database or a cache, so every ``manage.py check`` runs them; except
+``check_purge``, which runs with ``--database`` only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -16,11 +18,12 @@ from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections, router
+from django.db import DatabaseError, connections, router, transaction
 
 from multisession.backends import cached_db, db
 from multisession.conf import settings
 from multisession.engine import adoption, prepared
+from multisession.upkeep import purge
 
 from .classes import class_at, engine_is, is_a
 
@@ -178,3 +181,33 @@ def check_adoption(
 def _is_in_memory(name: str) -> bool:
     """Return True for an in-memory database, whose threads share one connection."""
     return ":memory:" in name or "mode=memory" in name
+
+
+@register(Tags.database)
+def check_purge(
+    app_configs: Sequence[AppConfig] | None = None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """Check that ``clearsessions`` runs: it leaves no rows that were due a week ago."""
+    if not databases or not engine_is(db.SessionStore):
+        return []
+    try:
+        using = router.db_for_write(apps.get_model("multisession", "Session"))
+    except Exception:
+        return []  # multisession.E010
+    overdue = 0
+    if using in databases:
+        # (No table yet, or one from before a migration: nothing to say about its rows.)
+        with suppress(DatabaseError), transaction.atomic(using=using):
+            overdue = purge.overdue(using)
+    if overdue < purge.MANY:
+        return []
+    return [
+        Warning(
+            f"At least {purge.MANY:,} rows were to be deleted or erased more than a week ago: "
+            "'manage.py clearsessions' does not run.",
+            hint="Run it once a day; docs/howto/privacy.md shows how.",
+            id="multisession.W017",
+        )
+    ]

@@ -13,20 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, UpdateError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import Exists, Q
 from django.utils import timezone
+from django.utils.translation import ngettext
 
 from multisession import signals
 from multisession.conf import settings
 from multisession.ground import serialization, tokens
 from multisession.ground.origin import NOWHERE, Origin
-from multisession.models import Client, Event, Session
+from multisession.models import Client, Event, Session, SessionLimitReached
 from multisession.models.clients import clients_changed
 from multisession.models.nicknames import NO_LOOK, Look, look_of
 from multisession.models.session_sets import LISTED
 from multisession.models.sessions import announce
 from multisession.models.tokens import SETTLING, Token
+from multisession.models.user_locks import UserLock
 
 from . import quick, users
 from .attempts import Busy, attempt
@@ -91,6 +93,8 @@ def begin(act: Act, data: dict[str, Any], opened: Opened, *, secret: str | None 
             visitor_csrf_digest=act.csrf_digest,
             accounts=int(is_account),
         )
+        if is_account:
+            make_room(act, data, client)
         look = _look(act, data)
         row = _new_row(act, data, client=client, number=1 if is_account else None, look=look)
         token = Token.objects.using(act.using).create(
@@ -132,6 +136,8 @@ def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None
             ),
             None,
         )
+        if known is None:
+            make_room(act, data, client)
         over = [row.pk for row in live if row is not known]
         surplus = act.entering.surplus if act.entering is not None else ()
         over += [row.pk for row in surplus if known is None or row.pk != known.pk]
@@ -419,6 +425,38 @@ def note_browser(act: Act, row: Session) -> None:
 def row_is_visible(row: Session, token: Token, using: str) -> bool:
     """Return True if the token may see this row, by a query."""
     return Session.objects.using(using).visible_to(token).filter(pk=row.pk).exists()
+
+
+def make_room(act: Act, data: dict[str, Any], client: Client) -> None:
+    """Keep to ``MAX_SESSIONS_PER_USER`` before a session of this user begins on this client.
+
+    Needs the client's lock, and takes the user's: of two browsers that sign in at once, the second
+    one counts the session of the first. Sessions that can't act any more don't count. Raises
+    SessionLimitReached.
+    """
+    most, user_id = settings.MAX_SESSIONS_PER_USER, users.key_in(data)
+    if most is None or user_id is None or act.entering is None or act.actor_id:
+        return
+    UserLock.take(user_id, using=act.using)
+    everything = Session.objects.using(act.using)
+    others = everything.filter(user_id=user_id, actor_id="").live().exclude(client_id=client.pk)
+    if connections[act.using].vendor == "mysql":
+        # An ordinary read would show the rows as they were before the wait for the lock.
+        others = others.order_by("pk").select_for_update()
+    user: Any = users.fresh(Session(user_id=user_id))
+    found = [row for row in others if row.is_current_for(user)]
+    if len(found) < most:
+        return
+    if settings.AT_SESSION_LIMIT == "refuse":
+        text = ngettext(
+            "This account is signed in on %(count)d browser already.",
+            "This account is signed in on %(count)d browsers already.",
+            len(found),
+        )
+        raise SessionLimitReached(text % {"count": len(found)})
+    found.sort(key=lambda row: (row.last_active_at, row.pk), reverse=True)
+    going = everything.filter(pk__in=[row.pk for row in found[most - 1 :]])
+    going.close(Session.Status.REVOKED, by=act.user or user, origin=act.origin)
 
 
 def _number(client: Client, mine: Any, act: Act) -> int:

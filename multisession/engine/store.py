@@ -570,7 +570,8 @@ class SessionStore(SessionBase):
         opened, left = self._open(), self._left
         if opened.token is None or left is None or left.opened is None:
             return
-        if left.session is not None and left.session.status == left.session.Status.ENDED:
+        session = left.session
+        if session is not None and session.status == session.Status.ENDED and session.is_remembered:
             return  # The account is remembered, to sign in again.
         if opened.had_accounts:
             sessions: Any = self.get_model_class().objects.using(self.using)

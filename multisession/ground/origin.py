@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 LONGEST_USER_AGENT = 256
 #: Longer than any address with its zone and port. A header may be of any length.
 LONGEST_ADDRESS = 100
+#: How many bits of an address, by its version, ``KEEP_ADDRESSES = "shortened"`` keeps.
+NETWORK_BITS = {4: 24, 6: 48}
 
 logger = logging.getLogger("multisession")
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The address and the user agent of a client, if they are known."""
+    """The address and the user agent of a client, as far as they are known and to be kept."""
 
     ip_address: str | None = None
     user_agent: str = ""
@@ -37,8 +39,13 @@ class Origin:
         """Return the origin of a request; NOWHERE for None."""
         if request is None:
             return NOWHERE
-        user_agent = str(request.META.get("HTTP_USER_AGENT", "")).replace("\x00", "")
-        return cls(client_address(request), user_agent[:LONGEST_USER_AGENT])
+        user_agent = ""
+        if settings.KEEP_USER_AGENTS:
+            user_agent = str(request.META.get("HTTP_USER_AGENT", "")).replace("\x00", "")
+        address = client_address(request) if settings.KEEP_ADDRESSES else None
+        if settings.KEEP_ADDRESSES == "shortened":
+            address = shortened(address)
+        return cls(address, user_agent[:LONGEST_USER_AGENT])
 
 
 #: The origin of changes without a request: a command, a job, an expiry.
@@ -46,13 +53,11 @@ NOWHERE = Origin()
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Return the address of the client, found as the setting ``CLIENT_ADDRESS`` says.
+    """Return the whole address of the client, found as the setting ``CLIENT_ADDRESS`` says.
 
-    None if it is unknown, or if the project keeps no addresses.
+    None if it is unknown. What is stored of it is in ``Origin.of``.
     """
     source = settings.CLIENT_ADDRESS
-    if source is None:
-        return None
     if isinstance(source, int):
         return ip_address(_after_hops(request, source))
     find = import_string(source)
@@ -81,6 +86,15 @@ def ip_address(value: Any) -> str | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return str(mapped or address)
+
+
+def shortened(address: str | None) -> str | None:
+    """Return the network of this address, which many people share; None for None."""
+    if address is None:
+        return None
+    bits = NETWORK_BITS[ipaddress.ip_address(address).version]
+    network = ipaddress.ip_network(f"{address}/{bits}", strict=False)
+    return str(network.network_address)
 
 
 def is_prefetch(request: HttpRequest) -> bool:

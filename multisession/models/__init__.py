@@ -6,10 +6,15 @@ sessions that it and its ancestors added (tokens.py). A session ends through
 ``SessionQuerySet.close`` or ``close_one`` only. Each change is recorded as an **Event**.
 """
 
-from . import nicknames, sent_forms, tokens  # noqa: F401 - Django looks for models here
+from . import (  # noqa: F401 - Django looks for models here
+    nicknames,
+    sent_forms,
+    tokens,
+    user_locks,
+)
 from .clients import Client
 from .events import Event
 from .keys import ApiKey
-from .sessions import AccountLimitReached, Session
+from .sessions import AccountLimitReached, Session, SessionLimitReached
 
-__all__ = ["AccountLimitReached", "ApiKey", "Client", "Event", "Session"]
+__all__ = ["AccountLimitReached", "ApiKey", "Client", "Event", "Session", "SessionLimitReached"]

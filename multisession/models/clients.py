@@ -54,7 +54,8 @@ class Client(models.Model):
     def lock(cls, pk: int, *, using: str) -> Client | None:
         """Return the row, locked until the transaction ends; None if it has been purged.
 
-        The one lock order, against deadlocks: a client, then sessions by primary key, then tokens.
+        The one lock order, against deadlocks: a client, then the lock of a user (user_locks.py),
+        then sessions by primary key, then tokens.
         A change that begins with a session need not lock its client.
         """
         return cls.objects.using(using).select_for_update().filter(pk=pk).first()

@@ -1,8 +1,9 @@
 """The audit trail: one row for each change of a session.
 
 An event is written in the transaction of the change: neither exists without the other. It holds
-the names of that time as plain text and no foreign key, so it outlives the session, the client and
-the user, and does not prevent their deletion. It holds no secret.
+the names of that time as plain text and no foreign key, so it outlives the session and the client,
+and does not prevent the deletion of the user, which makes it anonymous (upkeep/erasing.py). It
+holds no secret.
 """
 
 from __future__ import annotations
@@ -92,6 +93,7 @@ class Event(models.Model):
             models.Index(fields=["session_id", "-id"], name="multisession_ev_session"),
             models.Index(fields=["client_id", "-id"], name="multisession_ev_client"),
             models.Index(fields=["user_id", "-id"], name="multisession_ev_user"),
+            models.Index(fields=["actor_id", "-id"], name="multisession_ev_actor"),
             models.Index(fields=["account", "-id"], name="multisession_ev_account"),
             models.Index(fields=["ip_address", "-id"], name="multisession_ev_address"),
             models.Index(fields=["kind", "-id"], name="multisession_ev_kind"),
@@ -122,8 +124,8 @@ class Event(models.Model):
             at=at,
             session_id=session_id,
             client_id=client_id,
-            user_id=_short(user_id),
-            account=_short(account),
+            user_id=short_name(user_id),
+            account=short_name(account),
             superuser=superuser,
             organization=organization,
             **cls.actor_fields(by),
@@ -135,8 +137,8 @@ class Event(models.Model):
     def actor_fields(by: AbstractBaseUser | str | None) -> dict[str, str]:
         """Return the fields that name ``by``."""
         if by is None or isinstance(by, str):
-            return {"actor_id": "", "actor": _short(by)}
-        return {"actor_id": _short(by.pk), "actor": _short(by.get_username())}
+            return {"actor_id": "", "actor": short_name(by)}
+        return {"actor_id": short_name(by.pk), "actor": short_name(by.get_username())}
 
     @staticmethod
     def record(events: Iterable[Event], using: str) -> None:
@@ -157,5 +159,6 @@ def _tell(events: list[Event]) -> None:
         signals.event_recorded.send_robust(sender=Event, event=event)
 
 
-def _short(value: Any) -> str:
+def short_name(value: Any) -> str:
+    """Return the text of a name or key as the trail stores it."""
     return str("" if value is None else value)[:LONGEST_NAME]

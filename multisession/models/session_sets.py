@@ -47,7 +47,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
     def remembered(self) -> SessionQuerySet:
         """Keep those on their client's list: signed in, or remembered."""
-        return self.filter(clock.remembered())
+        return self.filter(clock.remembered(timezone.now()))
 
     def listed(self) -> SessionQuerySet:
         """Keep what the list of a client shows: active sessions, and the newest other of each user.
@@ -55,8 +55,11 @@ class SessionQuerySet(models.QuerySet["Session"]):
         Two conditions that each use an index: for one with OR, databases read every row of the
         client.
         """
+        remembered = clock.remembered(timezone.now())
+        if not settings.REMEMBER_ACCOUNTS:
+            return self.filter(remembered)
         # (Django writes ``forgotten=False`` as NOT forgotten, for which SQLite has no index.)
-        others = self.filter(clock.remembered(), forgotten__in=[False])
+        others = self.filter(remembered, forgotten__in=[False])
         others = others.exclude(status=Status.ACTIVE)
         newest = others
         if connections[self._writing_alias()].vendor != "mysql":
@@ -64,7 +67,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
             keys = others.order_by("-pk")[:LISTED].values("pk")
             newest = self._everything().filter(pk__in=keys)
         of_each_user = newest.values("user_id").annotate(newest=Max("pk")).values("newest")
-        active = self.filter(clock.remembered(), status=Status.ACTIVE)
+        active = self.filter(remembered, status=Status.ACTIVE)
         found = active.values("pk").union(of_each_user, all=True)
         return self._everything().filter(pk__in=found)
 
@@ -161,7 +164,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
         everything = self._everything()
         with transaction.atomic(using=using, savepoint=False):
             closed = self.filter(clock.live(now)).close(Status.REMOVED, **cause)
-            rest = self._locked(clock.remembered())
+            rest = self._locked(clock.listed())
             ended = [row.pk for row in rest if row.status == Status.ENDED]
             if ended:
                 everything.filter(pk__in=ended).update(status=Status.REMOVED, updated_at=now)

@@ -43,6 +43,10 @@ class AccountLimitReached(PermissionDenied):
     """The browser is signed in to as many accounts as it may be (``MAX_ACCOUNTS``)."""
 
 
+class SessionLimitReached(PermissionDenied):
+    """The account is signed in on as many browsers as it may be (``MAX_SESSIONS_PER_USER``)."""
+
+
 class Session(models.Model):
     """One account signed in on one client; or, without a user, a visitor's data."""
 
@@ -122,6 +126,7 @@ class Session(models.Model):
             models.Index(fields=["ip_address", "-id"], name="multisession_by_address"),
             models.Index(fields=["client", "forgotten", "-id"], name="multisession_remembered"),
             models.Index(fields=["client", "status"], name="multisession_in_client"),
+            models.Index(fields=["actor_id"], name="multisession_of_actor"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["public_id"], name="multisession_session_public_id")
@@ -134,7 +139,8 @@ class Session(models.Model):
     @property
     def is_remembered(self) -> bool:
         """Return True if it is on its client's list, as ``remembered()`` finds them."""
-        return not self.forgotten and self.status not in clock.NOT_REMEMBERED
+        is_listed = not self.forgotten and self.status not in clock.NOT_REMEMBERED
+        return is_listed and (settings.REMEMBER_ACCOUNTS or self.is_live)
 
     @property
     def is_live(self) -> bool:

@@ -13,6 +13,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import pgettext_lazy
 
+from multisession.conf import settings
+
 
 class Status(models.TextChoices):
     """The states of a session, in Clerk's words (docs/explanation/concepts.md)."""
@@ -81,9 +83,14 @@ def left(now: datetime.datetime) -> Q:
     return (over(now) | Q(status=Status.EXPIRED)) & Q(abandon_at__lte=now)
 
 
-def remembered() -> Q:
-    """Return the condition for rows on the list of their client."""
+def listed() -> Q:
+    """Return the condition for rows that nobody has taken off the list of their client."""
     return Q(forgotten=False) & ~Q(status__in=NOT_REMEMBERED)
+
+
+def remembered(now: datetime.datetime) -> Q:
+    """Return the condition for rows on the list of their client at this moment."""
+    return listed() if settings.REMEMBER_ACCOUNTS else listed() & live(now)
 
 
 def ended_before(moment: datetime.datetime) -> Q:

@@ -33,6 +33,10 @@ ENDED_TOKENS = datetime.timedelta(days=30)
 #: The least age of a client to be deleted: a running request may be about to give it a session.
 YOUNG = datetime.timedelta(minutes=15)
 
+#: So many rows that were due a week ago mean that no purge has run (checks/storage.py).
+MANY = 1000
+WEEK = datetime.timedelta(days=7)
+
 #: Called with a step's name, the rows done so far, and the number of rows at its start.
 Progress = Callable[[str, int, int], None]
 
@@ -114,6 +118,23 @@ def purge(
             if progress is not None:
                 progress(field.name, done, total)
     return purged
+
+
+def overdue(using: str) -> int:
+    """Return how many rows were due a week ago and are still there; at most ``MANY``."""
+    due_then = timezone.now() - WEEK
+    old = due_then - datetime.timedelta(seconds=settings.RETENTION)
+    sessions, number = Session.objects.using(using), 0
+    for rows in (
+        sessions.visitors().filter(expire_at__lte=due_then),
+        sessions.accounts().filter(ended_before(old)),
+        Event.objects.using(using).filter(at__lte=old),
+        Token.objects.using(using).filter(ends_at__lte=due_then - ENDED_TOKENS, children=None),
+    ):
+        number += rows.values("pk")[: MANY - number].count()
+        if number >= MANY:
+            break
+    return number
 
 
 def _steps(using: str) -> dict[str, Step]:

@@ -2,8 +2,9 @@
 
 * **Deactivated**: all sessions of the user are revoked, so that they stay ended if the user is
   activated again.
-* **Deleted**: the sessions are revoked, which puts it in the audit trail, and then deleted. Django
-  does not delete them: it would look for them in the database of the users.
+* **Deleted**: the sessions are revoked and deleted, and the person's events become anonymous (see
+  erasing.py). Django does not delete the sessions: it would look for them in the database of the
+  users.
 
 Other changes need no receiver. Every request reads permissions and the password hash from the
 database, so a session of an old password signs nobody in. It is revoked when the person changes
@@ -28,8 +29,9 @@ from django.db.models import Model
 from django.db.models.signals import class_prepared, post_delete, post_save, pre_delete
 
 from multisession.models import Session
-from multisession.models.nicknames import Nickname
 from multisession.models.session_sets import SessionQuerySet
+
+from . import erasing
 
 
 def connect() -> None:
@@ -72,13 +74,14 @@ def on_saved(
 
 
 def on_deleting(sender: Any, instance: Any, **kwargs: Any) -> None:
-    _sessions_of(instance).close(Session.Status.REVOKED)
+    """Erase before the user is gone: the audit trail needs the name for those who listen to it."""
+    erasing.erase(_key_of(instance))
 
 
 def on_deleted(sender: Any, instance: Any, **kwargs: Any) -> None:
-    """Delete the user's sessions, including any that began since ``on_deleting``."""
-    _sessions_of(instance).delete()
-    Nickname.objects.filter(user_id=_key_of(instance)).delete()
+    """Erase sessions that began since ``on_deleting``."""
+    if erasing.is_known(_key_of(instance)):
+        erasing.erase(_key_of(instance))
 
 
 def _sessions_of(user: Any) -> SessionQuerySet:

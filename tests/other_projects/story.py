@@ -263,7 +263,8 @@ def _steps(people: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     )
     phone.sign_in("ada")
 
-    secret = {"authorization": f"Bearer {said('multisession_keys', 'create', 'k').strip()}"}
+    made = said("multisession_keys", "create", "k", "--scope", "revoke")
+    secret = {"authorization": f"Bearer {made.strip()}"}
     found = Client().get(
         "/v1/sessions", {"user_id": f"user_{ada.pk}", "paginated": "true"}, headers=secret
     )

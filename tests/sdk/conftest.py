@@ -80,7 +80,7 @@ class Site:
 def site(live_server) -> Site:
     history = make_history(600)
     session = next(row for row in history.sessions if row.user and row.is_live)
-    _, secret = keys.issue("the SDKs' tests")
+    _, secret = keys.issue("the SDKs' tests", scope=keys.ApiKey.Scope.REVOKE)
     return Site(live_server.url, secret, history, session)
 
 

@@ -7,10 +7,12 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from multisession.api import keys
 from multisession.ground.moments import in_utc
 from multisession.lists import MAX_OFFSET
+from multisession.management import ages
 from multisession.models import ApiKey
 
 
@@ -21,33 +23,53 @@ class Command(BaseCommand):
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="create|list|revoke")
         create = verbs.add_parser("create", help="make a key and show its secret once")
         create.add_argument("name", help="what the key is for")
+        create.add_argument(
+            "--scope",
+            choices=ApiKey.Scope.values,
+            default=ApiKey.Scope.READ.value,
+            help="what it allows: read (default), or revoke, which includes read",
+        )
+        create.add_argument(
+            "--expires", metavar="AGE", help="when it becomes invalid: in 12h, 30d or 52w"
+        )
         verbs.add_parser("list", help="list all keys, without their secrets")
         revoke = verbs.add_parser("revoke", help="make a key invalid, for good")
         revoke.add_argument("id", type=int, help="its number in the list")
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
         if verb == "create":
-            self.create(options["name"].strip())
+            self.create(options["name"].strip(), options["scope"], options["expires"])
         elif verb == "revoke":
             self.revoke(options["id"])
         else:
             self.list()
 
-    def create(self, name: str) -> None:
+    def create(self, name: str, scope: str, expires: str | None) -> None:
         if not name or not name.isprintable() or len(name) > keys.LONGEST_NAME:
             text = f"The name must be 1 to {keys.LONGEST_NAME} characters in one line."
             raise CommandError(text, returncode=2)
-        key, secret = keys.issue(name)
+        age = None if expires is None else ages.parse(expires)
+        if expires is not None and age is None:
+            text = f"--expires is {expires[:80]!r}; it must be a number and a unit, such as 30d."
+            raise CommandError(text, returncode=2)
+        try:
+            expires_at = None if age is None else timezone.now() + age
+        except OverflowError:  # after the year 9999
+            text = f"--expires is {expires!r}; that is too late."
+            raise CommandError(text, returncode=2) from None
+        key, secret = keys.issue(name, scope=ApiKey.Scope(scope), expires_at=expires_at)
         # Only the secret goes to stdout, where programs read it.
         self.stderr.write(f"Key {key.pk}, {key.name}. Its secret is shown this once:")
         self.stdout.write(secret)
 
     def list(self) -> None:
-        self.stdout.write(f"{'ID':>4}  {'CREATED':<17}  {'LAST USED':<17}  {'REVOKED':<17}  NAME")
+        names = ("CREATED", "LAST USED", "EXPIRES", "REVOKED")
+        columns = "  ".join(f"{name:<17}" for name in names)
+        self.stdout.write(f"{'ID':>4}  {columns}  {'SCOPE':<6}  NAME")
         for key in ApiKey.objects.order_by("pk"):
-            times = (key.created_at, key.last_used_at, key.revoked_at)
+            times = (key.created_at, key.last_used_at, key.expires_at, key.revoked_at)
             columns = "  ".join(f"{_minute(time):<17}" for time in times)
-            self.stdout.write(f"{key.pk:>4}  {columns}  {key.name}")
+            self.stdout.write(f"{key.pk:>4}  {columns}  {key.scope:<6}  {key.name}")
 
     def revoke(self, pk: int) -> None:
         key = ApiKey.objects.filter(pk=pk).first() if 0 < pk <= MAX_OFFSET else None

@@ -6,7 +6,6 @@ Exit codes: 0 if done, also if no session matched; 1 if not confirmed; 2 for inv
 from __future__ import annotations
 
 import datetime
-import re
 from argparse import ArgumentParser
 from typing import Any
 
@@ -14,10 +13,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from multisession import actions, lists
+from multisession.management import ages
 from multisession.models.session_sets import SessionQuerySet
-
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_AGE = re.compile(r"([0-9]{1,6})([mhdw])", re.ASCII)
 
 
 class Command(BaseCommand):
@@ -96,10 +93,10 @@ class Command(BaseCommand):
 
 def _moment(age: str) -> datetime.datetime:
     """Return the datetime that long ago. Raises CommandError."""
-    found = _AGE.fullmatch(age)
-    if found is not None and int(found[1]) > 0:
+    found = ages.parse(age)
+    if found is not None:
         try:
-            return timezone.now() - datetime.timedelta(**{UNITS[found[2]]: int(found[1])})
+            return timezone.now() - found
         except OverflowError:  # before the year 1
             pass
     text = f"--older-than is {age[:80]!r}; it must be a number and a unit, such as 12h or 30d."

@@ -566,7 +566,7 @@ def what_programs_see(site: Site) -> Steps:
     browser = site.browser()
     browser.sign_in("ada")
     pk = str(site.user("ada").pk)
-    secret = _told("multisession_keys", "create", "my script").strip()
+    secret = _told("multisession_keys", "create", "my script", "--scope", "revoke").strip()
     bearer = {"authorization": f"Bearer {secret}"}
     program = site.browser("curl")
     url = f"{reverse('multisession_api:session_list')}?user_id=user_{quote(pk)}&paginated=true"
