@@ -27,7 +27,7 @@ from django.views.i18n import LANGUAGE_QUERY_PARAMETER
 
 from .backends.db import SessionStore
 from .conf import django_settings, settings
-from .ground.asking import SAFE_METHODS, Sender, is_htmx, sender_of
+from .ground.asking import SAFE_METHODS, Sender, sender_of
 
 __all__ = [
     "AccountPathASGI",
@@ -147,8 +147,11 @@ def redirect(request: HttpRequest) -> HttpResponse | None:
     A number that this browser does not know: the same page without prefix, so that a link which
     somebody shared works anywhere. The tab of an account that is signed out but remembered keeps
     its number, and nobody is active in it: a sign-in there gives it back. Under "always", a page
-    of the active account goes to its prefix. Requests with an unsafe method are not redirected:
-    the guard refuses them if they were meant for an account that is gone.
+    of the active account goes to its prefix.
+
+    What a script fetches is not redirected: it would put the active account's data into the page of
+    the one that is gone. Nobody is active there. Nor are requests with an unsafe method: the guard
+    refuses them if they were meant for an account that is gone.
     """
     store = request.session
     if request.method not in SAFE_METHODS or not isinstance(store, SessionStore):
@@ -167,6 +170,8 @@ def redirect(request: HttpRequest) -> HttpResponse | None:
         return None
     if _is_remembered(request, number):
         return None
+    if sender_of(request) not in (Sender.FORM, Sender.HTMX, Sender.INERTIA):
+        return None
     return _go_to(request, share_url(request, request.get_full_path()))
 
 
@@ -177,9 +182,13 @@ def _is_remembered(request: HttpRequest, number: int) -> bool:
 
 def _go_to(request: HttpRequest, url: str) -> HttpResponse:
     request._multisession_is_elsewhere = True  # type: ignore[attr-defined]
-    response = HttpResponse(status=302, headers={"Location": url})
-    if is_htmx(request):
+    sender = sender_of(request)
+    if sender is Sender.HTMX:
         response = HttpResponse(headers={"HX-Redirect": url})
+    elif sender is Sender.INERTIA:
+        response = HttpResponse(status=409, headers={"X-Inertia-Location": url})
+    else:
+        response = HttpResponse(status=302, headers={"Location": url})
     add_never_cache_headers(response)  # Another account may have this number tomorrow.
     return response
 

@@ -2,7 +2,7 @@
 
 Django's ``flush`` truncates every table, which makes PostgreSQL write new files for each of them.
 Then ``post_migrate`` inserts all content types and permissions again, with a commit for each row.
-This module deletes the rows in one transaction and keeps those two tables, which no test changes.
+This module deletes the rows in one transaction and keeps those tables, which no test changes.
 All other tables are empty afterwards, as after ``flush``.
 """
 
@@ -14,7 +14,7 @@ from django.core.management.commands import flush
 from django.db import connections, transaction
 
 #: What ``post_migrate`` would fill again with the same rows.
-KEPT = {"django_content_type", "auth_permission"}
+KEPT = {"django_content_type", "auth_permission", "django_site"}
 
 
 class Command(flush.Command):

@@ -247,6 +247,27 @@ class TestComingAndGoing:
         answer = client.get("/u/7/who/", headers={"HX-Request": "true"})
         assert answer["HX-Redirect"] == "/who/"
 
+    def test_inertia_loads_the_whole_page(self, client):
+        answer = client.get("/u/7/who/", headers={"X-Inertia": "true"})
+        assert (answer.status_code, answer["X-Inertia-Location"]) == (409, "/who/")
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Sec-Fetch-Mode": "cors"},
+            {"Sec-Fetch-Mode": "no-cors"},  # a picture
+            {"X-Requested-With": "XMLHttpRequest"},
+            {"Accept": "application/json"},
+            {"HX-Request": "true", "X-Multisession-Background": "true"},
+        ],
+    )
+    def test_a_script_of_a_tab_that_is_gone_gets_nothing_of_another_account(
+        self, client, ada, headers
+    ):
+        client.post("/verb/forget/", {"session": session_of(ada).public_id})
+        assert client.get("/u/1/who/", headers=headers).json() == {"user": NOBODY, "data": {}}
+        assert client.get("/u/1/who/")["Location"] == "/who/"
+
     @pytest.mark.parametrize("prefix", ["/u/01", "/u/-1", "/u/1x", "/u/9999999999", "/u/"])
     def test_what_is_no_number_is_a_path_of_the_site(self, client, prefix):
         assert client.get(f"{prefix}/who/").status_code == 404

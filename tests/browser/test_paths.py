@@ -262,3 +262,19 @@ def test_the_middle_button_opens_the_other_account_beside(tabs, ada, grace):
         first.get_by_role("link", name="Switch to Grace Hopper").click(button="middle")
     is_of(opened.value, grace, 2)
     is_of(first, ada, 1)
+
+
+def test_what_the_page_of_a_removed_account_fetches_is_nobody_s(tabs, ada):
+    first, second = tabs
+    asked = "fetch(location.pathname + 'whoami').then((answer) => answer.json())"
+    assert first.evaluate(asked)["user"] == ada.email
+    second.goto("/u/2/accounts/choose/")
+    main = second.get_by_role("main")
+    main.get_by_role("button", name="Sign out of Ada Lovelace").click()
+    main.get_by_role("button", name="Remove Ada Lovelace").click()
+    expect(main.get_by_text("Ada Lovelace")).to_have_count(0)
+    assert first.evaluate(asked)["user"] is None
+    first.reload()
+    # The page of the active account now, without a number.
+    first.wait_for_url(re.compile(r"//[^/]+/$"))
+    expect(button(first)).to_contain_text("Grace Hopper")

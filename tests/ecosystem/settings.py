@@ -12,7 +12,10 @@ INSTALLED_APPS = [
     # Last, where the demo has it first: neither place may matter. Receivers of the same signal
     # are called in this order.
     *[app for app in INSTALLED_APPS if app != "multisession"],
+    "django.contrib.flatpages",
     "django.contrib.humanize",
+    "django.contrib.redirects",
+    "django.contrib.sites",
     "allauth",
     "allauth.account",
     "allauth.headless",
@@ -32,7 +35,10 @@ MIDDLEWARE = [
     *MIDDLEWARE,
     "allauth.account.middleware.AccountMiddleware",
     "hijack.middleware.HijackUserMiddleware",
+    "django.contrib.flatpages.middleware.FlatpageFallbackMiddleware",
+    "django.contrib.redirects.middleware.RedirectFallbackMiddleware",
 ]
+SITE_ID = 1
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",

@@ -12,6 +12,9 @@ from asgiref.testing import ApplicationCommunicator
 from channels.auth import AuthMiddlewareStack
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from channels.routing import ProtocolTypeRouter, URLRouter
+from django.contrib.flatpages.models import FlatPage
+from django.contrib.redirects.models import Redirect
+from django.contrib.sites.models import Site
 from django.core import mail
 from django.core.asgi import get_asgi_application
 from django.test import Client
@@ -311,3 +314,23 @@ class TestChannels:
             assert headers[b"Location"] == f"{root}/u/1/admin/".encode()
 
         async_to_sync(story)()
+
+
+class TestFallbacks:
+    """Pages and redirects that Django finds after a 404."""
+
+    def test_a_flat_page_is_the_tab_s(self, tabs, ada):
+        page = FlatPage.objects.create(url="/about/", title="About", template_name="404.html")
+        page.sites.add(Site.objects.get_current())
+        assert tabs.get("/u/1/about")["Location"] == "/u/1/about/"
+        told = tabs.get("/u/1/about/")
+        assert told.context["user"] == ada
+        assert told.context["flatpage"] == page
+
+    def test_an_old_address_leads_to_the_new_one(self, tabs, ada):
+        site = Site.objects.get_current()
+        Redirect.objects.create(site=site, old_path="/old/", new_path="/whoami")
+        Redirect.objects.create(site=site, old_path="/u/1/old/", new_path="/whoami")
+        assert tabs.get("/old/")["Location"] == "/whoami"
+        assert tabs.get("/u/1/old/")["Location"] == "/u/1/whoami"
+        assert tabs.get("/u/2/old/").status_code == 404
