@@ -39,7 +39,7 @@ INSTALLED_APPS = [
     "axes",
     # Serve static files in development as in production.
     "whitenoise.runserver_nostatic",
-    "django.contrib.admin",
+    "multisession.contrib.admin",  # in place of django.contrib.admin: multisession
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",

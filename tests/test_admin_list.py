@@ -10,6 +10,7 @@ import re
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import resolve
@@ -201,6 +202,49 @@ class TestPages:
     def test_the_order_is_the_list_s_own(self, office, ada):
         many(ada, 5)
         assert shown(office, o="-4.1") == shown(office)
+
+
+class TestColumns:
+    def test_the_first_column_is_the_person_and_leads_to_the_session(self, office, ada):
+        [session] = many(ada, 1, user_agent="Firefox on Linux", ip_address="203.0.113.9")
+        row = page(office).partition("<tbody>")[2].partition("</tr>")[0]
+        assert f'<th class="field-person"><a href="{LIST}{session.pk}/change/' in row
+        for part in ("AL</span>", "Ada Lovelace", "ada@example.com", "Firefox on Linux"):
+            assert part in row
+        assert "203.0.113.9" in row
+
+    def test_an_address_is_cut_before_its_domain(self, office, ada):
+        User.objects.filter(pk=ada.pk).update(email=f"{'a' * 50}@dept.example.com")
+        many(ada, 1)
+        text = page(office)
+        assert '<span class="ms-last">@dept.example.com</span>' in text
+        assert f'title="{"a" * 50}@dept.example.com"' in text
+
+    def test_the_last_use_is_in_words_and_its_title_is_exact(self, office, ada):
+        moment = timezone.now() - datetime.timedelta(hours=3)
+        many(ada, 1, last_active_at=moment)
+        text = page(office).replace("\N{NO-BREAK SPACE}", " ")
+        found = re.search('datetime="([^"]+)" title="([^"]+)">3 hours ago</time>', text)
+        assert datetime.datetime.fromisoformat(found[1]) == moment
+        assert f"{moment:%Y}" in found[2]
+
+    def test_each_person_s_live_sessions_are_counted_with_one_query(self, office, ada, grace):
+        many(ada, 3)
+        many(ada, 1, status="revoked")
+        many(grace, 2)
+        many(grace, 1, expire_at=timezone.now())
+        with CaptureQueriesContext(connection) as queries:
+            text = page(office)
+        assert text.count('title="Signed in on 3 browsers">3</span>') == 4
+        assert text.count('title="Signed in on 2 browsers">2</span>') == 3
+        assert f'href="{LIST}?user={ada.pk}&amp;status=active"' in text
+        assert len([q for q in queries if "GROUP BY" in q["sql"]]) == 1
+
+    def test_a_name_that_is_markup_is_text(self, office, ada):
+        User.objects.filter(pk=ada.pk).update(name="<script>alert(1)</script>")
+        many(ada, 1)
+        for path in (LIST, REVOKE):
+            assert "<script>alert" not in page(office, path)
 
 
 class TestFilters:
@@ -454,6 +498,7 @@ class TestManySessions:
 
     def test_a_step_asks_the_same_number_of_queries_however_many_remain(self, office, ada):
         costs = []
+        ContentType.objects.get_for_model(Session)  # which Django looks up once
         for count in (30, 90):
             many(ada, count)
             with CaptureQueriesContext(connection) as queries:

@@ -155,7 +155,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
 @pytest.fixture(autouse=True)
 def _a_project_with_the_recipes_templates(settings):
-    (base_site,) = blocks("admin.md", "html")
+    (base_site,) = blocks("admin.md", "html", heading="The button in its header")
     own = {"admin/base_site.html": base_site, "registration/login.html": SIGN_IN}
     loaders = [
         ("django.template.loaders.locmem.Loader", own),

@@ -1,16 +1,22 @@
-"""Show a person in the admin: picture or initials, name and address."""
+"""Parts of the admin's tables: a person, a browser with its address, a moment."""
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
 
+from multisession.ground.moments import in_utc
+from multisession.pages.devices import in_words
 from multisession.pages.profiles import profile_of
 
 
 def person(user: Any, key: object) -> str:
-    """Return the HTML of a user; of a user who is gone, the key."""
+    """Return the HTML of a user: picture or initials, name, address. The key if it is gone."""
     if user is None:
         return str(key)
     profile = profile_of(user)
@@ -25,3 +31,25 @@ def person(user: Any, key: object) -> str:
         "last": at + domain if local else "",
     }
     return render_to_string("multisession/admin/_person.html", context)
+
+
+def place(browser: str, ip_address: str | None) -> str:
+    """Return the HTML of a browser and its address."""
+    return format_html(
+        '<span class="ms-browser">{}</span> <span class="ms-ip" title="{}">'
+        '<bdi dir="ltr">{}</bdi></span>',
+        browser,
+        ip_address or "",
+        ip_address or "–",
+    )
+
+
+def ago(moment: datetime.datetime) -> str:
+    """Return the HTML of how long ago that was; the exact time is the title."""
+    exact = date_format(timezone.localtime(in_utc(moment)), "DATETIME_FORMAT")
+    return format_html(
+        '<time class="ms-ago" datetime="{}" title="{}">{}</time>',
+        in_utc(moment).isoformat(),
+        exact,
+        in_words(moment),
+    )

@@ -38,11 +38,10 @@ from multisession.models import Session
 from multisession.models.events import Cause
 from multisession.models.session_sets import SessionQuerySet
 from multisession.pages.browsers import browser_name
-from multisession.pages.devices import in_words
 from multisession.pages.profiles import plain_name
 
 from .lists import SELECTED, PagedAdmin, PagedList
-from .people import person
+from .people import ago, person, place
 
 #: How many sessions the page names before it revokes them.
 MOST_NAMED = 20
@@ -256,12 +255,14 @@ def own_session(request: HttpRequest) -> Session | None:
 
 def _named(session: Session) -> dict[str, Any]:
     """Return what the page says about a session that it will revoke."""
+    browser = browser_name(session.client.user_agent)
     return {
         "session": session,
         "person": person(session.user, session.user_id),
         "name": plain_name(session.user) if session.user else session.user_id,
-        "browser": browser_name(session.client.user_agent),
-        "last_active": in_words(session.last_active_at),
+        "browser": browser,
+        "place": place(browser, session.ip_address),
+        "last_active": ago(session.last_active_at),
     }
 
 

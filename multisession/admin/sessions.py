@@ -26,7 +26,7 @@ from django.shortcuts import redirect
 from django.urls import path
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
@@ -39,7 +39,6 @@ from multisession.models import Client, Event, Session
 from multisession.models.managers import prefetched_users
 from multisession.models.session_sets import SessionQuerySet
 from multisession.pages.browsers import FAMILIES, browser_name
-from multisession.pages.devices import in_words
 from multisession.pages.profiles import plain_name
 
 from . import export, paging
@@ -53,7 +52,7 @@ from .lists import (
     user_has_field,
 )
 from .paging import BY_CLOCK, BY_KEY, BY_SIGN_IN
-from .people import person
+from .people import ago, person, place
 from .revoking import RevokingAdmin
 
 __all__ = ["SessionAdmin", "link_to_events", "link_to_sessions"]
@@ -151,14 +150,7 @@ class SessionAdmin(RevokingAdmin):
     #: address that have an index.
     user_search_fields: tuple[str, ...] | None = None
 
-    list_display = (
-        "person",
-        "browser",
-        "ip_address",
-        "last_active",
-        "status_now",
-        "live_sessions",
-    )
+    list_display = ("person", "place", "use", "live_sessions")
     list_display_links = ("person",)
     list_filter = FILTERS
     search_fields = ("public_id",)  # See get_search_results().
@@ -280,23 +272,25 @@ class SessionAdmin(RevokingAdmin):
     def person(self, session: Session) -> str:
         return person(session.user, session.user_id)
 
-    @admin.display(description=_("last active"))
-    def last_active(self, session: Session) -> str:
-        moment = in_utc(session.last_active_at)
-        exact = date_format(timezone.localtime(moment), "DATETIME_FORMAT")
-        words = in_words(session.last_active_at)
-        return format_html(
-            '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, words
-        )
+    @admin.display(description=_("browser and IP address"))
+    def place(self, session: Session) -> str:
+        return place(self.browser(session), session.ip_address)
 
-    @admin.display(description=_("signed in on"))
+    @admin.display(description=_("status and last use"))
+    def use(self, session: Session) -> str:
+        return format_html("{} {}", self.status_now(session), ago(session.last_active_at))
+
+    @admin.display(description=_("live"))
     def live_sessions(self, session: Session) -> str:
         """Return the number of the person's live sessions, with a link to them."""
         count = getattr(session, "live_of_user", 0)
         if not count:
             return "0"
-        text = ngettext("%(count)d browser", "%(count)d browsers", count) % {"count": count}
-        return self.link_to("session", text, user=session.user_id, status="active")
+        text = ngettext("Signed in on %(count)d browser", "Signed in on %(count)d browsers", count)
+        number = format_html(
+            '<span title="{}">{}</span>', text % {"count": count}, number_format(count)
+        )
+        return self.link_to("session", number, user=session.user_id, status="active")
 
     @admin.display(description=_("status"))
     def status_now(self, session: Session) -> str:
