@@ -94,6 +94,13 @@ def _notes(request: DemoRequest) -> NoteQuerySet:
     return Note.objects.filter(team=team) if team else request.user.notes.filter(team=None)
 
 
+def _note_of_another(request: DemoRequest) -> Note | None:
+    """Return the newest private note of another account of this browser."""
+    others = [row.user_id for row in request.multisession.other_sessions]
+    found = Note.objects.filter(user__in=others, team=None) if others else Note.objects.none()
+    return found.select_related("user").first()
+
+
 def _own_things(
     request: DemoRequest,
     *,
@@ -108,5 +115,6 @@ def _own_things(
         "note_form": note_form or NoteForm(),
         "notes": _notes(request),
         "team": team_of(request),
+        "note_of_another": _note_of_another(request),
     }
     return render(request, "home.html", context, status=UNPROCESSABLE if refused else 200)

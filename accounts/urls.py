@@ -10,6 +10,7 @@ app_name = "accounts"
 
 urlpatterns = [
     path("sign-in/", views.SignInView.as_view(), name="sign_in"),
+    path("sign-in/demo/", views.demo_sign_in, name="demo_sign_in"),
     path("sign-up/", views.SignUpView.as_view(), name="sign_up"),
     path("choose/", choose, name="choose"),
     path("sessions/", sessions, name="sessions"),

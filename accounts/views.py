@@ -8,18 +8,19 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import login
+from django.contrib.auth import authenticate, login
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.messages.views import SuccessMessageMixin
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import resolve_url
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, resolve_url
 from django.urls import reverse_lazy
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
 from django.views.generic import CreateView, UpdateView
 from django.views.generic.edit import FormMixin
 from django_htmx.http import HttpResponseClientRedirect
@@ -36,7 +37,9 @@ from accounts.forms import (
 from accounts.models import User
 from accounts.requests import DemoRequest, SignedInRequest, wants_partial
 from multisession import passwords
+from multisession.guard import any_account
 from multisession.models import Session
+from multisession.pages.views import requested_next
 
 MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 UNPROCESSABLE = 422
@@ -77,10 +80,14 @@ class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
     def get_initial(self) -> dict[str, Any]:
         """Return the e-mail address of an account that this browser remembers."""
         initial = super().get_initial()
-        known = self.account_asked_for() or self.account_that_was_signed_out()
+        known = self.known_account()
         if known is not None and known.user is not None:
             initial["username"] = known.user.get_username()
         return initial
+
+    def known_account(self) -> Session | None:
+        """Return the session of the account that is to sign in again."""
+        return self.account_asked_for() or self.account_that_was_signed_out()
 
     def account_asked_for(self) -> Session | None:
         """Return the remembered session that *Sign in again* named in the query."""
@@ -109,7 +116,12 @@ class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         context["signed_out"] = self.account_that_was_signed_out()
+        # Then the password alone is asked for, unless another address was sent.
+        known, typed = self.known_account(), context["form"]["username"].value()
+        if known is not None and known.user is not None and known.user.get_username() == typed:
+            context["known"] = known
         if wants_partial(self.request):
+            context.pop("known", None)
             focus_when_swapped_in(context["form"])
         if settings.DEBUG:
             context |= {"demo_accounts": demo.ACCOUNTS, "demo_password": demo.PASSWORD}
@@ -128,6 +140,26 @@ class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
         if wants_partial(self.request):
             response.status_code = UNPROCESSABLE
         return response
+
+
+@require_POST
+@any_account
+def demo_sign_in(request: DemoRequest) -> HttpResponse:
+    """Sign in to a demo account by one click. Only while DEBUG is on.
+
+    The password is checked: a developer may have given the account another one.
+    """
+    email = request.POST.get("account", "")
+    if not settings.DEBUG or email not in {account.email for account in demo.ACCOUNTS}:
+        raise Http404("This is for the demo accounts, while DEBUG is on.")
+    user = authenticate(request, username=email, password=demo.PASSWORD)
+    if not isinstance(user, User):
+        text = _("This account doesn't exist or has another password now: run “make run” again.")
+        messages.error(request, text)
+        return redirect("accounts:sign_in")
+    login(request, user)
+    announce(request, user)
+    return redirect(requested_next(request) or settings.LOGIN_REDIRECT_URL)
 
 
 @method_decorator(sensitive_post_parameters("password1", "password2"), name="dispatch")

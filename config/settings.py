@@ -127,7 +127,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 LOGIN_URL = "accounts:sign_in"
 LOGIN_REDIRECT_URL = "home"
-LOGOUT_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "accounts:choose"  # it says "You are signed out"
 
 # Messages belong to an account. A message cookie belongs to the browser, so the next account would
 # see the message.

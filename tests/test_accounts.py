@@ -16,6 +16,7 @@ from tests.conftest import PASSWORD
 SIGN_IN = "/accounts/sign-in/"
 SIGN_UP = "/accounts/sign-up/"
 PROFILE = "/accounts/profile/"
+DEMO_SIGN_IN = "/accounts/sign-in/demo/"
 HTMX = {"HX-Request": "true"}
 
 pytestmark = pytest.mark.django_db
@@ -327,6 +328,56 @@ class TestDemoAccounts:
         page = client.get(SIGN_IN).content.decode()
         assert DEMO_PASSWORD in page
         assert all(account.email in page for account in ACCOUNTS)
+
+    def test_one_click_signs_in_each_of_them_while_debugging(self, client, settings):
+        settings.DEBUG = True
+        call_command("demo_accounts")
+        for account in ACCOUNTS:
+            page = client.get(SIGN_IN, {"next": PROFILE, "session": ""}).text
+            assert f'name="account" value="{account.email}"' in page
+            answer = client.post(DEMO_SIGN_IN, {"account": account.email, "next": PROFILE})
+            assert answer["Location"] == PROFILE
+            assert who(client) == account.email
+        assert len(client.get("/").wsgi_request.multisession.sessions) == len(ACCOUNTS)
+
+    def test_the_one_click_is_for_demo_accounts_with_the_demo_password_while_debugging(
+        self, client, settings, ada
+    ):
+        ada.email = "countess@example.com"
+        ada.save()
+        settings.DEBUG = True
+        call_command("demo_accounts")
+        admin = User.objects.get(email="admin@example.com")
+        admin.set_password("a developer's own")
+        admin.save()
+        assert client.post(DEMO_SIGN_IN, {"account": admin.email})["Location"] == SIGN_IN
+        assert client.post(DEMO_SIGN_IN, {"account": ada.email}).status_code == 404
+        assert client.get(DEMO_SIGN_IN).status_code == 405
+        settings.DEBUG = False
+        for email in ("ada@example.com", "", "\x00"):
+            assert client.post(DEMO_SIGN_IN, {"account": email}).status_code == 404
+        assert who(client) is None
+        assert "demo-accounts" not in client.get(SIGN_IN).text
+
+    def test_another_site_signs_nobody_in_to_a_demo_account(self, settings):
+        settings.DEBUG = True
+        call_command("demo_accounts")
+        browser = Client(enforce_csrf_checks=True)
+        assert browser.post(DEMO_SIGN_IN, {"account": "ada@example.com"}).status_code == 403
+        assert who(browser) is None
+
+    def test_home_shows_what_the_team_wrote_and_invites_to_try(self, client, settings):
+        settings.DEBUG = True
+        call_command("demo_accounts")
+        for email in ("grace@example.com", "ada@example.com"):
+            client.post(DEMO_SIGN_IN, {"account": email})
+        session = client.get("/whoami").json()["sid"]
+        form = {"session": session, "organization": "analytical-engine"}
+        page = client.post("/multisession/set-organization/", form, follow=True).text
+        assert "Found a moth in relay 70" in page
+        offered = re.search(r'<a href="(/notes/\d+/)">Open a private note of', page)[1]
+        assert "nanosecond" not in page
+        assert "Open this page with another account?" in client.get(offered).text
 
     def test_known_passwords_never_reach_a_deployment(self, client):
         assert DEMO_PASSWORD not in client.get(SIGN_IN).content.decode()

@@ -103,7 +103,7 @@ class TestAfterSigningOut:
         page = post(browser, "sign-out", grace)
         assert page.redirect_chain == [(CHOOSE, 302)]
         assert "No account is active." in page.text
-        assert f"Switch to {ada.name}, {ada.email}" in Buttons(page).names
+        assert f"Continue as {ada.name}, {ada.email}" in Buttons(page).names
         assert offers_to_sign_in_again(page, grace)
         assert session_of(grace).status == Session.Status.ENDED
 
@@ -135,7 +135,8 @@ class TestAfterSigningOut:
         post(browser, "sign-out", ada)
         browser.post("/multisession/sign-out-all/")
         page = browser.get(CHOOSE)
-        assert "Sign in to add the first one." in page.text
+        assert "<h1>You are signed out</h1>" in page.text
+        assert "No account is signed in on this browser." in page.text
         assert {session_of(user).status for user in (ada, grace)} == {Session.Status.REMOVED}
 
 
@@ -150,7 +151,7 @@ class TestAfterTheActiveAccountDied:
         assert f"<bdi>{grace.email}</bdi> {NOTE}" in page.text
         assert f'value="{grace.email}"' in page.text
         assert offers_to_sign_in_again(page, grace)
-        assert f"Switch to {ada.name}, {ada.email}" in Buttons(page).names
+        assert f"Continue as {ada.name}, {ada.email}" in Buttons(page).names
 
     @every_death
     def test_signing_in_there_goes_on_to_the_page(self, die, browser, grace):

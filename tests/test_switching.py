@@ -4,10 +4,13 @@ import re
 
 import pytest
 from django.contrib.messages import get_messages
+from django.template import engines
 from django.test import Client
 
 from accounts.models import Note, User
 from multisession.models import Session
+from multisession.templatetags.multisession import switch_back
+from tests.conftest import PASSWORD
 
 MENU = "/multisession/menu/"
 SET_ACTIVE = "/multisession/set-active/"
@@ -72,8 +75,6 @@ class TestTheMessage:
         assert page.redirect_chain == [(PROFILE, 302)]
 
     def test_the_page_of_the_project_comes_before_the_page_at_hand(self, both):
-        from django.template import engines
-
         tag = '{% load multisession %}{% user_button after_switch_url="/start/" %}'
         request = both.get(PROFILE).wsgi_request
         button = engines["django"].from_string(tag).render({"csrf_token": "x"}, request)
@@ -147,8 +148,6 @@ class TestVillains:
         request = both.get("/multisession/icon.svg").wsgi_request
         [message] = get_messages(request)
         message.extra_tags = f"multisession-switched {id_of(alan)}"
-        from multisession.templatetags.multisession import switch_back
-
         assert switch_back({"request": request}, message)["session"] is None
 
     def test_the_way_back_needs_a_token(self, ada, grace):
@@ -157,3 +156,99 @@ class TestVillains:
         browser.force_login(grace)
         assert browser.post(SET_ACTIVE, {"session": id_of(ada)}).status_code == 403
         assert who(browser) == grace.email
+
+
+class TestTheExit:
+    """What the pages say after a sign-out is true."""
+
+    def test_after_signing_out_of_all_one_reads_that_one_is_signed_out(self, both):
+        page = both.post("/multisession/sign-out-all/", follow=True)
+        assert page.redirect_chain == [("/accounts/choose/", 302)]
+        assert "<h1>You are signed out</h1>" in page.text
+        assert "No account is signed in on this browser." in page.text
+
+    def test_after_the_last_one_too_and_it_can_come_back(self, client, ada):
+        client.force_login(ada)
+        page = client.post("/multisession/sign-out/", {"session": id_of(ada)}, follow=True)
+        assert "<h1>You are signed out</h1>" in page.text
+        assert "Sign in again as Ada Lovelace, ada@example.com" in page.text
+
+    def test_while_others_are_signed_in_nobody_reads_that(self, both, grace):
+        page = both.post("/multisession/sign-out/", {"session": id_of(grace)}, follow=True)
+        assert "You are signed out" not in page.text
+        assert "No account is active." in page.text
+
+    def test_an_open_page_of_a_forgotten_account_does_not_say_that_all_are_signed_out(
+        self, both, ada, grace
+    ):
+        forgotten = id_of(grace)
+        both.post("/multisession/forget/", {"session": forgotten})
+        for url in ("/multisession/menu/", "/multisession/notice/"):
+            said = both.get(url, {"session": forgotten}).text
+            assert "signed out." not in said.replace("This page's account was signed out.", "")
+            assert "not signed in to any" not in said
+        both.post(SET_ACTIVE, {"session": id_of(ada)})
+        said = both.get(f"/multisession/notice/?session={forgotten}").text
+        assert "This page's account was signed out." in said
+        assert "You are signed out." not in said
+        both.post("/multisession/sign-out-all/")
+        assert "You are signed out." in both.get(f"/multisession/notice/?session={forgotten}").text
+
+    def test_while_nobody_is_active_header_and_home_lead_with_the_faces(
+        self, both, ada, grace, alan
+    ):
+        both.force_login(alan)
+        both.post("/multisession/add-account/")
+        both.post(SET_ACTIVE, {"session": id_of(alan)})
+        both.post("/multisession/forget/", {"session": id_of(alan)})
+        home = both.get("/").text
+        header = home[home.index("<header") : home.index("</header")]
+        assert "No account is active." in header
+        assert header.count('class="ms-avatar') == 2
+        assert "Continue as</h1>" in home
+        for user in (ada, grace):
+            assert f"Continue as {user.name}, {user.email}" in home
+        page = press(both, form_with("Continue as Ada", home), follow=True)
+        assert who(both) == ada.email
+        assert "Now Ada Lovelace" in page.text
+
+    def test_signing_in_again_asks_for_the_password_alone(self, both, ada, grace):
+        session = id_of(grace)
+        both.post("/multisession/sign-out/", {"session": session})
+        url = f"/accounts/sign-in/?session={session}&next={PROFILE}"
+        page = both.get(url).text
+        form = form_with('type="password"', page)
+        assert "E-mail address" not in form
+        typed = re.findall(r'<input(?![^>]*(?:hidden|readonly))[^>]*name="(\w+)"', form)
+        assert typed == ["password"]
+        wrong = both.post(url, {"username": grace.email, "password": "wrong"}).text
+        assert "Wrong e-mail address or password." in wrong
+        assert "E-mail address<" not in form_with('type="password"', wrong)
+        done = both.post(url, {"username": grace.email, "password": PASSWORD, "next": PROFILE})
+        assert done["Location"] == PROFILE
+        assert who(both) == grace.email
+
+    def test_another_account_is_a_link_away(self, both, grace):
+        Session.objects.get(user=grace).revoke()
+        page = both.get("/accounts/sign-in/").text
+        assert "E-mail address" not in form_with('type="password"', page)
+        link = re.search(r'href="([^"]*)">Use another account', page)[1].replace("&amp;", "&")
+        assert "E-mail address" in form_with('type="password"', both.get(link).text)
+
+    def test_a_villain_gets_no_address_of_an_account_that_the_browser_does_not_know(
+        self, both, alan
+    ):
+        stranger = Client()
+        stranger.force_login(alan)
+        page = both.get("/accounts/sign-in/", {"session": id_of(alan)}).text
+        assert alan.email not in page
+        assert "E-mail address" in form_with('type="password"', page)
+
+    def test_a_villain_who_sends_another_address_is_told_which_one_was_sent(self, both, ada, grace):
+        session = id_of(grace)
+        both.post("/multisession/sign-out/", {"session": session})
+        url = f"/accounts/sign-in/?session={session}"
+        page = both.post(url, {"username": ada.email, "password": "wrong"}).text
+        form = form_with('type="password"', page)
+        assert "E-mail address" in form
+        assert f'value="{ada.email}"' in form

@@ -204,7 +204,7 @@ class TestSigningOut:
 
     def test_signing_out_of_all_forgets_all(self, browser, ada, grace):
         response = post(browser, "sign-out-all")
-        assert (response.status_code, response["Location"]) == (302, "/")
+        assert (response.status_code, response["Location"]) == (302, CHOOSE)
         assert active(browser) is None
         chooser = browser.get(CHOOSE)
         assert chooser.context["sessions"] == chooser.context["signed_out"] == []
@@ -261,7 +261,7 @@ class TestTheChooser:
 
     def test_the_chooser_offers_a_stranger_to_sign_in(self, client, db):
         page = client.get(CHOOSE)
-        assert "Sign in to add the first one." in page.text
+        assert "No account is signed in on this browser." in page.text
         assert "Sign in" in Buttons(page).names
         assert Session.objects.count() == 0
 

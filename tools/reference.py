@@ -30,11 +30,12 @@ Every key has a default. A key that does not exist raises `ImproperlyConfigured`
 `manage.py check` reports it as `multisession.E004`. Times are in seconds.
 
 Django's own settings count, too. `LOGIN_URL` is the page behind *Sign in* and *Add account*,
-`LOGIN_REDIRECT_URL` the page after a switch, `LOGOUT_REDIRECT_URL` the page after signing out of
-all accounts. The settings that begin with `SESSION_` mean what they mean in Django:
-`SESSION_COOKIE_NAME`, `_DOMAIN`, `_PATH`, `_SECURE`, `_HTTPONLY` and `_SAMESITE` are the attributes
-of the cookie, `SESSION_COOKIE_AGE` and `SESSION_EXPIRE_AT_BROWSER_CLOSE` say when a session is
-over, and `SESSION_CACHE_ALIAS` names the cache of `multisession.backends.cached_db`.
+`LOGIN_REDIRECT_URL` the page after a sign-in, and after a switch that can't keep its page,
+`LOGOUT_REDIRECT_URL` the page after signing out of all accounts. The settings that begin with
+`SESSION_` mean what they mean in Django: `SESSION_COOKIE_NAME`, `_DOMAIN`, `_PATH`, `_SECURE`,
+`_HTTPONLY` and `_SAMESITE` are the attributes of the cookie, `SESSION_COOKIE_AGE` and
+`SESSION_EXPIRE_AT_BROWSER_CLOSE` say when a session is over, and `SESSION_CACHE_ALIAS` names the
+cache of `multisession.backends.cached_db`.
 """
 
 

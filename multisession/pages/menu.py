@@ -152,6 +152,7 @@ def account_list_context(request: MultiSessionRequest, next_url: str) -> dict[st
     return {
         "request": request,
         "session": accounts.session,
+        "nobody_active": accounts.session is None,
         "sessions": sorted(accounts.sessions, key=lambda session: session != back),
         **_step_back(request, next_url),
         "set_active_url": url_of("multisession:set_active"),

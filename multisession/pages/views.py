@@ -17,7 +17,6 @@ from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import is_valid_path
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
@@ -165,6 +164,7 @@ def _notice(request: MultiSessionRequest) -> HttpResponse:
         "page_name": page_name,
         "active_name": active_name,
         "was_signed_in": bool(said),
+        "others": bool(request.multisession.sessions),
         "is_live": page is not None and guard.can_act(page),
         "active": active,
         "next": requested_next(request),
@@ -364,9 +364,8 @@ def after_sign_out_url(request: MultiSessionRequest) -> str:
 
 
 def after_sign_out_of_all_url() -> str:
-    """Return ``LOGOUT_REDIRECT_URL`` or ``/``; the chooser if the site has no such page."""
-    url = url_of(str(django_settings.LOGOUT_REDIRECT_URL or "/"))
-    return choose_url() if not url or (url == "/" and not is_valid_path("/")) else url
+    """Return ``LOGOUT_REDIRECT_URL``, or else the chooser, which says "You are signed out"."""
+    return url_of(str(django_settings.LOGOUT_REDIRECT_URL or "")) or choose_url()
 
 
 def choose_url() -> str:
