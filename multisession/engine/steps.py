@@ -416,15 +416,21 @@ def record_sign_in(act: Act, row: Session, *, anew: bool) -> None:
 def announce_new_browser(act: Act, row: Session) -> None:
     """Announce a ``login()`` on a client on which this user has no earlier session.
 
-    Costs a query, and only if somebody listens. Not for an administrator who acts as the user.
+    Costs a query after the commit, and only if somebody listens. Not for an administrator who acts
+    as the user.
     """
     is_heard = signals.signed_in_on_new_browser.has_listeners(Session)
     if not is_heard or act.entering is None or act.actor_id or row.user_id is None:
         return
     key: Any = row.user_id
     others = Session.objects.using(act.using).filter(user_id=key).exclude(pk=row.pk)
-    is_first = not others.exists()
-    announce(signals.signed_in_on_new_browser, act.using, session=row, is_first=is_first)
+
+    def send() -> None:
+        signals.signed_in_on_new_browser.send_robust(
+            sender=Session, session=row, is_first=not others.exists()
+        )
+
+    transaction.on_commit(send, using=act.using, robust=True)
 
 
 def note_browser(act: Act, row: Session) -> None:
