@@ -71,6 +71,10 @@ class PasswordForm(PasswordErrorMixin, auth_forms.PasswordChangeForm):
     """Change the password of an account."""
 
 
+class NewPasswordForm(PasswordErrorMixin, auth_forms.SetPasswordForm):
+    """Set a password without the old one."""
+
+
 class SignUpForm(PasswordErrorMixin, auth_forms.BaseUserCreationForm):
     """Make an account."""
 

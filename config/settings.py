@@ -133,6 +133,17 @@ LOGOUT_REDIRECT_URL = "accounts:choose"  # it says "You are signed out"
 # see the message.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
+# --- E-mail -------------------------------------------------------------------------------
+
+# Where links in e-mails lead. Not the request's host, which its sender chooses.
+SITE_URL = env.text("SITE_URL", default="http://127.0.0.1:8000").rstrip("/")
+# EMAIL_BACKEND=django.core.mail.backends.smtp.EmailBackend sends them; the demo prints them.
+_MAIL = env.text("EMAIL_BACKEND", default="django.core.mail.backends.console.EmailBackend")
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": _MAIL}}
+else:
+    EMAIL_BACKEND = _MAIL
+
 # --- Wrong passwords ----------------------------------------------------------------------
 
 AXES_ENABLED = env.flag("THROTTLE_SIGN_IN", default=True)

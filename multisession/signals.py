@@ -12,11 +12,13 @@ from django.dispatch import Signal
 __all__ = [
     "active_organization_changing",
     "active_session_changing",
+    "browser_changed",
     "event_recorded",
     "organization_activated",
     "session_activated",
     "session_created",
     "session_ended",
+    "signed_in_on_new_browser",
     "token_reused",
 ]
 
@@ -45,6 +47,15 @@ session_ended = Signal()
 #: Arguments: ``client``, ``sessions`` (its live ones). A request presented a value of the client's
 #: cookie that had ended, as after a theft. Sent once for each value; nothing has changed.
 token_reused = Signal()
+
+#: Arguments: ``session``, ``browser`` (such as "Chrome on Windows"), ``before`` (the kinds that
+#: used it so far). A request with the cookie came from another kind of browser than the sign-in.
+#: Sent once for each kind; nothing has changed.
+browser_changed = Signal()
+
+#: Arguments: ``session``, ``is_first`` (True for the account's first session on record). An account
+#: signed in on a browser on which it has no earlier session.
+signed_in_on_new_browser = Signal()
 
 #: Arguments: ``event``. An event was written to the audit trail. The sender is ``Event``.
 event_recorded = Signal()

@@ -10,8 +10,9 @@ from django.urls import reverse
 
 from accounts.models import User
 from multisession import passwords
+from multisession.ground import browsers
 from multisession.models import Session
-from multisession.pages import browsers
+from multisession.pages.browsers import browser_name
 from tests.conftest import PASSWORD
 from tests.stories import (
     NOBODY,
@@ -413,12 +414,12 @@ class TestBrowserNames:
         ],
     )
     def test_browser_names_are_those_that_people_know(self, user_agent, expected):
-        assert browsers.browser_name(user_agent) == expected
+        assert browser_name(user_agent) == expected
 
     @pytest.mark.parametrize(
         "user_agent", ["\x00\x1b[31m", "\u202e" * 9, "a" * 10**6, "/" * 300, "(((((", "🦊/1"]
     )
     def test_nonsense_is_tidied_and_short(self, user_agent):
-        name = browsers.browser_name(user_agent)
+        name = browser_name(user_agent)
         assert 0 < len(name) < 100
         assert name.isprintable()

@@ -27,7 +27,7 @@ LAYERS = (
 
 #: What a module makes use of where it is installed, and does without where it is not.
 OPTIONAL = {
-    "pages.browsers": {"ua_parser"},
+    "ground.browsers": {"ua_parser"},
     "engine.prepared": {"psycopg"},
     "pytest_plugin": {"pytest"},
 }

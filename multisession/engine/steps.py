@@ -21,6 +21,7 @@ from django.utils.translation import ngettext
 from multisession import signals
 from multisession.conf import settings
 from multisession.ground import serialization, tokens
+from multisession.ground.browsers import kind_of
 from multisession.ground.origin import NOWHERE, Origin
 from multisession.models import Client, Event, Session, SessionLimitReached
 from multisession.models.clients import clients_changed
@@ -97,6 +98,8 @@ def begin(act: Act, data: dict[str, Any], opened: Opened, *, secret: str | None 
             make_room(act, data, client)
         look = _look(act, data)
         row = _new_row(act, data, client=client, number=1 if is_account else None, look=look)
+        if is_account:
+            announce_new_browser(act, row)
         token = Token.objects.using(act.using).create(
             digest=tokens.digest(secret), client=client, session=row
         )
@@ -148,9 +151,11 @@ def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None
         secret = opened.secret if issued is not None else tokens.new_token()
         follower = token if issued is not None else token.add(tokens.digest(str(secret)), known)
         if known is None:
-            look = _look(act, data, client)
+            accounts, look = client.accounts, _look(act, data, client)
             number = _number(client, mine, act)
             row = _new_row(act, data, client=client, number=number, added_by=follower, look=look)
+            if client.accounts > accounts:
+                announce_new_browser(act, row)
             Token.objects.using(act.using).filter(pk=follower.pk).update(session=row)
         else:
             row = known
@@ -410,6 +415,26 @@ def record_sign_in(act: Act, row: Session, *, anew: bool) -> None:
     announce(signals.session_activated, act.using, session=row)
 
 
+def announce_new_browser(act: Act, row: Session) -> None:
+    """Announce a ``login()`` on a client on which this user has no earlier session.
+
+    Costs a query after the commit, and only if somebody listens. Not for an administrator who acts
+    as the user.
+    """
+    is_heard = signals.signed_in_on_new_browser.has_listeners(Session)
+    if not is_heard or act.entering is None or act.actor_id or row.user_id is None:
+        return
+    key: Any = row.user_id
+    others = Session.objects.using(act.using).filter(user_id=key).exclude(pk=row.pk)
+
+    def send() -> None:
+        signals.signed_in_on_new_browser.send_robust(
+            sender=Session, session=row, is_first=not others.exists()
+        )
+
+    transaction.on_commit(send, using=act.using, robust=True)
+
+
 def note_browser(act: Act, row: Session) -> None:
     """Update the browser's name when the account is used again after ``BROWSER_INTERVAL``.
 
@@ -507,6 +532,7 @@ def _new_row(
         session_data=serialization.dumps(data),
         actor_id=act.actor_id,
         ip_address=act.origin.ip_address,
+        browsers=kind_of(act.origin.user_agent) if act.origin.user_agent else "",
         created_at=now,
         updated_at=now,
         last_active_at=now,

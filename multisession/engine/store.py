@@ -31,6 +31,7 @@ from django.utils.translation import ngettext
 
 from multisession.conf import settings
 from multisession.ground import impersonation, serialization, tokens
+from multisession.ground.browsers import kind_of
 from multisession.ground.origin import Origin, is_prefetch
 
 from . import next_account, placing, users
@@ -699,6 +700,7 @@ class SessionStore(SessionBase):
                 self._step_down()
             self._leave_outdated(left)
         self._note_presentation()
+        self._note_kind()
         self.is_over = True
 
     def _leave_outdated(self, left: Leaving) -> None:
@@ -729,6 +731,16 @@ class SessionStore(SessionBase):
         elif token.is_to_be_noted(self._began):
             with suppress(Busy):  # the next request tries again
                 attempt(self.using, partial(token.note_presentation, self._began), token)
+
+    def _note_kind(self) -> None:
+        """Note that another kind of browser than at the sign-in presented the cookie."""
+        row = self._open().row
+        if self.request is None or row is None or not row.browsers or not settings.KEEP_USER_AGENTS:
+            return
+        kind = kind_of(self.origin.user_agent)
+        if row.user_id is not None and row.is_on_another_browser(kind):
+            with suppress(Busy):  # the next request tries again
+                attempt(self.using, partial(row.note_browser, kind, origin=self.origin), row)
 
     # Called by Django's signals (receivers.py) and by the verbs (actions.py)
 

@@ -58,6 +58,8 @@ class Event(models.Model):
         FORGOTTEN = "forgotten", pgettext_lazy("event", "forgotten")
         #: A value of the cookie was presented that had ended: perhaps a stolen copy.
         REUSED = "reused", pgettext_lazy("event", "old cookie used")
+        #: The cookie came from another kind of browser than at the sign-in: perhaps a stolen copy.
+        BROWSER = "browser", pgettext_lazy("event", "used by another browser")
 
     kind = models.CharField(_("what"), max_length=12, choices=Kind.choices, editable=False)
     at = models.DateTimeField(

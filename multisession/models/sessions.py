@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 ABANDON_AGE = datetime.timedelta(days=30)
 
 
+#: So many kinds of browser are noted for one session.
+MOST_KINDS = 5
+LONGEST_KINDS = 255
+
+
 class AccountLimitReached(PermissionDenied):
     """The browser is signed in to as many accounts as it may be (``MAX_ACCOUNTS``)."""
 
@@ -104,6 +109,9 @@ class Session(models.Model):
     nickname = models.CharField(max_length=LONGEST_NICKNAME, blank=True, editable=False)
     hue = models.PositiveSmallIntegerField(null=True, editable=False)
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, editable=False)
+    #: The kinds of browser that used it, one in a line, the one of the sign-in first. Empty if the
+    #: sign-in had no user agent, or KEEP_USER_AGENTS is off.
+    browsers = models.CharField(max_length=LONGEST_KINDS, blank=True, editable=False)
     created_at = models.DateTimeField(_("signed in"), default=now, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=now, editable=False)
     last_active_at = models.DateTimeField(_("last active"), default=now, editable=False)
@@ -257,6 +265,31 @@ class Session(models.Model):
             custom = self.get_decoded().get(serialization.EXPIRY)
             changed |= self.deadlines(saved_at=self.updated_at, active_at=now, custom=custom)
         return changed
+
+    def is_on_another_browser(self, kind: str) -> bool:
+        """Return True if no browser of this kind has used the session, as far as is known.
+
+        Only the first ``MOST_KINDS`` are noted, so that nobody can fill the trail.
+        """
+        known = self.browsers.split("\n")
+        return self.browsers != "" and kind not in known and len(known) < MOST_KINDS
+
+    def note_browser(self, kind: str, *, origin: Origin) -> bool:
+        """Record that a browser of another kind used it. Return True if this call did.
+
+        It ends nothing: the header proves nothing, and a thief can send any.
+        """
+        using, before = self._state.db or router.db_for_write(Session), self.browsers
+        same = Session.objects.using(using).live().filter(pk=self.pk, browsers=before)
+        known = f"{before}\n{kind}"[:LONGEST_KINDS]
+        with transaction.atomic(using=using, savepoint=False):
+            if not same.update(browsers=known):
+                return False
+            Event.record([self.event("browser", origin=origin)], using)
+            clients_changed([self.client_id], using)
+            self.browsers, kinds = known, before.split("\n")
+            announce(signals.browser_changed, using, session=self, browser=kind, before=kinds)
+        return True
 
     def event(
         self,

@@ -13,7 +13,6 @@ from multisession.models.clients import clients_changed
 from multisession.models.events import short_name
 from multisession.models.nicknames import Nickname
 from multisession.models.session_sets import SessionQuerySet
-from multisession.models.tokens import Token
 from multisession.models.user_locks import UserLock
 
 
@@ -46,10 +45,8 @@ def erase(user_id: Any, *, by: Any = None) -> Erased:
         mine.close(Session.Status.REVOKED, by=by)
         acted.close(Session.Status.REVOKED, by=by)
         acted.update(actor_id="")
-        keys = list(mine.values_list("pk", flat=True))
+        # (Tokens keep pointing to the session: so another account may follow, with "next".)
         deleted = mine.delete()[0]
-        tokens = Token.objects.using(using).filter(client_id__in=clients)
-        tokens.filter(session_id__in=keys).update(session=None)
         browsers = _erase_browsers(clients, using)
         events = _erase_events(short_name(user_id), using)
         Nickname.objects.using(using).filter(user_id=user_id).delete()

@@ -155,8 +155,8 @@ def _steps(using: str) -> dict[str, Step]:
         "marked": _step(kept.filter(over(now) | left(now)), lambda rows: rows.mark_over()),
         "outdated": _Outdated(sessions.accounts().live(), _revoke_outdated),
         "details": _step(
-            kept.filter(ended_before(stale)).exclude(ip_address=None, session_data=""),
-            lambda rows: rows.update(ip_address=None, session_data=""),
+            kept.filter(ended_before(stale)).exclude(ip_address=None, session_data="", browsers=""),
+            lambda rows: rows.update(ip_address=None, session_data="", browsers=""),
         ),
         "browsers": _step(
             clients.filter(~Exists(recent), created_at__lte=stale).exclude(user_agent=""),
