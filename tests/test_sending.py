@@ -4,7 +4,9 @@ import re
 from html import unescape
 
 import pytest
+from django.contrib import messages
 from django.http import HttpResponse
+from django.shortcuts import redirect
 from django.test import Client
 from django.urls import include, path
 
@@ -28,7 +30,17 @@ def sometimes(request):
     return HttpResponse("yes")
 
 
-urlpatterns = [path("sometimes/", sometimes), path("", include("config.urls"))]
+def saying(request):
+    """Say something of its own."""
+    messages.success(request, "Kept: " + request.POST["text"])
+    return redirect("/")
+
+
+urlpatterns = [
+    path("sometimes/", sometimes),
+    path("saying/", saying),
+    path("", include("config.urls")),
+]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
@@ -93,6 +105,24 @@ class TestOnce:
         assert follow_form(client, refused, "and send").status_code == 200
         assert follow_form(client, refused, "and send").status_code == 409
         assert Note.objects.get().user == ada
+
+    def test_the_next_page_says_once_as_whom_it_was_sent(self, adas_tab, client, ada):
+        refused = adas_tab.send("/saying/", {"text": "typed"})
+        assert follow_form(client, refused, "and send").status_code == 302
+        page = client.get("/").text
+        assert page.count(f"Sent as {ada.name}.") == 1
+        assert page.count("Kept: typed") == 1
+        assert "Sent as" not in client.get("/").text
+
+    def test_a_form_that_the_view_did_not_take_is_not_said_to_be_sent(self, adas_tab, client):
+        refused = adas_tab.send(NOTES, {"text": ""})
+        follow_form(client, refused, "and send")
+        assert "Sent as" not in client.get("/").text
+
+    def test_a_form_that_was_not_refused_says_nothing_more(self, sign_in, client, ada):
+        sign_in(ada)
+        assert Tab(client).send(NOTES, {"text": "typed"}).status_code == 302
+        assert "Sent as" not in client.get("/").text
 
     def test_another_browsers_numbers_mean_nothing_here(self, adas_tab, client):
         refused = adas_tab.send(NOTES, {"text": "typed"})

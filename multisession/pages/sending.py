@@ -6,7 +6,8 @@ of A's page and a random number. When it arrives:
 * If A is not active, A becomes active, in the organization of the page, and a 307 makes the browser
   send the form again, so that no middleware of the project sees the account change within a
   request.
-* If A is active, the number is claimed and the view runs. A second click, also after going back,
+* If A is active, the number is claimed and the view runs. If it redirects, the next page says
+  "Sent as A". A second click, also after going back,
   finds the number claimed. If the view fails, the claim is given back.
 """
 
@@ -15,8 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 
 from multisession import actions
 from multisession.ground import django_private
@@ -39,6 +42,17 @@ def answer(
     if getattr(view, "csrf_exempt", False) or not guard.is_sent_again(request):
         return None
     return None if _is_first(request) else refusal.sent_already(request)
+
+
+def confirm(request: HttpRequest, response: HttpResponse) -> None:
+    """Say "Sent as Ada" on the next page if the view has taken the form and redirects."""
+    storage = getattr(request, "_messages", None)
+    if storage is None or getattr(request, "_multisession_claim", None) is None:
+        return
+    [name] = refusal.short_names(request.multisession.session)  # type: ignore[attr-defined]
+    if name and response.status_code in (302, 303):
+        messages.success(request, _("Sent as %(account)s.") % {"account": name})
+        storage.update(response)  # Its middleware has stored the others already.
 
 
 def give_back(request: HttpRequest) -> None:
