@@ -555,6 +555,8 @@ class SessionStore(SessionBase):
             self.is_issued = True
             self.may_be_undone |= transaction.get_connection(self.using).in_atomic_block
         self._opened, self._session_key, self._number = placed, placed.secret, None
+        if placed.row is not None and placed.base.session_id != placed.row.pk:
+            self._number = placed.row.number  # It goes on as an account beside the active one.
         self._is_fresh = False
         self._cycled = self.flushed = self.emptied = False
         if self._left is not None:
