@@ -164,7 +164,9 @@ def redirect(request: HttpRequest) -> HttpResponse | None:
         if active is None:
             return None
         return _go_to(request, account_url(request, active.number, request.get_full_path()))
-    if number == NOBODY or store.row is not None or _is_remembered(request, number):
+    row = store.row
+    is_live = row is not None and row.user_id is not None
+    if number == NOBODY or is_live or _is_remembered(request, number):
         return None
     if sender_of(request) not in (Sender.FORM, Sender.HTMX, Sender.INERTIA):
         return None

@@ -261,7 +261,24 @@ class TestAdmin:
         assert client.post(url, form)["Location"] == "/u/1/admin/password_change/done/"
         ada.refresh_from_db()
         assert ada.check_password("an entirely new one")
-        assert [who(client, prefix) for prefix in ("/u/1", "/u/2")] == ["ada", "grace"]
+        assert [who(client, prefix) for prefix in ("/u/1", "/u/2", "")] == ["ada", "grace", "grace"]
+
+    def test_a_cookie_copied_before_does_not_go_on_with_the_new_password(self, client, ada):
+        copied = Client()
+        copied.cookies["sessionid"] = client.cookies["sessionid"].value
+        form = dict.fromkeys(("new_password1", "new_password2"), "an entirely new one")
+        client.post("/u/1/admin/password_change/", {**form, "old_password": PASSWORD})
+        assert copied.get("/u/1/who/")["Location"] == "/who/"
+        assert who(copied) == "grace"
+        assert who(client, "/u/1") == "ada"
+
+    def test_another_key_in_one_tab_moves_no_other(self, client):
+        before = client.cookies["sessionid"].value
+        client.post("/u/1/put/color/blue/")
+        client.post("/u/1/cycle-key/")
+        assert client.cookies["sessionid"].value != before
+        assert client.get("/u/1/who/").json() == {"user": "ada", "data": {"color": "blue"}}
+        assert [who(client, prefix) for prefix in ("/u/2", "")] == ["grace", "grace"]
 
     def test_logging_out_is_of_the_tab(self, client, ada):
         assert client.post("/u/1/admin/logout/")["Location"] == "/u/1/"

@@ -165,11 +165,13 @@ def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None
 def reissue(
     act: Act, data: dict[str, Any], opened: Opened, row: Session, issued: Token | None
 ) -> Opened:
-    """Write this row, and point a new token to it.
+    """Write this row under a new token, which points to the session that is active.
 
-    After a change of password only the new token does: a copied cookie must not go on.
+    That is the row itself, or another one if a key with a number opened the row. After a change of
+    password only the new token opens the row: a copied cookie must not go on.
     """
     token, before = opened.base, serialization.loads(as_loaded(row))
+    is_active = token.session_id == row.pk
 
     def step() -> Opened:
         client = token.lock()
@@ -181,7 +183,10 @@ def reissue(
             token.digest = tokens.digest(secret)
             Token.objects.using(act.using).filter(pk=token.pk).update(digest=token.digest)
         else:
-            follower = token.add(tokens.digest(secret), row)
+            mine = Token.objects.using(act.using).filter(pk=token.pk).values("session_id")
+            pointed_to = Session.objects.using(act.using).filter(pk__in=mine)
+            active = row if is_active else pointed_to.first()
+            follower = token.add(tokens.digest(secret), active)
         if not write(act, row, data):
             raise Refused
         keep_to_new_password(act, follower, row, before, data)
@@ -219,10 +224,17 @@ def keep_to_new_password(
 
 
 def visit(
-    act: Act, data: dict[str, Any], opened: Opened, issued: Token | None, *, cycled: bool
+    act: Act,
+    data: dict[str, Any],
+    opened: Opened,
+    issued: Token | None,
+    *,
+    cycled: bool,
+    beside: bool = False,
 ) -> Opened:
     """Save a visitor's data while no account is active. ``cycled``: under a new token.
 
+    ``beside``: for a key with a number that no live account has; whoever is active stays it.
     Raises Refused if somebody became active meanwhile, or the token has ended.
     """
     token = opened.base
@@ -234,7 +246,9 @@ def visit(
         number = 0 if opened.had_accounts else None
         row = _new_row(act, data, client=client, number=number, added_by=token)
         secret, follower = opened.secret, token
-        if cycled and issued is None:
+        if beside:
+            pass
+        elif cycled and issued is None:
             secret = tokens.new_token()
             follower = token.add(tokens.digest(secret), row)
         elif not token.point_to(row, unless_moved=True):

@@ -536,10 +536,10 @@ class SessionStore(SessionBase):
                 with transaction.atomic(using=self.using):
                     steps.keep_to_new_password(act, None, opened.row, before, data)
         elif step is Step.VISIT:
-            if self._number is not None:
-                return  # A store opened for one account does not change who is active.
+            beside = self._number is not None  # It does not change who is active.
             try:
-                self._take(steps.visit(act, data, opened, issued, cycled=self._cycled))
+                placed = steps.visit(act, data, opened, issued, cycled=self._cycled, beside=beside)
+                self._take(placed)
             except UpdateError:
                 self._session_cache = {}  # Another account became active: not for its eyes.
         elif step is Step.WRITE and opened.row is not None:
@@ -554,6 +554,8 @@ class SessionStore(SessionBase):
             self.is_issued = True
             self.may_be_undone |= transaction.get_connection(self.using).in_atomic_block
         self._opened, self._session_key, self._number = placed, placed.secret, None
+        if placed.row is not None and placed.base.session_id != placed.row.pk:
+            self._number = placed.row.number  # It goes on as an account beside the active one.
         self._is_fresh = False
         self._cycled = self.flushed = self.emptied = False
         if self._left is not None:
