@@ -164,8 +164,8 @@ def redirect(request: HttpRequest) -> HttpResponse | None:
         if active is None:
             return None
         return _go_to(request, account_url(request, active.number, request.get_full_path()))
-    accessed = store.accessed
-    if number == NOBODY or store.row is not None:
+    accessed, row = store.accessed, store.row
+    if number == NOBODY or (row is not None and row.user_id is not None):
         store.accessed = accessed  # The page decides whether it is a use of the session.
         return None
     if _is_remembered(request, number):

@@ -197,6 +197,22 @@ class TestComingAndGoing:
         assert who(client, "/u/0") == NOBODY
         assert Client().get("/u/0/who/").json()["user"] == NOBODY
 
+    @pytest.mark.parametrize("prefix", ["/u/0", "/u/1"])
+    def test_what_is_kept_before_a_sign_in_is_for_nobody_else(self, client, ada, alan, prefix):
+        client.post("/u/1/sign-out/")
+        client.post(f"{prefix}/put/step/one/")
+        told = [client.get(f"{tab}/who/").json() for tab in ("/u/0", "/u/1", "/u/2", "")]
+        kept = {"user": NOBODY, "data": {"step": "one"}}
+        assert told == [kept, kept, *[{"user": "grace", "data": {}}] * 2]
+        assert client.get("/u/7/who/")["Location"] == "/who/"
+        another = Client()
+        another.post(f"/sign-in/{alan.pk}/")
+        assert another.get("/u/0/who/").json() == {"user": NOBODY, "data": {}}
+        client.post(f"{prefix}/sign-in/{ada.pk}/")  # Django's login() takes it over.
+        assert client.get("/u/1/who/").json() == {"user": "ada", "data": {"step": "one"}}
+        assert client.get("/u/0/who/").json() == {"user": NOBODY, "data": {}}
+        assert not Session.objects.visitors().exists()
+
     @pytest.mark.parametrize("prefix", ["", "/u/1", "/u/2"])
     def test_signing_in_again_gives_the_old_number(self, prefix, client, ada):
         client.post("/u/1/sign-out/")

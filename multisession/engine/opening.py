@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib.sessions.backends.base import UpdateError
 
@@ -97,10 +97,15 @@ def _with_number(fetched: Fetched, number: int) -> Fetched:
         return fetched
     from multisession.models import Session
 
-    if number == 0 or not token.is_living:  # no account has number 0
+    if not token.is_living:
         return Fetched(token)
-    accounts = Session.objects.visible_to(token).live().filter(number=number)
-    return Fetched(token, accounts.order_by("-pk").first(), is_user_missing=True)
+    mine = Session.objects.visible_to(token).live().order_by("-pk")
+    account = mine.accounts().filter(number=number).first() if number else None
+    if account is not None:
+        return Fetched(token, account, is_user_missing=True)
+    # Nobody is active there: what a sign-in in several steps keeps, beside the active account.
+    pointed_to: Any = token.session_id
+    return Fetched(token, mine.visitors().exclude(pk=pointed_to).first())
 
 
 def opened_by(secret: str, found: Fetched) -> Opened:

@@ -238,10 +238,17 @@ def keep_to_new_password(
 
 
 def visit(
-    act: Act, data: dict[str, Any], opened: Opened, issued: Token | None, *, cycled: bool
+    act: Act,
+    data: dict[str, Any],
+    opened: Opened,
+    issued: Token | None,
+    *,
+    cycled: bool,
+    beside: bool = False,
 ) -> Opened:
     """Save a visitor's data while no account is active. ``cycled``: under a new token.
 
+    ``beside``: for a key with a number that no live account has; whoever is active stays it.
     Raises Refused if somebody became active meanwhile, or the token has ended.
     """
     token = opened.base
@@ -253,7 +260,9 @@ def visit(
         number = 0 if opened.had_accounts else None
         row = _new_row(act, data, client=client, number=number, added_by=token)
         secret, follower = opened.secret, token
-        if cycled and issued is None:
+        if beside:
+            pass
+        elif cycled and issued is None:
             secret = tokens.new_token()
             follower = token.add(tokens.digest(secret), row)
         elif not token.point_to(row, unless_moved=True):

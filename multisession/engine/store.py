@@ -537,10 +537,10 @@ class SessionStore(SessionBase):
                 with transaction.atomic(using=self.using):
                     steps.keep_to_new_password(act, None, opened.row, before, data)
         elif step is Step.VISIT:
-            if self._number is not None:
-                return  # A store opened for one account does not change who is active.
+            beside = self._number is not None  # It does not change who is active.
             try:
-                self._take(steps.visit(act, data, opened, issued, cycled=self._cycled))
+                placed = steps.visit(act, data, opened, issued, cycled=self._cycled, beside=beside)
+                self._take(placed)
             except UpdateError:
                 self._session_cache = {}  # Another account became active: not for its eyes.
         elif step is Step.WRITE and opened.row is not None:

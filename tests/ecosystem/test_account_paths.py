@@ -151,6 +151,24 @@ class TestAllauth:
             assert add_address("/u/1", "a@example.org") == "/u/1/allauth/email/"
             assert add_address("/u/2", "b@example.org").startswith("/u/2/allauth/reauthenticate/")
 
+    def ask_for_a_code(self, browser, prefix, user):
+        browser.post(f"{prefix}/allauth/login/code/", {"email": user.email})
+        return re.search(r"^[A-Z0-9]{3,5}-?[A-Z0-9]{3,5}$", mail.outbox[-1].body, re.MULTILINE)[0]
+
+    def test_a_sign_in_in_steps(self, tabs, ada, grace, alan):
+        assert add_account(tabs, "/u/1") == "/u/0/allauth/login/"
+        code = self.ask_for_a_code(tabs, "/u/0", alan)
+        answer = tabs.post("/u/0/allauth/login/code/confirm/", {"code": code})
+        assert answer["Location"] == "/u/3/"
+        assert all_of(tabs, "/u/1", "/u/2", "/u/3") == [ada.email, grace.email, alan.email]
+
+    def test_a_sign_in_in_steps_in_the_tab_of_an_account_that_is_signed_out(self, tabs, ada, grace):
+        tabs.post("/u/1/allauth/logout/")
+        code = self.ask_for_a_code(tabs, "/u/1", ada)
+        answer = tabs.post("/u/1/allauth/login/code/confirm/", {"code": code})
+        assert answer["Location"] == "/u/1/"
+        assert all_of(tabs, "/u/1", "/u/2") == [ada.email, grace.email]
+
 
 class TestLinksInEmails:
     def test_a_confirmation_link_works_in_the_browser_and_in_others(
