@@ -26,6 +26,7 @@ pytestmark = with_engine_urls
 
 LIST = "/admin/multisession/event/"
 SESSIONS = "/admin/multisession/session/"
+TIMELINE = f"{LIST}timeline/"
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +65,12 @@ def shown(browser: Browser, path: str = LIST, /, **query: str) -> list[str]:
     rows = browser.get(path, query).context["cl"].result_list
     lines = [f"{event.account.partition('@')[0]} {event.kind}" for event in rows]
     return [line for line in lines if not line.startswith("auditor")]
+
+
+def told(browser: Browser, **query: str) -> str:
+    """What a timeline says, without its markup."""
+    text = page(browser, TIMELINE, **query).partition('id="content-main"')[2]
+    return " ".join(re.sub(r"<[^>]*>", " ", text).split())
 
 
 def many(count: int, **fields) -> list[Event]:
@@ -174,6 +181,72 @@ class TestPages:
         assert costs[0] == costs[1] <= 9
 
 
+class TestTimeline:
+    def test_a_person_s_timeline_has_everything_in_one_page(self, office, ada, grace):
+        firefox = signed_in(grace, ada, headers={"user-agent": "Firefox on Linux"})
+        firefox.switch(grace)
+        firefox.switch(ada)
+        session = session_of(ada)
+        common = {"session_id": session.public_id, "client_id": session.client.public_id}
+        common |= {"user_id": str(ada.pk), "account": ada.email}
+        Event.objects.create(**common, kind="signed-in", actor_id=str(grace.pk), actor=grace.email)
+        Event.objects.create(**common, kind="reused", ip_address="203.0.113.66")
+        actions.revoke(session, by="nightly job")
+        text = told(office, user=str(ada.pk))
+        story = [
+            "revoked by nightly job",
+            "old cookie used 203.0.113.66",
+            "signed in by grace@example.com , acting as this person",
+            "switched to from grace@example.com Firefox on Linux 127.0.0.1",
+            "signed in Firefox on Linux 127.0.0.1",
+        ]
+        found = [text.find(part) for part in story]
+        assert found == sorted(found), text
+        assert -1 not in found, text
+
+    def test_a_browser_s_timeline_names_each_account_and_no_other_browser(self, office, ada, grace):
+        signed_in(ada, grace)
+        signed_in(ada, headers={"user-agent": "Firefox on Linux"})
+        text = told(office, client=session_of(grace).client.public_id)
+        assert "signed in grace@example.com" in text
+        assert "signed in ada@example.com" in text
+        assert "Firefox" not in text
+
+    def test_older_leads_through_a_timeline_once(self, office, monkeypatch):
+        monkeypatch.setattr(EventAdmin, "list_per_page", 3)
+        many(8)
+        pages, path = [], f"{TIMELINE}?user=7"
+        while path:
+            text = page(office, path)
+            pages.append(text.count('<li class="ms-event">'))
+            link = re.search('href="([^"]+)" rel="next"', text)
+            path = TIMELINE + link[1].replace("&amp;", "&") if link else ""
+        assert pages == [3, 3, 2]
+
+    def test_without_a_person_or_a_browser_the_trail_is_shown(self, office):
+        for query in ("", "?kind=switched", "?user="):
+            assert office.get(TIMELINE + query)["Location"].startswith(LIST)
+
+    @pytest.mark.parametrize("value", ["x", "' OR 1=1 --", "\x00", "x" * 5000, "-1", "9" * 30])
+    @pytest.mark.parametrize("name", ["user", "client", "session"])
+    def test_nonsense_in_a_timeline_s_address_breaks_nothing(self, office, name, value):
+        assert office.get(TIMELINE, {name: value}).status_code == 200
+
+    def test_a_timeline_costs_the_same_for_many_events(self, office, ada):
+        costs = []
+        for count in (1, 40):
+            many(count, actor_id=str(ada.pk), actor=ada.email)
+            with CaptureQueriesContext(connection) as queries:
+                page(office, TIMELINE, user="7")
+            costs.append(len(queries))
+        assert costs[0] == costs[1] <= 8
+
+    def test_a_name_that_is_markup_is_text_in_a_timeline(self, office):
+        many(1, account="<script>alert(1)</script>", actor="<script>alert(2)</script>")
+        for query in ({"user": "7"}, {"client": "client_1"}):
+            assert "<script>alert" not in page(office, TIMELINE, **query)
+
+
 class TestWhoMayNot:
     def test_staff_without_permission_do_not_see_the_trail(self, ada):
         firefox = signed_in(ada)
@@ -219,7 +292,7 @@ class TestLinks:
     def test_from_the_user_s_own_page(self, office, auditor, ada):
         grant(auditor, "view_event", "view_user")
         text = page(office, f"/admin/accounts/user/{ada.pk}/change/")
-        assert f'href="{LIST}?user={ada.pk}"' in text
+        assert f'href="{TIMELINE}?user={ada.pk}"' in text
 
     def test_the_session_tells_who_revoked_it(self, office, auditor, ada, grace):
         grant(auditor, "view_session", "revoke_session")

@@ -17,6 +17,7 @@ pytestmark = with_engine_urls
 
 SESSIONS = "/admin/multisession/session/"
 EVENTS = "/admin/multisession/event/"
+TIMELINE = f"{EVENTS}timeline/"
 #: A confirmation that includes every session.
 NOW = {"before": "9999-01-01T00:00:00+00:00"}
 
@@ -44,6 +45,7 @@ MAY = {
     "session_add": set(),
     "session_delete": set(),
     "event_changelist": {"trail", "tenant", "superuser"},
+    "event_timeline": {"trail", "tenant", "superuser"},
     "event_history": {"trail", "tenant", "superuser"},
     "event_change": {"trail", "tenant", "superuser"},
     "event_add": set(),
@@ -118,6 +120,8 @@ def test_each_page_opens_for_those_who_may(reader, name, ada):
     signed_in(ada)
     row = session_of(ada) if name.startswith("session") else Event.objects.get(account=ada.email)
     path = urls()[name].replace("<path:object_id>", str(row.pk))
+    if name == "event_timeline":
+        path += f"?user={ada.pk}"
     office = signed_in(reader)
     response = office.get(path)
     if reader.reads_as not in MAY[name]:
@@ -192,6 +196,9 @@ class TestNames:
             (EVENTS, {"user": str(stranger.pk)}),
             (EVENTS, {"q": stranger.email + " "}),
             (EVENTS, {"session": foreign.public_id}),
+            (TIMELINE, {"user": str(stranger.pk)}),
+            (TIMELINE, {"client": foreign.client.public_id}),
+            (TIMELINE, {"session": foreign.public_id}),
         ]
         for path, query in pages:
             text = text_of(office.get(path, query)).replace('value="eve@elsewhere.test "', "")
@@ -253,7 +260,7 @@ class TestNames:
         actions.revoke(session_of(ada), by=root)
         office = signed_in(reader)
         event = Event.objects.get(kind="revoked")
-        for path in (EVENTS, f"{EVENTS}{event.pk}/change/"):
+        for path in (EVENTS, f"{EVENTS}{event.pk}/change/", f"{TIMELINE}?user={ada.pk}"):
             text = text_of(office.get(path))
             assert "ada@example.com" in text
             assert "another account" in text

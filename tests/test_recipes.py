@@ -241,7 +241,7 @@ class TestHtmx:
 class TestInTheAdmin:
     @pytest.fixture(autouse=True)
     def _the_recipes_settings(self, settings, ada, grace):
-        lines = blocks("admin.md")[0]
+        lines = blocks("admin.md", heading="The button in its header")[0]
         settings.LOGIN_URL = run(lines).LOGIN_URL
         settings.LOGIN_REDIRECT_URL = run(lines).LOGIN_REDIRECT_URL
         User.objects.update(is_staff=True, is_superuser=True)

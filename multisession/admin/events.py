@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.exceptions import NotRegistered
-from django.http import HttpRequest
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from multisession.ground.moments import in_utc
 from multisession.ground.origin import ip_address
 from multisession.models import Event, Session
 from multisession.pages.browsers import browser_name
@@ -26,6 +33,7 @@ from .lists import (
     UserFilter,
     link_of_user,
 )
+from .people import place
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
 
 def link_to_events(user: Any) -> str:
     """Return a link to a user's events, for a read-only field on the user's admin page."""
-    return link_of_user(user, "event", _("Timeline of this user"))
+    return link_of_user(user, "event", _("Timeline of this user"), page="timeline")
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -68,7 +76,18 @@ class EventSessionFilter(ChosenFilter):
         return _equal(queryset, "session_id", self.value())
 
 
-FILTERS = (KindFilter, WhenFilter, EventUserFilter, EventSessionFilter)
+class EventClientFilter(ChosenFilter):
+    title = _("client")
+    parameter_name = "client"
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return _equal(queryset, "client_id", self.value())
+
+
+FILTERS = (KindFilter, WhenFilter, EventUserFilter, EventSessionFilter, EventClientFilter)
+
+#: The filters of which a timeline needs one.
+SUBJECTS = ("user", "client", "session")
 
 
 def shown_actor(event: Event, shown: Collection[str]) -> str:
@@ -87,6 +106,11 @@ def _equal(queryset: Any, field: str, value: str | None) -> Any:
 class EventList(PagedList):
     def number(self, count: int) -> str:
         return ngettext("%(count)s event", "%(count)s events", count)
+
+    @property
+    def subject(self) -> str:
+        """Return the filter that makes these events a timeline: "user", "client", "session"."""
+        return next((name for name in SUBJECTS if self.params.get(name)), "")
 
 
 @admin.register(Event)
@@ -209,6 +233,49 @@ class EventAdmin(PagedAdmin):
     @admin.display(description=_("session"))
     def of_session(self, event: Event) -> str:
         return self.link_to("session", event.session_id, q=event.session_id)
+
+    # The timeline
+
+    def timeline(self, request: HttpRequest) -> HttpResponse:
+        """Show the events of a person, a browser or a session, day by day, the newest first."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            shown: Any = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            return redirect(self.url("event", "changelist"))
+        if not shown.subject:
+            return redirect(self.url("event", "changelist") + shown.query_string())
+        for event in shown.result_list:
+            self._tell(event)
+        name = shown.params[shown.subject]
+        if shown.subject == "user":
+            name = next((event.account for event in shown.result_list), "") or name
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Timeline"),
+            "subtitle": name,
+            "opts": self.opts,
+            "cl": shown,
+            "media": self.media,
+            "subject_value": shown.params[shown.subject],
+            "may_see_sessions": request.user.has_perm("multisession.view_session"),
+        }
+        return TemplateResponse(request, "multisession/admin/timeline.html", context)
+
+    def _tell(self, event: Any) -> None:
+        """Add to the event what the timeline shows."""
+        at = timezone.localtime(in_utc(event.at))
+        event.day, event.clock, event.exact = at.date(), at, in_utc(event.at).isoformat()
+        browser = browser_name(event.user_agent) if event.user_agent else ""
+        event.place = place(browser, event.ip_address) if browser or event.ip_address else ""
+        event.is_by_another = bool(event.actor_id) and event.actor_id != event.user_id
+        event.is_impersonation = event.is_by_another and event.kind == Event.Kind.SIGNED_IN
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.timeline)
+        own = path("timeline/", view, name="multisession_event_timeline")
+        return [own, *super().get_urls()]
 
     # Django's hooks
 

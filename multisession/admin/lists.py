@@ -268,20 +268,22 @@ class SinceFilter(admin.SimpleListFilter):
         return queryset.filter(**{f"{self.field}__gte": since})
 
 
-def link_to(model: str, text: Any, *, site: str | None = None, **filters: Any) -> str:
+def link_to(
+    model: str, text: Any, *, site: str | None = None, page: str = "changelist", **filters: Any
+) -> str:
     """Return a link to the list of this model, filtered; the text alone if there is no list."""
     try:
-        url = reverse(f"admin:multisession_{model}_changelist", current_app=site)
+        url = reverse(f"admin:multisession_{model}_{page}", current_app=site)
     except NoReverseMatch:  # The site has not registered this model.
         return str(text)
     return format_html('<a href="{}?{}">{}</a>', url, urlencode(filters), text)
 
 
-def link_of_user(user: Any, model: str, text: Any) -> str:
+def link_of_user(user: Any, model: str, text: Any, *, page: str = "changelist") -> str:
     """Return such a link for a user's own admin page, or "–" for a user who is not saved yet."""
     if user is None or user.pk is None:
         return "–"
-    return link_to(model, text, user=user.pk)
+    return link_to(model, text, page=page, user=user.pk)
 
 
 def user_has_field(name: str) -> bool:

@@ -1,0 +1,101 @@
+"""The admin's pages in a real browser: how they look, and large revocations."""
+
+import datetime
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from accounts.models import User
+from multisession.models import Client, Session
+from tests.browser.test_devices import FIREFOX, sign_in
+from tests.conftest import PASSWORD
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+LIST = "/admin/multisession/session/"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+#: Where Django's own parts of these pages stand. Their links are too small and too close.
+DJANGOS = ["#changelist-filter", "#nav-sidebar", "#header", ".breadcrumbs"]
+LONG = "wolfeschlegelsteinhausenbergerdorff.the.younger@department.of.names.example.com"
+
+
+@pytest.fixture
+def boss(db) -> User:
+    return User.objects.create_superuser("boss@example.com", PASSWORD, name="Adele Goldberg")
+
+
+def many(user: User, count: int) -> None:
+    now = timezone.now()
+    times = {"expire_at": now + datetime.timedelta(days=7), "ip_address": "2001:db8:85a3::8a2e"}
+    clients = Client.objects.bulk_create(Client(user_agent=FIREFOX) for _ in range(count))
+    Session.objects.bulk_create(
+        Session(user=user, client=client, abandon_at=now + datetime.timedelta(days=30), **times)
+        for client in clients
+    )
+
+
+def problems(page: Page) -> list[str]:
+    # Without "preload", for which axe writes inline styles that our policy refuses.
+    options = {"runOnly": RULES, "preload": False}
+    found = Axe().run(page, context={"exclude": DJANGOS}, options=options)
+    return [
+        f"{broken['id']}: {node['html'][:200]}"
+        for broken in found.response["violations"]
+        for node in broken["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("locale", ["en", "ar"])
+def test_the_pages_fit_in_light_and_dark(new_browser, ada, boss, width, locale):
+    User.objects.filter(pk=ada.pk).update(email=LONG)
+    many(ada, 3)
+    page = sign_in(new_browser(), boss)
+    page.set_viewport_size({"width": width, "height": 800})
+    page.set_extra_http_headers({"Accept-Language": locale})
+    session = Session.objects.filter(user=ada).latest("pk")
+    for path in (
+        LIST,
+        f"{LIST}{session.pk}/change/",
+        f"{LIST}revoke/?user={ada.pk}",
+        f"/admin/multisession/event/timeline/?user={boss.pk}",
+    ):
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.goto(path)
+            assert problems(page) == [], path
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        results = page.locator(".results")
+        if results.count():
+            assert results.evaluate("it => it.scrollWidth <= it.clientWidth"), path
+
+
+def test_the_domain_of_a_long_address_stays_in_sight(new_browser, ada, boss):
+    User.objects.filter(pk=ada.pk).update(email=f"{'a' * 80}@example.com")
+    many(ada, 1)
+    page = sign_in(new_browser(), boss)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(f"{LIST}?user={ada.pk}")
+    domain = page.locator(".ms-last").first
+    assert domain.evaluate("it => it.scrollWidth <= it.clientWidth")
+    assert page.locator(".ms-first").first.evaluate("it => it.scrollWidth > it.clientWidth")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+def test_a_large_revocation_runs_to_its_end(new_browser, ada, boss, monkeypatch, scripts):
+    monkeypatch.setattr("multisession.actions.BATCH", 2)
+    many(ada, 20)
+    page = sign_in(new_browser(java_script_enabled=scripts), boss)
+    page.goto(f"{LIST}revoke/?user={ada.pk}")
+    page.get_by_role("button", name="Revoke 20 sessions").click()
+    if not scripts:
+        for done in (8, 16):
+            expect(page.get_by_role("status")).to_have_text(f"{done} of 20 sessions revoked.")
+            page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("status")).to_have_text("20 sessions revoked.")
+    assert not Session.objects.filter(user=ada).live().exists()
+    page.get_by_role("link", name="Back").click()
+    expect(page).to_have_url(re.compile(re.escape(f"{LIST}?user={ada.pk}") + "$"))
