@@ -122,6 +122,12 @@ class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
         known, typed = self.known_account(), context["form"]["username"].value()
         if known is not None and known.user is not None and known.user.get_username() == typed:
             context["known"] = known
+        elif (
+            not (wants_partial(self.request) or context["form"].is_bound)
+            and self.request.multisession.sessions
+        ):
+            # The focus would scroll the accounts above the form out of sight, on a phone at least.
+            context["form"].fields["username"].widget.attrs.pop("autofocus", None)
         if wants_partial(self.request):
             context.pop("known", None)
             focus_when_swapped_in(context["form"])
