@@ -4,6 +4,7 @@ They need no special code for several accounts, because ``login()`` adds one. Th
 than usual.
 """
 
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -37,6 +38,7 @@ from accounts.forms import (
 from accounts.models import User
 from accounts.requests import DemoRequest, SignedInRequest, wants_partial
 from multisession import passwords
+from multisession.actions import OrganizationNotFound, set_active
 from multisession.guard import any_account
 from multisession.models import Session
 from multisession.pages.views import requested_next
@@ -120,6 +122,12 @@ class SignInView(FocusFirstErrorMixin, auth_views.LoginView):
         known, typed = self.known_account(), context["form"]["username"].value()
         if known is not None and known.user is not None and known.user.get_username() == typed:
             context["known"] = known
+        elif (
+            not (wants_partial(self.request) or context["form"].is_bound)
+            and self.request.multisession.sessions
+        ):
+            # The focus would scroll the accounts above the form out of sight, on a phone at least.
+            context["form"].fields["username"].widget.attrs.pop("autofocus", None)
         if wants_partial(self.request):
             context.pop("known", None)
             focus_when_swapped_in(context["form"])
@@ -159,6 +167,9 @@ def demo_sign_in(request: DemoRequest) -> HttpResponse:
         return redirect("accounts:sign_in")
     login(request, user)
     announce(request, user)
+    request.session.save()  # The organization needs the session of the new account.
+    with suppress(OrganizationNotFound):  # not a member, or the team is gone
+        set_active(request, organization=demo.TEAM[1])
     return redirect(requested_next(request) or settings.LOGIN_REDIRECT_URL)
 
 

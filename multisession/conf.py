@@ -300,6 +300,16 @@ class Settings:
         return None if value is None else str(value)
 
     @cached_property
+    def BADGES(self) -> str | None:
+        """Dotted path of ``f(users) -> {primary key: number or short text}`` (default None: none).
+
+        It gets all accounts that a menu shows at once, so one query can answer for all. 0 and what
+        is missing show no badge.
+        """
+        value = self._get("BADGES", None)
+        return None if value is None else str(value)
+
+    @cached_property
     def MENU_ITEMS(self) -> str | list[Any]:
         """The project's own lines in every menu (default: none).
 

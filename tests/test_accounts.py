@@ -371,9 +371,7 @@ class TestDemoAccounts:
         call_command("demo_accounts")
         for email in ("grace@example.com", "ada@example.com"):
             client.post(DEMO_SIGN_IN, {"account": email})
-        session = client.get("/whoami").json()["sid"]
-        form = {"session": session, "organization": "analytical-engine"}
-        page = client.post("/multisession/set-organization/", form, follow=True).text
+        page = client.get("/").text
         assert "Found a moth in relay 70" in page
         offered = re.search(r'<a href="(/notes/\d+/)">Open a private note of', page)[1]
         assert "nanosecond" not in page

@@ -5,6 +5,7 @@ import re
 import pytest
 from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse
+from django.template import engines
 from django.test import Client, RequestFactory
 from django.utils.html import escape
 
@@ -13,6 +14,7 @@ from multisession.ground.colours import APART, HUES, free_hue, own_hue
 from multisession.middleware import SessionMiddleware
 from multisession.models import Session
 from multisession.models.nicknames import Nickname, look_of, set_look
+from multisession.pages.badges import badge
 
 NICKNAME = "/multisession/nickname/"
 CHOOSE = "/accounts/choose/"
@@ -251,3 +253,86 @@ def act_as(browser: Client, user: User, *, by: User) -> None:
     cookies = "; ".join(f"{name}={each.value}" for name, each in browser.cookies.items())
     request = RequestFactory(headers={"cookie": cookies}).post("/")
     browser.cookies.update(SessionMiddleware(view)(request).cookies)
+
+
+ASKED: list[list[str]] = []
+
+
+def waiting(users) -> dict:
+    """What a project's hook says; ``ASKED`` has whom it was asked about."""
+    ASKED.append(sorted(user.email for user in users))
+    said = {"ada@example.com": 3, "grace@example.com": 1000, "alan@example.com": "\x00a long text"}
+    return {user.pk: said[user.email] for user in users}
+
+
+def nothing_works(users) -> dict:
+    raise RuntimeError("The mail server is away.")
+
+
+class TestBadges:
+    @pytest.fixture(autouse=True)
+    def hook(self, settings):
+        settings.MULTISESSION = {**settings.MULTISESSION, "BADGES": f"{__name__}.waiting"}
+        ASKED.clear()
+
+    def test_the_project_is_asked_once_for_all_accounts_of_a_menu(self, both, alan, ada, grace):
+        both.force_login(alan)
+        for url in (MENU, CHOOSE):
+            ASKED.clear()
+            page = both.get(url).text
+            assert [[ada.email, alan.email, grace.email]] == ASKED, url
+            shown = re.findall(r"New:</span> ([^<]*)</span>", page)
+            assert set(shown) == {"3", "99+", "a long t"}, url
+
+    def test_a_page_asks_only_if_its_button_shows_the_badge(self, both):
+        assert "New:" not in both.get("/").text
+        assert ASKED == []
+        page = button(both, "show_badge=True")
+        assert ASKED == [["ada@example.com"]]
+        assert "New:</span> 3</span>" in page
+
+    def test_a_signed_out_account_has_none(self, both, grace):
+        both.post("/multisession/sign-out/", {"session": sid_of(both, grace)})
+        ASKED.clear()
+        assert "99+" not in both.get(CHOOSE).text
+        assert ASKED == [["ada@example.com"]]
+
+    def test_a_hook_that_fails_takes_nothing_else_away(self, both, settings, caplog):
+        settings.MULTISESSION = {**settings.MULTISESSION, "BADGES": f"{__name__}.nothing_works"}
+        page = both.get(MENU).text
+        assert "New:" not in page
+        assert "Switch to Grace Hopper" in page
+        assert "nothing_works failed" in caplog.text
+
+    @pytest.mark.parametrize("value", [0, None, "", -1, False, "\u200b"])
+    def test_nothing_waits(self, value):
+        assert badge(value) == ""
+
+
+def button(browser: Client, options: str) -> str:
+    request = browser.get("/").wsgi_request
+    tag = "{% load multisession %}{% user_button " + options + " %}"
+    return engines["django"].from_string(tag).render({"csrf_token": "x"}, request)
+
+
+class TestTheClosedButton:
+    def test_two_accounts_of_one_name_are_told_apart(self, both):
+        User.objects.update(name="Ada Lovelace")
+        closed = button(both, "show_name=True").split("</summary>")[0]
+        assert 'aria-hidden="true">Ada Lovelace</bdi>' in closed
+        assert 'aria-hidden="true">ada@example.com</bdi>' in closed
+        closed = button(both, "show_name=True show_identifier=False").split("</summary>")[0]
+        assert 'aria-hidden="true">ada@example.com' not in closed
+        closed = button(both, "show_identifier=True").split("</summary>")[0]
+        assert 'aria-hidden="true">ada@example.com' in closed
+        assert "ms-trigger-name" not in closed
+
+    def test_a_long_address_keeps_its_domain_and_is_read_out_as_a_whole(self, both, ada):
+        ada.email = "augusta.ada.king.countess.of.lovelace@example.com"
+        ada.save()
+        cut = "<span>augusta.ada.king.countess.of.lovelace</span><span>@example.com</span>"
+        page = both.get(MENU).text
+        assert f'<span class="ms-cut" aria-hidden="true">{cut}</span>' in page
+        assert f'<span class="ms-visually-hidden">{ada.email}</span>' in page
+        assert f"Open user menu: Ada Lovelace, {ada.email}" in both.get("/").text
+        assert f'<span class="ms-cut">{cut}</span>' in button(both, "show_name=True")

@@ -166,7 +166,7 @@ def _a_project_with_the_recipes_templates(settings):
     settings.TEMPLATES = [stock]
     settings.MULTISESSION = {}
     settings.LOGIN_URL = "login"
-    settings.LOGIN_REDIRECT_URL = "/"
+    settings.LOGIN_REDIRECT_URL = settings.LOGOUT_REDIRECT_URL = "/"
 
 
 @pytest.fixture
@@ -192,7 +192,8 @@ def add(browser: Client, user: User, url: str = "/accounts/login/", **more: str)
 
 
 def switch(browser: Client, user: User) -> None:
-    press(browser, browser.get("/multisession/choose/"), f"Switch to {user.name}")
+    verb = "Switch to" if who(browser) else "Continue as"
+    press(browser, browser.get("/multisession/choose/"), f"{verb} {user.name}")
     assert who(browser) == name_of(user)
 
 

@@ -235,6 +235,14 @@ class TestTheExit:
         link = re.search(r'href="([^"]*)">Use another account', page)[1].replace("&amp;", "&")
         assert "E-mail address" in form_with('type="password"', both.get(link).text)
 
+    def test_the_focus_does_not_scroll_the_list_of_accounts_out_of_sight(self, both):
+        assert "autofocus" in Client().get("/accounts/sign-in/").text
+        page = both.get("/accounts/sign-in/")
+        assert "Switch to Ada Lovelace" in page.text
+        assert "autofocus" not in page.text
+        wrong = both.post("/accounts/sign-in/", {"username": "", "password": "x"})
+        assert "autofocus" in wrong.text
+
     def test_a_villain_gets_no_address_of_an_account_that_the_browser_does_not_know(
         self, both, alan
     ):

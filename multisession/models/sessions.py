@@ -56,6 +56,8 @@ class Session(models.Model):
     """One account signed in on one client; or, without a user, a visitor's data."""
 
     Status: TypeAlias = clock.Status
+    #: For the answer at hand, set by pages/badges.py; not stored.
+    badge = ""
 
     public_id = models.CharField(
         _("id"), max_length=40, default=tokens.new_session_id, editable=False

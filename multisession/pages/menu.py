@@ -15,6 +15,7 @@ from multisession.conf import settings
 from multisession.ground.asking import SAFE_METHODS
 from multisession.request import MultiSessionRequest
 
+from .badges import note_badges
 from .items import MenuItem, as_items, items_of_setting
 from .links import (
     POSTED,
@@ -45,6 +46,10 @@ class Options:
     """
 
     show_name: bool = False
+    #: None: as ``show_name``, so that two accounts of one name are told apart.
+    show_identifier: bool | None = None
+    #: Ask ``BADGES`` for the active account, on each page.
+    show_badge: bool = False
     default_open: bool = False
     placement: str = "bottom-end"
     sign_in_url: str | None = None
@@ -133,8 +138,13 @@ def _organization_line(request: MultiSessionRequest) -> dict[str, Any]:
 
 def button_context(request: MultiSessionRequest, options: Options) -> dict[str, Any]:
     """Return the context of the button and of the part of its menu that is in the page."""
+    session, shows = request.multisession.session, options.show_identifier
+    if options.show_badge:
+        note_badges([session])
     return menu_context(request, options) | {
         "show_name": options.show_name,
+        "show_badge": options.show_badge,
+        "show_identifier": options.show_name if shows is None else shows,
         "default_open": options.default_open,
         "placement": options.placement,
         # A page may have several buttons, and may load another one later.
@@ -149,6 +159,7 @@ def account_list_context(request: MultiSessionRequest, next_url: str) -> dict[st
     """
     accounts = request.multisession
     back = accounts.stepped_aside
+    note_badges([accounts.session, *accounts.sessions])
     return {
         "request": request,
         "session": accounts.session,

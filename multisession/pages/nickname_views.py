@@ -86,7 +86,7 @@ def nickname(request: MultiSessionRequest) -> HttpResponse:
     if edited is None:
         return _page(request, None, None)
     shown = {"nickname": edited.nickname, "hue": profile_of(edited).hue}
-    form = NicknameForm(request.POST if is_sent else None, initial=shown)
+    form = NicknameForm(request.POST if is_sent else None, initial=shown, label_suffix="")
     if not is_sent or not form.is_valid():
         return _page(request, edited, form, status=UNPROCESSABLE if is_sent else 200)
     # A colour that was only left as it is stays a matter of this browser.

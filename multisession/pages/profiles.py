@@ -22,6 +22,9 @@ ZERO_WIDTH_JOINER = "\u200d"
 #: Invisible characters that Unicode counts as letters or symbols: fillers, an empty Braille cell.
 BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 
+#: An identifier of more characters may be cut.
+LONG = 24
+
 logger = logging.getLogger("multisession")
 
 
@@ -41,6 +44,18 @@ class Profile:
     hue: int
     #: URL of a picture; empty if there is none.
     picture: str = ""
+    #: What the project says that waits for the account: "3", or "".
+    badge: str = ""
+
+    @property
+    def identifier_start(self) -> str:
+        """The part of a long e-mail address before the @; "" for any other identifier."""
+        return self.identifier.rpartition("@")[0] if len(self.identifier) > LONG else ""
+
+    @property
+    def identifier_end(self) -> str:
+        """The rest: the domain, which stays in sight where an address is cut."""
+        return self.identifier[len(self.identifier_start) :]
 
     @property
     def label(self) -> str:
@@ -66,6 +81,7 @@ def profile_of(account: Any) -> Profile:
         # From the key and not the name, so that a new name keeps the colour.
         hue=own_hue(user.pk) if hue is None else hue,
         picture=picture_of(user),
+        badge=session.badge if session is not None else "",
     )
 
 

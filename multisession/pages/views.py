@@ -35,6 +35,7 @@ from multisession.organizations import KEEP, Keep
 from multisession.request import MultiSessionRequest
 
 from . import refusal
+from .badges import note_badges
 from .links import after_switch_url, current_page, on_site, sign_in_link, url_of
 from .menu import Options, account_list_context, button_context, menu_context
 from .organization_menu import page_context
@@ -314,6 +315,7 @@ def ask_to_sign_in_again(
 
 def render_menu(request: MultiSessionRequest) -> HttpResponse:
     context = menu_context(request, Options.from_query(request.GET))
+    note_badges([request.multisession.session, *request.multisession.sessions])
     context["other_sessions"] = request.multisession.other_sessions
     if not context["other_sessions"]:
         context["sign_out_next"] = context["after_sign_out_url"]
