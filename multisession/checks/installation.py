@@ -39,7 +39,7 @@ LATER = {
 IMPERSONATION = ("hijack", "loginas", "django_su")
 IMPERSONATION_APP = "multisession.contrib.impersonation"
 #: Keys of MULTISESSION that may hold the dotted path of a function.
-FUNCTIONS = ("CLIENT_ADDRESS", "MENU_ITEMS", "USER_LABEL", "USER_PICTURE")
+FUNCTIONS = ("CLIENT_ADDRESS", "CONFIRMED_AT", "MENU_ITEMS", "USER_LABEL", "USER_PICTURE")
 
 
 @register(Tags.compatibility)
