@@ -266,6 +266,16 @@ class Settings:
         return None if value is None else str(value)
 
     @cached_property
+    def ASK_AT_SWITCH(self) -> str | None:
+        """Dotted path of ``f(request, session) -> bool``: does a switch to it need its password?
+
+        Then the person is asked for the password of that account, and the cookie gets a new value.
+        None (default): no switch does. See docs/howto/recent-sign-in.md.
+        """
+        value = self._get("ASK_AT_SWITCH", None)
+        return None if value is None else str(value)
+
+    @cached_property
     def CHOOSE_URL(self) -> str:
         """URL or URL name of the page for choosing an account."""
         return self._text("CHOOSE_URL", "multisession:choose")

@@ -22,6 +22,7 @@ __all__ = [
     "FRESH",
     "confirm",
     "is_needed",
+    "is_password_of",
     "is_recent",
     "note",
 ]
@@ -69,11 +70,17 @@ def confirm(request: MultiSessionRequest, password: str) -> bool:
 
     Calls ``authenticate()``, so the limits on guesses at the sign-in page apply here, too.
     """
-    found = authenticate(request, username=request.user.get_username(), password=password)
-    if found is None or found.pk != request.user.pk:
+    if not is_password_of(request, request.user, password):
         return False
     note(request)
     return True
+
+
+@sensitive_variables("password")
+def is_password_of(request: MultiSessionRequest, user: Any, password: str) -> bool:
+    """Return True if this is the user's password, by ``authenticate()``."""
+    found = authenticate(request, username=user.get_username(), password=password)
+    return found is not None and found.pk == user.pk
 
 
 def note(request: MultiSessionRequest) -> None:

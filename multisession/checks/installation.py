@@ -39,7 +39,14 @@ LATER = {
 IMPERSONATION = ("hijack", "loginas", "django_su")
 IMPERSONATION_APP = "multisession.contrib.impersonation"
 #: Keys of MULTISESSION that may hold the dotted path of a function.
-FUNCTIONS = ("CLIENT_ADDRESS", "CONFIRMED_AT", "MENU_ITEMS", "USER_LABEL", "USER_PICTURE")
+FUNCTIONS = (
+    "ASK_AT_SWITCH",
+    "CLIENT_ADDRESS",
+    "CONFIRMED_AT",
+    "MENU_ITEMS",
+    "USER_LABEL",
+    "USER_PICTURE",
+)
 
 
 @register(Tags.compatibility)
@@ -126,7 +133,17 @@ def _check_middleware() -> Iterator[CheckMessage]:
 
 
 def _check_account_paths(before: list[Any]) -> Iterator[CheckMessage]:
-    """Check that the middleware of ``ACCOUNT_PATHS`` is among those before the session's."""
+    """Check that the middleware of ``ACCOUNT_PATHS`` is among those before the session's.
+
+    And that no rule for switches is set beside it: a path leads to its account without one.
+    """
+    if settings.ACCOUNT_PATHS and settings.ASK_AT_SWITCH is not None:
+        yield Error(
+            "MULTISESSION['ASK_AT_SWITCH'] is set, and ACCOUNT_PATHS leads to every account of the "
+            "browser without a switch.",
+            hint="Remove one of them.",
+            id="multisession.E006",
+        )
     if settings.ACCOUNT_PATHS and not any(is_a(found, AccountPathMiddleware) for found in before):
         yield Error(
             f"MULTISESSION['ACCOUNT_PATHS'] is on, and {PATHS!r} does not come before the session "

@@ -7,21 +7,25 @@ lost. Its CSRF token is that of the active account, so the guard lets it run as 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings as django_settings
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.csrf import requires_csrf_token
 from django.views.decorators.debug import sensitive_variables
 
-from multisession import passwords
+from multisession import actions, passwords
 from multisession.conf import settings
 from multisession.ground.asking import is_htmx, wants_json
+from multisession.models import Session
 from multisession.request import MultiSessionRequest
 
 from .kept_fields import Kept, kept_fields
-from .links import link_to, sign_in_link
+from .links import link_to, on_site, sign_in_link
 
 #: The fields that the page adds.
 PASSWORD = "multisession-password"  # noqa: S105
@@ -38,6 +42,47 @@ def ask(request: MultiSessionRequest, seconds: int) -> HttpResponse | None:
     ):
         return _page(request, is_wrong=bool(typed), again=again)
     return HttpResponseRedirect(request.get_full_path()) if again else None
+
+
+def answer(request: MultiSessionRequest, exception: Exception) -> HttpResponse | None:
+    """Answer a switch that needs the account's password; None for other exceptions."""
+    if not isinstance(exception, actions.ConfirmationNeeded):
+        return None
+    if wants_json(request):
+        return JsonResponse({"error": "confirmation_needed"}, status=403)
+    parameters = request.POST if request.method == "POST" else request.GET
+    url = link_to(
+        "multisession:confirm_switch",
+        session=exception.session.public_id,
+        next=on_site(request, parameters.get(REDIRECT_FIELD_NAME)),
+    )
+    if exception.organization is not None:
+        url += "&" + urlencode({"organization": exception.organization})
+    if is_htmx(request):
+        # htmx swaps no 403 into the page, but it follows this header.
+        return HttpResponse(status=403, headers={"HX-Redirect": url})
+    return HttpResponseRedirect(url)
+
+
+def switch_page(
+    request: HttpRequest, session: Session, fields: dict[str, str], *, is_wrong: bool = False
+) -> HttpResponse:
+    """Show the form that asks for the password of an account, to switch to it."""
+    user: Any = session.user
+    next_url = fields.get(REDIRECT_FIELD_NAME, "")
+    context = {
+        "account": user.get_username(),
+        "has_password": user.has_usable_password(),
+        "is_wrong": is_wrong,
+        "here": reverse("multisession:set_active"),
+        "kept": Kept([("session", session.public_id), *fields.items()]),
+        "password_field": PASSWORD,
+        "other_way": sign_in_link(None, session=session.public_id, next=next_url),
+    }
+    if is_htmx(request):
+        return render(request, "multisession/_confirm_identity.html", context)
+    status = UNPROCESSABLE if is_wrong else 200
+    return render(request, "multisession/confirm_identity.html", context, status=status)
 
 
 @sensitive_variables("typed")
