@@ -78,7 +78,7 @@ def fields_of(response) -> dict[str, str]:
     for tag in re.findall(r"<input[^>]*>", form):
         name = re.search(r'name="([^"]*)"', tag)
         value = re.search(r'value="([^"]*)"', tag)
-        if name and 'form=""' not in tag:
+        if name:
             fields[name[1]] = unescape(value[1]) if value else ""
     return fields
 
