@@ -1,15 +1,24 @@
-"""Settings functions of django-axes: what it counts, and its answer to too many attempts."""
+"""What django-axes counts, and its answer to too many attempts.
+
+Two things are counted: wrong passwords of one account from one address, and how many accounts were
+tried from one address (password spraying, where each account is tried once or twice).
+"""
 
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
+from ipaddress import ip_network
 from typing import Any
 
-from axes.helpers import get_client_username, get_cool_off
+from axes.handlers.database import AxesDatabaseHandler
+from axes.helpers import get_client_ip_address, get_client_username, get_cool_off
 from axes.models import AccessAttempt
+from django.conf import settings
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+
+from multisession.ground.origin import client_address
 
 TOO_MANY_REQUESTS = 429
 
@@ -45,13 +54,51 @@ def too_many_attempts(
     return response
 
 
+class Handler(AxesDatabaseHandler):  # type: ignore[misc]
+    """django-axes, which also slows an address that tries many accounts.
+
+    Attempts during a lock-out are not recorded, so they prolong neither lock.
+    """
+
+    def is_locked(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
+        return bool(super().is_locked(request, credentials)) or spraying_since(request) is not None
+
+
+def address_of(request: HttpRequest) -> str | None:
+    """Return the address to count by: behind proxies, that of the client (``CLIENT_ADDRESS``).
+
+    Of an IPv6 address, the network of 64 bits: one customer has all of its addresses.
+    """
+    address = client_address(request)
+    if address is None or ":" not in address:
+        return address
+    return str(ip_network(f"{address}/64", strict=False).network_address)
+
+
+def spraying_since(request: HttpRequest) -> datetime | None:
+    """Return when the last but ``SPRAY_LIMIT`` account was tried from this address.
+
+    None if fewer were tried within the cool-off time.
+    """
+    cool_off = get_cool_off(request)
+    if cool_off is None:
+        return None
+    tried = AccessAttempt.objects.filter(
+        ip_address=get_client_ip_address(request), attempt_time__gt=timezone.now() - cool_off
+    )
+    names = tried.values("username").annotate(latest=Max("attempt_time")).order_by("-latest")
+    limit = settings.SPRAY_LIMIT
+    return next((name["latest"] for name in names[limit - 1 : limit]), None)
+
+
 def _seconds_left(request: HttpRequest, credentials: dict[str, Any] | None) -> int:
     cool_off = get_cool_off(request)
     latest = AccessAttempt.objects.filter(
         username=get_client_username(request, credentials),
-        ip_address=request.META.get("REMOTE_ADDR"),
+        ip_address=get_client_ip_address(request),
     ).aggregate(latest=Max("attempt_time"))["latest"]
-    if cool_off is None or latest is None:
+    since = spraying_since(request) or latest
+    if cool_off is None or since is None:
         return 60
-    left: timedelta = latest + cool_off - timezone.now()
+    left: timedelta = since + cool_off - timezone.now()
     return max(1, math.ceil(left.total_seconds()))

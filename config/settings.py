@@ -102,6 +102,8 @@ SESSION_ENGINE = "multisession.backends.db"  # multisession
 MULTISESSION = {
     # ACCOUNT_PATHS=1: one account in each tab, at /u/1/, /u/2/ and so on.
     "ACCOUNT_PATHS": env.flag("ACCOUNT_PATHS"),
+    # PROXIES=1: one proxy appends to X-Forwarded-For. Sessions and the throttle go by it.
+    "CLIENT_ADDRESS": env.number("PROXIES", default=1 if env.flag("BEHIND_PROXY") else 0),
     "CHOOSE_URL": "accounts:choose",
     "PROFILE_URL": "accounts:profile",
     "SESSIONS_URL": "accounts:sessions",
@@ -154,6 +156,11 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 # Attempts during a lockout don't extend it, so nobody can be locked out for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
+# So many accounts may be tried from one address in that time: more is password spraying.
+SPRAY_LIMIT = env.number("SIGN_IN_ACCOUNTS", default=20)
+AXES_HANDLER = "accounts.throttle.Handler"
+# Behind a proxy every request comes from its address: one stranger would lock everybody out.
+AXES_CLIENT_IP_CALLABLE = "accounts.throttle.address_of"
 AXES_LOCKOUT_CALLABLE = "accounts.throttle.too_many_attempts"
 AXES_USERNAME_CALLABLE = "accounts.throttle.account_tried"
 AXES_USERNAME_FORM_FIELD = "username"

@@ -17,13 +17,14 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth import logout
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import UpdateError
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db.models import Max
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
 from . import lists, organizations, request_user, signals
 from .backends.db import SessionStore
+from .engine import switch_rule
 from .guard import page_tokens
 from .models import AccountLimitReached, Session
 from .models.events import Cause
@@ -59,6 +60,16 @@ class SignInAgain(SessionNotFound):
         self.session = session
 
 
+class ConfirmationNeeded(PermissionDenied):
+    """The project's rule asks for the password of ``session`` first (``ASK_AT_SWITCH``)."""
+
+    def __init__(self, session: Session, organization: str | None = None) -> None:
+        super().__init__("This account asks for its password first.")
+        self.session = session
+        #: The organization to enter; None if it stays.
+        self.organization = organization
+
+
 class OrganizationNotFound(Http404):
     """No such organization for this user; the same for unknown and foreign ones."""
 
@@ -68,6 +79,7 @@ def set_active(
     session: Session | str | None | Keep = KEEP,
     *,
     organization: Organization | str | None | Keep = KEEP,
+    confirmed: bool = False,
 ) -> Session | None:
     """Switch: make another account of this browser the active one. Returns its session.
 
@@ -77,9 +89,12 @@ def set_active(
     ``request.user``, ``request.session`` and ``request.multisession.organization`` are the new
     ones; answer with a full page load. The cookie does not change.
 
-    Raises SessionNotFound, SignInAgain, OrganizationNotFound, UpdateError (a concurrent request has
-    ended the cookie or the session), or what a receiver of ``active_session_changing`` or
-    ``active_organization_changing`` raises. Then nothing has changed.
+    ``confirmed``: the person has just proven to be this account's user. Then ``ASK_AT_SWITCH`` is
+    not asked, and the cookie gets a new value.
+
+    Raises SessionNotFound, SignInAgain, OrganizationNotFound, ConfirmationNeeded, UpdateError (a
+    concurrent request has ended the cookie or the session), or what a receiver of
+    ``active_session_changing`` or ``active_organization_changing`` raises. Then nothing changes.
     """
     store, accounts = _store(request), _accounts(request)
     active = accounts.session
@@ -102,6 +117,8 @@ def set_active(
     if found not in accounts.sessions:
         raise SignInAgain(found)
     entering = _find_organization(found, organization)
+    if not confirmed and switch_rule.asks(request, found):
+        raise ConfirmationNeeded(found, None if isinstance(entering, Keep) else _id_of(entering))
     _announce_change(request, active, found)
     user: Any = found.user
     changed: str | None = None
@@ -111,6 +128,8 @@ def set_active(
     _put_away_messages(request)
     by = user if active is None else store.acting(active.user)
     store.set_active(found, organization=changed, by=by)
+    if confirmed:
+        store.cycle_key()
     request_user.become(request, user)
     accounts.read_again()
     page_tokens.account_changed(request)
@@ -424,6 +443,7 @@ def _actor(request: HttpRequest) -> Any:
 __all__ = [
     "KEEP",
     "AccountLimitReached",
+    "ConfirmationNeeded",
     "Erased",
     "OrganizationNotFound",
     "SessionNotFound",

@@ -247,6 +247,35 @@ class Settings:
         return self._texts("NEVER_KEPT")
 
     @cached_property
+    def CONFIRM_URL(self) -> str | None:
+        """URL or URL name of the project's page where people prove who they are without a password.
+
+        With a passkey, for example (docs/howto/recent-sign-in.md). It gets ``?next=``. None
+        (default): people without a password sign in again.
+        """
+        value = self._get("CONFIRM_URL", None)
+        return None if value is None else str(value)
+
+    @cached_property
+    def CONFIRMED_AT(self) -> str | None:
+        """Dotted path of ``f(request) -> float | None``: when ``CONFIRM_URL`` was passed.
+
+        In seconds since 1970, for the active account on this browser. None (default): never.
+        """
+        value = self._get("CONFIRMED_AT", None)
+        return None if value is None else str(value)
+
+    @cached_property
+    def ASK_AT_SWITCH(self) -> str | None:
+        """Dotted path of ``f(request, session) -> bool``: does a switch to it need its password?
+
+        Then the person is asked for the password of that account, and the cookie gets a new value.
+        None (default): no switch does. See docs/howto/recent-sign-in.md.
+        """
+        value = self._get("ASK_AT_SWITCH", None)
+        return None if value is None else str(value)
+
+    @cached_property
     def CHOOSE_URL(self) -> str:
         """URL or URL name of the page for choosing an account."""
         return self._text("CHOOSE_URL", "multisession:choose")

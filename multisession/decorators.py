@@ -1,4 +1,4 @@
-"""Django's permission decorators, extended to offer another account that passes the test."""
+"""Django's permission decorators, extended to offer another account; and ``recent_sign_in``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from .offers import ForbiddenForThisAccount, Predicate, accounts_to_offer
 from .organizations import Organization
+from .pages import confirmation
 from .pages.links import link_to
 
 __all__ = [
     "organization_required",
     "permission_required",
+    "recent_sign_in",
     "user_passes_test",
 ]
 
@@ -92,6 +94,38 @@ def organization_required(role: str | Iterable[str] | None = None) -> Callable[[
         def ask_first(request: Any, *args: Any, **kwargs: Any) -> Any:
             refused = refuse(request, request.user, request.multisession.organization)
             return refused or view(request, *args, **kwargs)
+
+        return cast(View, wraps(view)(ask_first))
+
+    return decorate
+
+
+def recent_sign_in(*, minutes: int = 10) -> Callable[[View], View]:
+    """Let only people in who have proven in the last ``minutes`` who they are.
+
+    By signing in, by typing the password, or by the project's own way (``CONFIRM_URL``). Others are
+    asked for the password in the place of the page, and go on there; a form that they sent is sent
+    with it. Anonymous visitors are sent to the sign-in page.
+    """
+    seconds = minutes * 60
+
+    def ask(request: Any, user: Any) -> HttpResponse | None:
+        if not user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        return confirmation.ask(request, seconds)
+
+    def decorate(view: View) -> View:
+        if iscoroutinefunction(view):
+
+            async def ask_first_async(request: Any, *args: Any, **kwargs: Any) -> Any:
+                user = await request.auser()
+                asked = await sync_to_async(ask)(request, user)
+                return asked or await view(request, *args, **kwargs)
+
+            return cast(View, wraps(view)(ask_first_async))
+
+        def ask_first(request: Any, *args: Any, **kwargs: Any) -> Any:
+            return ask(request, request.user) or view(request, *args, **kwargs)
 
         return cast(View, wraps(view)(ask_first))
 

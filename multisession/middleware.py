@@ -42,7 +42,7 @@ from .ground.asking import SAFE_METHODS, has_page, wants_json
 from .ground.origin import is_prefetch
 from .guard import guard, page_tokens
 from .models import SessionLimitReached
-from .pages import fragments, limit, sending
+from .pages import confirmation, fragments, limit, sending
 from .request import MultiSession
 
 __all__ = [
@@ -120,7 +120,11 @@ class SessionMiddleware(stock.SessionMiddleware):
             return _busy(request)
         if isinstance(exception, SessionLimitReached):
             return _refuse_sign_in(request, exception)
-        return limit.answer(request, exception) or offers.answer(request, exception)
+        return (
+            limit.answer(request, exception)
+            or confirmation.answer(request, exception)  # type: ignore[arg-type]
+            or offers.answer(request, exception)
+        )
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         store = getattr(request, "session", None)

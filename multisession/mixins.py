@@ -1,15 +1,27 @@
-"""Django's permission mixin, extended to offer another account that has the permission."""
+"""Django's permission mixin, extended to offer another account; and ``RecentSignInMixin``."""
 
 from typing import Any
 
 from django.contrib.auth import mixins
 from django.http import HttpRequest, HttpResponseRedirect
 
+from .decorators import recent_sign_in
 from .offers import ForbiddenForThisAccount, accounts_to_offer
 
 __all__ = [
     "PermissionRequiredMixin",
+    "RecentSignInMixin",
 ]
+
+
+class RecentSignInMixin:
+    """The mixin for ``recent_sign_in``: ``recent_minutes`` is how recent. Put it first."""
+
+    recent_minutes = 10
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        dispatch: Any = super().dispatch  # type: ignore[misc]
+        return recent_sign_in(minutes=self.recent_minutes)(dispatch)(request, *args, **kwargs)
 
 
 class PermissionRequiredMixin(mixins.PermissionRequiredMixin):

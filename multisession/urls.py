@@ -15,6 +15,7 @@ urlpatterns = [
     path("notice/", views.notice, name="notice"),
     path("add-account/", views.add_account, name="add_account"),
     path("set-active/", views.set_active, name="set_active"),
+    path("confirm-switch/", views.confirm_switch, name="confirm_switch"),
     path("organizations/", views.organization_list, name="organizations"),
     path("set-organization/", views.set_organization, name="set_organization"),
     path("sign-out/", views.sign_out, name="sign_out"),

@@ -12,6 +12,7 @@ from accounts.demo import ACCOUNTS
 from accounts.demo import PASSWORD as DEMO_PASSWORD
 from accounts.models import User
 from tests.conftest import PASSWORD
+from tests.stories import later
 
 SIGN_IN = "/accounts/sign-in/"
 SIGN_UP = "/accounts/sign-up/"
@@ -432,6 +433,74 @@ class TestVillains:
         assert who(client) == ada.email
         # Nor does trying one account touch another.
         sign_in(Client(REMOTE_ADDR="192.0.2.66"), grace)
+
+    @pytest.fixture
+    def proxied(self, settings, throttled):
+        settings.MULTISESSION = {**settings.MULTISESSION, "CLIENT_ADDRESS": 1}
+
+        def browser(address: str) -> Client:
+            forwarded = f"203.0.113.99, {address}"  # the first is what the client claims
+            return Client(REMOTE_ADDR="10.0.0.1", headers={"x-forwarded-for": forwarded})
+
+        return browser
+
+    def test_behind_a_proxy_a_stranger_does_not_lock_everybody_out(self, proxied, ada):
+        stranger, owner = proxied("192.0.2.66"), proxied("198.51.100.1")
+        assert self.guess(stranger, ada, 6).status_code == 429
+        sign_in(owner, ada)
+        assert who(owner) == ada.email
+        assert sign_in(stranger, ada).status_code == 429
+
+    def test_another_claimed_address_gives_no_new_attempts(self, proxied, ada):
+        for number in range(6):
+            stranger = proxied("192.0.2.66")
+            stranger.defaults["HTTP_X_FORWARDED_FOR"] = f"203.0.113.{number}, 192.0.2.66"
+            response = sign_in(stranger, ada, "wrong")
+        assert response.status_code == 429
+
+    @pytest.mark.usefixtures("throttled")
+    def test_an_ipv6_network_is_one_address(self, ada):
+        for number in range(5):
+            response = sign_in(Client(REMOTE_ADDR=f"2001:db8:1:2::{number}"), ada, "wrong")
+        assert response.status_code == 429
+        elsewhere = Client(REMOTE_ADDR="2001:db8:1:3::1")
+        sign_in(elsewhere, ada)
+        assert who(elsewhere) == ada.email
+
+    @pytest.mark.usefixtures("throttled")
+    def test_an_address_that_tries_many_accounts_is_slowed(self, settings, ada):
+        settings.SPRAY_LIMIT = 4
+        sprayer, neighbour = (Client(REMOTE_ADDR=f"192.0.2.{n}") for n in (66, 67))
+        for name in "abcd":
+            response = sign_in(sprayer, User(email=f"{name}@example.com"), "Summer2026")
+            assert response.status_code == 200
+        refused = sign_in(sprayer, ada)  # even the right password of somebody
+        assert refused.status_code == 429
+        assert 14 * 60 < int(refused["Retry-After"]) <= 15 * 60
+        assert who(sprayer) is None
+        sign_in(neighbour, ada)
+        assert who(neighbour) == ada.email
+
+    @pytest.mark.usefixtures("throttled")
+    def test_a_slowed_address_gets_out_by_waiting_however_often_it_tries(self, settings, ada):
+        settings.SPRAY_LIMIT = 2
+        sprayer = Client(REMOTE_ADDR="192.0.2.66")
+        for name in "abcdef":
+            sign_in(sprayer, User(email=f"{name}@example.com"), "Summer2026")
+        with later(minutes=14):
+            assert sign_in(sprayer, User(email="g@example.com"), "x").status_code == 429
+        with later(minutes=16):
+            sign_in(sprayer, ada)
+            assert who(sprayer) == ada.email
+
+    @pytest.mark.usefixtures("throttled")
+    def test_a_few_people_at_one_address_may_mistype(self, settings, ada, grace):
+        settings.SPRAY_LIMIT = 4
+        office = Client(REMOTE_ADDR="192.0.2.10")
+        for user in (ada, grace, ada):
+            sign_in(office, user, "wrong")
+        sign_in(office, ada)
+        assert who(office) == ada.email
 
     @pytest.mark.usefixtures("throttled")
     def test_the_admin_has_no_door_of_its_own(self, client, ada):

@@ -39,7 +39,14 @@ LATER = {
 IMPERSONATION = ("hijack", "loginas", "django_su")
 IMPERSONATION_APP = "multisession.contrib.impersonation"
 #: Keys of MULTISESSION that may hold the dotted path of a function.
-FUNCTIONS = ("CLIENT_ADDRESS", "MENU_ITEMS", "USER_LABEL", "USER_PICTURE")
+FUNCTIONS = (
+    "ASK_AT_SWITCH",
+    "CLIENT_ADDRESS",
+    "CONFIRMED_AT",
+    "MENU_ITEMS",
+    "USER_LABEL",
+    "USER_PICTURE",
+)
 
 
 @register(Tags.compatibility)
@@ -126,9 +133,19 @@ def _check_middleware() -> Iterator[CheckMessage]:
 
 
 def _check_account_paths(before: list[Any]) -> Iterator[CheckMessage]:
-    """Check that the middleware of ``ACCOUNT_PATHS`` is the first one."""
+    """Check that the middleware of ``ACCOUNT_PATHS`` is the first one.
+
+    And that no rule for switches is set beside it: a path leads to its account without one.
+    """
     if not settings.ACCOUNT_PATHS:
         return
+    if settings.ASK_AT_SWITCH is not None:
+        yield Error(
+            "MULTISESSION['ASK_AT_SWITCH'] is set, and ACCOUNT_PATHS leads to every account of the "
+            "browser without a switch.",
+            hint="Remove one of them.",
+            id="multisession.E006",
+        )
     place = next((n for n, found in enumerate(before) if is_a(found, AccountPathMiddleware)), None)
     if place is None:
         yield Error(

@@ -13,6 +13,7 @@ from multisession.conf import settings
 from multisession.ground.asking import SAFE_METHODS
 from multisession.ground.origin import is_prefetch
 
+from . import switch_rule
 from .attempts import Busy
 from .placing import NEXT
 
@@ -54,6 +55,8 @@ def activate(act: Act, opened: Opened, request: HttpRequest | None) -> Opened | 
     for row in candidates.with_users().most_recently_used():
         if not row.is_current_for(row.user):
             continue
+        if switch_rule.asks(request, row):
+            return None  # The person chooses it, and is asked for its password.
         answers = signals.active_session_changing.send_robust(
             sender=Session, request=request, leaving=None, entering=row
         )

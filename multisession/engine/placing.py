@@ -20,6 +20,8 @@ LEFT = "_multisession_left"
 ASIDE = "_multisession_aside"
 #: In an account's data: when its password was proven here (passwords.py).
 PROVEN = "_multisession_password_at"
+#: In an account's data: when it signed in here again, while it was signed in.
+SIGNED_IN = "_multisession_signed_in_at"
 #: Keys that an account's data never has.
 MARKS = (NEXT, LEFT, ASIDE)
 

@@ -34,6 +34,7 @@ from multisession.models.user_locks import UserLock
 from . import quick, users
 from .attempts import Busy, attempt
 from .opening import Opened
+from .placing import SIGNED_IN
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -135,7 +136,7 @@ def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None
                 if row.pk in seen
                 and row.is_current_for(row.user)
                 and row.actor_id == act.actor_id
-                and write(act, row, {**row.get_decoded(), **data}, in_use=True)
+                and write(act, row, _continued(row, data), in_use=True)
             ),
             None,
         )
@@ -427,6 +428,11 @@ def record_sign_in(act: Act, row: Session, *, anew: bool) -> None:
     if anew:
         announce(signals.session_created, act.using, session=row)
     announce(signals.session_activated, act.using, session=row)
+
+
+def _continued(row: Session, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of a live session whose user signs in again."""
+    return {**row.get_decoded(), **data, SIGNED_IN: int(timezone.now().timestamp())}
 
 
 def announce_new_browser(act: Act, row: Session) -> None:

@@ -508,7 +508,8 @@ class SessionStore(SessionBase):
         if users.account_of(data) is not None:
             auth = (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY)
             written |= {key: data[key] for key in auth if key in data}
-        written.pop(placing.PROVEN, None)
+        for key in (placing.PROVEN, placing.SIGNED_IN):
+            written.pop(key, None)
         self._leave(opened)
         self._depart(row, row.Status.REMOVED, None)
         self._session_cache = written
@@ -828,6 +829,7 @@ class SessionStore(SessionBase):
         row = self.row
         if row is not None:
             row.user = user
+            self[placing.SIGNED_IN] = int(timezone.now().timestamp())
             event = row.event("signed-in", by=self.acting(user), origin=self.origin)
             Event.record([event], self.using)
 

@@ -20,10 +20,11 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from multisession import actions, paths
+from multisession import actions, passwords, paths
 from multisession.conf import settings
 from multisession.ground import asking
 from multisession.ground.asking import is_htmx
@@ -34,7 +35,7 @@ from multisession.models import Session
 from multisession.organizations import KEEP, Keep
 from multisession.request import MultiSessionRequest
 
-from . import refusal
+from . import confirmation, refusal
 from .badges import note_badges
 from .links import after_switch_url, current_page, on_site, sign_in_link, url_of
 from .menu import Options, account_list_context, button_context, menu_context
@@ -177,12 +178,14 @@ def _notice(request: MultiSessionRequest) -> HttpResponse:
     return render(request, "multisession/_notice.html", context)
 
 
+@sensitive_post_parameters(confirmation.PASSWORD)
 @action
 def set_active(request: MultiSessionRequest, session_id: str) -> HttpResponse:
     """Switch to an account of this browser.
 
     ``organization``: the id of the organization to enter, empty for none. ``stay``: answer without
-    a redirect, for a page of that account that keeps its typed text.
+    a redirect, for a page of that account that keeps its typed text. ``multisession-password``: the
+    password of that account, if ``ASK_AT_SWITCH`` asks for it.
     """
     stays, before = "stay" in request.POST, request.multisession.session
     said = request.POST.get("organization", KEEP)
@@ -192,6 +195,18 @@ def set_active(request: MultiSessionRequest, session_id: str) -> HttpResponse:
         if stays:
             return HttpResponse(status=409)
         return ask_to_sign_in_again(request, refused)
+    except actions.ConfirmationNeeded as needed:
+        if stays:
+            return HttpResponse(status=409)
+        typed = request.POST.get(confirmation.PASSWORD)
+        if typed is None:
+            raise
+        if not passwords.is_password_of(request, needed.session.user, typed):
+            return confirmation.switch_page(
+                request, needed.session, _switch_fields(request), is_wrong=True
+            )
+        actions.set_active(request, session_id, organization=said or None, confirmed=True)
+        passwords.note(request)
     if stays:
         # htmx removes the sheet after a 200; a browser keeps the page after a 204.
         return HttpResponse(status=200 if is_htmx(request) else 204)
@@ -206,6 +221,27 @@ def say_switched(request: MultiSessionRequest, before: Session | None) -> None:
     tags = f"{SWITCHED} {before.public_id}" if before is not None and before != active else ""
     text = _("Now %(account)s") % {"account": name}
     messages.success(request, text, extra_tags=tags, fail_silently=True)
+
+
+@personal
+@require_safe
+@csrf_protect
+def confirm_switch(request: MultiSessionRequest) -> HttpResponse:
+    """Ask for the password of an account that is signed in here, to switch to it."""
+    wanted = request.GET.get("session", "")
+    found = next((row for row in request.multisession.sessions if row.public_id == wanted), None)
+    if found is None:
+        raise actions.SessionNotFound("No such session in this browser.")
+    return confirmation.switch_page(request, found, _switch_fields(request))
+
+
+def _switch_fields(request: MultiSessionRequest) -> dict[str, str]:
+    """Return the parameters of a switch, to send them with the password."""
+    parameters = request.POST if request.method == "POST" else request.GET
+    fields = {REDIRECT_FIELD_NAME: requested_next(request)}
+    if (organization := parameters.get("organization")) is not None:
+        fields["organization"] = organization
+    return fields
 
 
 @personal

@@ -85,6 +85,9 @@ def _answer(
     session_id = kwargs.get("session_id", "")
     try:
         return view(request, **kwargs)
+    except actions.ConfirmationNeeded as error:
+        text = "A switch to this account needs its password: see multisession:confirm_switch."
+        raise ApiError(403, "confirmation_needed", "Confirmation needed", text) from error
     except actions.SignInAgain as error:
         text = "This account has to sign in again."
         raise ApiError(401, "session_ended", "Session ended", text) from error
