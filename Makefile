@@ -62,7 +62,7 @@ run: $(VENV)/demo.stamp
 	@$(BIN)/python manage.py demo_accounts --address http://$(HOST):$(PORT)/
 	@exec $(BIN)/python manage.py runserver $(HOST):$(PORT)
 
-test: $(VENV)/test.stamp
+test: $(VENV)/test.stamp tests/browser/pages/node_modules/made
 	@chromium=$$($(BIN)/python -m tests.browser.chromium --install </dev/null) && \
 	CHROMIUM="$$chromium" $(PYTEST) $(ARGS)
 
@@ -179,7 +179,7 @@ check: test lint types docs
 
 clean:
 	rm -rf build/docs docs/node_modules $(VENV) $(VENV)-sdk .bench .nox .strangers .hypothesis staticfiles tests/sdk/node_modules \
-		tests/sdk/pages/node_modules tests/strangers/pages/node_modules \
+		tests/sdk/pages/node_modules tests/strangers/pages/node_modules tests/browser/pages/node_modules \
 		.mypy_cache .pytest_cache .ruff_cache
 
 # A stamp is as old as the last complete installation of its requirements.
@@ -203,7 +203,7 @@ $(VENV)/%.stamp: $(VENV)/made
 	@touch $@
 
 # Without Node its tests are left out, and say so.
-docs/node_modules/made tests/sdk/node_modules/made tests/sdk/pages/node_modules/made tests/strangers/pages/node_modules/made: \
+docs/node_modules/made tests/browser/pages/node_modules/made tests/sdk/node_modules/made tests/sdk/pages/node_modules/made tests/strangers/pages/node_modules/made: \
 		%/node_modules/made: %/package.json
 	@if command -v npm >/dev/null; then \
 	echo "Installing $< …" && cd $* && \

@@ -155,6 +155,20 @@ class TestKeys:
         assert self.press(menu, "Home") == self.ORDER[0]
         assert self.press(menu, "End") == self.ORDER[-1]
 
+    @pytest.mark.parametrize(("key", "line"), [("ArrowDown", 0), ("End", 4)])
+    def test_a_key_pressed_before_the_accounts_have_arrived_keeps_its_line(self, menu, key, line):
+        held = hold(menu, "**/menu/*")
+        menu.trigger.focus()
+        menu.page.keyboard.press("ArrowDown")
+        assert self.press(menu, key) == self.ORDER[1 if key == "ArrowDown" else line]
+        if key == "ArrowDown":
+            assert self.press(menu, "ArrowUp") == self.ORDER[line]
+        menu.page.wait_for_timeout(300)
+        held.pop().continue_()
+        menu.is_loaded()
+        assert menu.focused() == self.ORDER[line]
+        assert self.press(menu, "ArrowDown") == self.ORDER[line + 1]
+
     def test_typing_letters_finds_an_account_by_its_name(self, menu):
         menu.open()
         assert self.press(menu, "g") == self.ORDER[5]

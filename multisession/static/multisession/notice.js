@@ -48,8 +48,9 @@
 
   const show = (notice) => {
     const old = find("said");
-    // The same again stays in its place: it may have the focus, or be about to be clicked.
-    if (old?.textContent === notice?.textContent) return old?.togglePopover?.(true);
+    // The same again stays in its place: it may have the focus, or be about to be clicked, or have
+    // been dismissed.
+    if (old?.textContent === notice?.textContent) return;
     old?.remove();
     if (!notice) return comeBack();
     // A live region is read out when something comes into it, not when it comes itself.

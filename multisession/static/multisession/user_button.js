@@ -4,16 +4,44 @@
   const FORM = "[data-multisession-form]";
   const all = (what, item) => [...(item || document).querySelectorAll(what)];
   const on = (type, then) => addEventListener(type, then, true);
-  let at, text;
+  const rows = (item) => all("a, button", item).filter((row) => row.offsetParent);
+  const words = (item) => item.textContent.trim();
+  let at, text, last;
+
+  // The panel lies on top of everything, also of a notice that came after it. Where CSS can't tie
+  // it to its button, it is placed here.
+  const show = (button) => {
+    const panel = button.lastElementChild;
+    button.firstElementChild.ariaExpanded = button.open;
+    panel.popover = "manual";
+    panel.togglePopover?.(false);
+    panel.togglePopover?.(button.open);
+    place(button);
+  };
+
+  const place = (button) => {
+    const { style, togglePopover } = button.lastElementChild;
+    if (!togglePopover || CSS.supports("anchor-scope:--a")) return;
+    const { left, right, top, bottom } = button.getBoundingClientRect();
+    const { clientWidth, clientHeight } = document.documentElement;
+    const below = top + bottom < clientHeight;
+    const start = left + right < clientWidth;
+    const px = (isSet, length) => (isSet ? length + "px " : "auto ");
+    style.inset =
+      px(below, bottom) + px(!start, clientWidth - right) + px(!below, clientHeight - top) + px(start, left);
+    style.maxHeight = px(1, (below ? clientHeight - bottom : top) - 12);
+  };
 
   const close = ({ target }) =>
     all(BUTTON).map((item) => item.contains(target) || (item.open = false));
   on("click", close);
-  on("focusin", close);
+  on("focusin", (event) => close(event, (last = event.target)));
 
   on("toggle", ({ target }) => {
-    if (target.matches(BUTTON)) target.firstElementChild.ariaExpanded = target.open;
+    if (target.matches(BUTTON + ", [data-multisession-said]")) all(BUTTON).map(show);
   });
+  all(BUTTON + "[open]").map(show);
+  for (const type of ["scroll", "resize"]) on(type, () => all(BUTTON + "[open]").map(place));
 
   on("keydown", (event) => {
     const { target, key, timeStamp } = event;
@@ -25,7 +53,7 @@
     }
     if (!button.contains(target) || target.matches("input")) return;
     if (key == "ArrowDown") button.open = true;
-    const items = all("a, button", button).filter((item) => item.offsetParent);
+    const items = rows(button);
     const here = items.indexOf(target);
     let next = {
       ArrowDown: items[here + 1] || items[0],
@@ -59,7 +87,11 @@
     const { status } = detail.xhr || detail.ctx.response || detail;
     const box = target.closest?.(":has(> .ms-problem)");
     all("[data-multisession-focus]", box)[0]?.focus();
-    if (!box || /^([23]|42)/.test(status)) return;
+    if (!box) return;
+    // The row that had the focus was replaced by one that says the same.
+    if (document.activeElement == document.body && !last?.isConnected)
+      rows(box).find((row) => last && words(row) == words(last))?.focus();
+    if (/^([23]|42)/.test(status)) return;
     box.firstElementChild.dataset.kind = (status / 100) | 0;
     all(FORM, box).map((form) => (form.ariaBusy = null));
   };
