@@ -4,6 +4,8 @@ Each version of Django runs on the oldest Python that this project supports with
 interpreter is missing on this machine, its tests are skipped with a note; a CI server must have the
 oldest and the newest pair. EXCEPT="5.2.19 on 3.11" leaves out a pair.
 DOSE="-m …" goes to pytest instead on those between the oldest and the newest.
+NEWEST_ON=postgresql and BETWEEN_ON=mariadb run them on such a server, if one answers here: one run
+tests a Django and a database.
 
 ``make test-prerelease`` does the same on Django's next version, as soon as the package index has an
 alpha, a beta or a release candidate of it.
@@ -18,6 +20,7 @@ from pathlib import Path
 import nox
 
 from tools.pythons import PAIRS, REQUIRED, interpreter, newest_prerelease, runs
+from tools.servers import url_of
 
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
@@ -38,8 +41,17 @@ def tests(session: nox.Session, django: str) -> None:
         if django in REQUIRED and os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
             session.error(missing)
         session.skip(missing)
-    dose = os.environ.get("DOSE") if django not in REQUIRED else None
-    run_pytest(session, python, django, shlex.split(dose) if dose else session.posargs)
+    is_between = django not in REQUIRED
+    dose = os.environ.get("DOSE") if is_between else None
+    server = os.environ.get("BETWEEN_ON" if is_between else "NEWEST_ON")
+    is_oldest = django == REQUIRED[0]
+    run_pytest(
+        session,
+        python,
+        django,
+        shlex.split(dose) if dose else session.posargs,
+        database=url_of(server) if server and not is_oldest else None,
+    )
 
 
 @nox.session(python=False, default=False)
@@ -63,10 +75,19 @@ def prerelease(session: nox.Session) -> None:
     run_pytest(session, python, django, session.posargs)
 
 
-def run_pytest(session: nox.Session, python: str, django: str, arguments: list[str]) -> None:
-    """Run the tests on this Django, with one process for each core."""
+def run_pytest(
+    session: nox.Session,
+    python: str,
+    django: str,
+    arguments: list[str],
+    database: str | None = None,
+) -> None:
+    """Run the tests on this Django, with one process for each core. ``database``: its URL."""
     own = environment(session, python, django)
     env = {"DJANGO_UNDER_TEST": django}
+    if database is not None:
+        session.log(f"On {database}")
+        env["DATABASE_URL"] = database
     side_by_side = ("--numprocesses", "auto", "--dist", "worksteal")
     session.run(own, "-m", "pytest", *side_by_side, *arguments, external=True, env=env)
 

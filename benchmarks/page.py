@@ -14,6 +14,7 @@ from .contenders import (
     OURS_CACHED,
     OURS_NEVER,
     OURS_ORM,
+    OURS_PATHS,
     PEERS,
     STOCK,
     STOCK_CACHED,
@@ -36,6 +37,7 @@ COUNTED = [
     ("old", "ended"),
 ]
 MEASURED = [("one", "empty"), ("one", "page"), ("one", "form"), ("two", "write"), ("one", "bogus")]
+TAB = ("tabs", "tab")
 #: Seconds, longer than ``cached_db`` bypasses its cache after a change.
 SETTLE = 16
 #: As for a person who reads a page every two seconds, with an ACTIVITY_INTERVAL of a minute.
@@ -43,7 +45,7 @@ PAGES_IN_INTERVAL = 30
 
 
 def run(report: Report, *, quick: bool) -> None:
-    contenders = [STOCK, AGAIN, OURS, OURS_NEVER, OURS_ALWAYS]
+    contenders = [STOCK, AGAIN, OURS, OURS_NEVER, OURS_ALWAYS, OURS_PATHS]
     if redis_answers():
         contenders += [STOCK_CACHED, OURS_CACHED]
     else:
@@ -85,6 +87,7 @@ def sign_in(worker: Worker) -> dict[str, Any]:
     worker.copy("leaving", to="left")
     worker.go("leaving", path="/sign-out")
     if worker.contender.settings.startswith("ours"):
+        worker.sign_in("tabs", users=[0, 1])
         worker.sign_in("switched", users=[0])
         worker.copy("switched", to="old")
         worker.sign_in("switched", users=[1])
@@ -111,6 +114,9 @@ def count_statements(report: Report, started: list[Worker]) -> None:
             report.figures[f"{name}.{scenario}.statements"] = len(seen)
             report.figures[f"{name}.{scenario}.writes"] = writes
         rows.append([name, *cells])
+        if worker.contender == OURS_PATHS:
+            worker.batch(*TAB, 2)
+            report.figures["tab.statements"] = len(worker.statements(*TAB))
     report.table(["", *(scenario for _, scenario in COUNTED)], rows)
 
 
@@ -153,7 +159,8 @@ def measure_instructions(
 
     def count(contender: Contender) -> dict[tuple[str, str], float]:
         name = contender.name
-        return callgrind.count(contender, urls[name], browsers[name], wanted)
+        own = [*wanted, TAB] if contender == OURS_PATHS else wanted
+        return callgrind.count(contender, urls[name], browsers[name], own)
 
     with ThreadPoolExecutor(2) as pool:
         found = dict(
@@ -178,6 +185,10 @@ def measure_instructions(
         f"Activity tracking: {always / off:.2f} times the page when it writes; "
         f"{average:.3f} averaged over {PAGES_IN_INTERVAL} pages in an interval.\n"
     )
+    if OURS_PATHS.name in found:
+        ratio = found[OURS_PATHS.name][TAB] / found[OURS.name][page]
+        report.figures["tab.instructions"] = ratio
+        report.say(f"A page in the tab of another account: {ratio:.3f} times one without.\n")
     if OURS_CACHED.name in found:
         ratio = found[OURS_CACHED.name][page] / found[STOCK_CACHED.name][page]
         report.figures["cached.page.instructions"] = ratio

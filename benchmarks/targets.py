@@ -110,6 +110,13 @@ TARGETS: list[tuple[str, list[Check]]] = [
             Check("revoked at once (1: yes)", "cached.revoked.at.once", 1, at_least=True),
         ],
     ),
+    (
+        "10. A page in the tab of another account",
+        [
+            Check("statements", "tab.statements", 1),
+            Check("instructions, to a page without a number", "tab.instructions", 1.10),
+        ],
+    ),
 ]
 
 

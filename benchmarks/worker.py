@@ -30,6 +30,8 @@ SCENARIOS: dict[str, tuple[str, str | None, str]] = {
     "empty": ("/empty", None, "empty"),
     "page": ("/page", None, ""),
     "form": ("/form", None, ""),
+    # A browser with two accounts, in the tab of the other one.
+    "tab": ("/u/1/page", None, "u0@example.com"),
     "write": ("/write", None, ""),
     "rewrite": ("/rewrite", None, ""),
     "list": ("/list", None, ""),

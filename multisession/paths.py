@@ -38,7 +38,7 @@ _PREFIX = re.compile(r"/u/(0|[1-9][0-9]{0,8})(?=/|$)", re.ASCII)
 #: The number of a tab for an account that is about to sign in: nobody is active there.
 NOBODY = 0
 #: Headers by which a view or htmx sends the browser to a page of this site.
-_REDIRECTS = ("Location", "HX-Redirect", "HX-Location", "HX-Push-Url", "HX-Replace-Url")
+_REDIRECTS = {"location", "hx-redirect", "hx-location", "hx-push-url", "hx-replace-url"}
 
 
 class AccountPathMiddleware:
@@ -56,14 +56,22 @@ class AccountPathMiddleware:
     def __call__(self, request: HttpRequest) -> Any:
         if self._is_async:
             return self.__acall__(request)
-        with _script_prefix(get_script_prefix()):
-            _enter(request)
+        root = get_script_prefix()
+        if not _enter(request, root):
+            return self.get_response(request)
+        try:
             return _leave(request, self.get_response(request))
+        finally:
+            set_script_prefix(root)
 
     async def __acall__(self, request: HttpRequest) -> Any:
-        with _script_prefix(get_script_prefix()):
-            _enter(request)
+        root = get_script_prefix()
+        if not _enter(request, root):
+            return await self.get_response(request)
+        try:
             return _leave(request, await self.get_response(request))
+        finally:
+            set_script_prefix(root)
 
 
 class AccountPathASGI:
@@ -171,29 +179,28 @@ def _unprefixed(request: HttpRequest, path: str) -> str:
     return path[found.end() :] if found else path
 
 
-def _enter(request: HttpRequest) -> None:
+def _enter(request: HttpRequest, root: str) -> bool:
+    """Move an account's prefix from the path to the script name. Return False if it has none."""
     request.account_number = None  # type: ignore[attr-defined]
     found = _PREFIX.match(request.path_info) if settings.ACCOUNT_PATHS else None
     if found is None:
-        return
+        return False
     # Django adds the script name to a relative URL of static files once, when it is first read.
     _ = lazy_settings.STATIC_URL, lazy_settings.MEDIA_URL
-    request._multisession_root = get_script_prefix()  # type: ignore[attr-defined]
+    request._multisession_root = root  # type: ignore[attr-defined]
     request.account_number = int(found[1])  # type: ignore[attr-defined]
     request.path_info = request.path_info[found.end() :] or "/"
-    script = _root(request) + found[0]
+    script = root.rstrip("/") + found[0]
     request.META["SCRIPT_NAME"] = script
     if hasattr(request, "script_name"):  # under ASGI
         request.script_name = script
     set_script_prefix(f"{script}/")
+    return True
 
 
 def _leave(request: HttpRequest, response: Any) -> Any:
-    number = number_of(request)
-    if number is None:
-        return response
     if not getattr(request, "_multisession_is_elsewhere", False):
-        _keep_in_tab(request, response, number)
+        _keep_in_tab(request, response, request.account_number)  # type: ignore[attr-defined]
     if response.streaming:
         response.streaming_content = _within(get_script_prefix(), response.streaming_content)
     return response
@@ -204,6 +211,10 @@ def _keep_in_tab(request: HttpRequest, response: HttpResponse, number: int) -> N
 
     As a reverse proxy does: a project may have paths that no ``reverse()`` has made.
     """
+    # Asking for each of the names costs more: most pages have none.
+    sent = [name for name in response.headers if name.lower() in _REDIRECTS]
+    if not sent:
+        return
     store = getattr(request, "session", None)
     row = store.row if isinstance(store, SessionStore) and store.is_opened else None
     current = (row.number if row is not None else None) or number
@@ -217,9 +228,8 @@ def _keep_in_tab(request: HttpRequest, response: HttpResponse, number: int) -> N
         has_number = _unprefixed(request, path) != path.removeprefix(_root(request))
         return account_url(request, current, url) if is_new or not has_number else url
 
-    for name in _REDIRECTS:
-        if url := response.headers.get(name):
-            response.headers[name] = moved(url)
+    for name in sent:
+        response.headers[name] = moved(response.headers[name])
     # htmx takes a path, or an object that has one.
     place = response.headers.get("HX-Location")
     if place and place.startswith("{"):

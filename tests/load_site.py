@@ -248,3 +248,67 @@ class Site:
 
     def faulty(self, fault: str, *, every: int) -> bool:
         return self.fault == fault and next(self._numbers) % every == 0
+
+
+#: What a site with one account in each tab may do wrong, and what the browsers say of it.
+TAB_FAULTS = {
+    "a page shows the active account": "wrong account",
+    "a form is executed as the active account": "wrong account",
+    "a sign-in ends the accounts of other tabs": "lost",
+    "signing in again gives a new number": "another number",
+    "forms are refused now and then": "",
+}
+
+
+class TabSite:
+    """One account in each tab: ``/u/N/`` belongs to account N of the browser."""
+
+    def __init__(self, fault: str = "") -> None:
+        self._fault = fault
+        self._lock = threading.Lock()
+        self._clients: dict[str, dict[int, str]] = {}
+        self._live: dict[str, dict[int, str]] = {}
+        self._forms = itertools.count(1)
+
+    def ask(
+        self, method: str, path: str, cookies: str, fields: Mapping[str, str] | None = None
+    ) -> Answer:
+        with self._lock:
+            cookie = cookies.partition("=")[2] or f"c{len(self._clients)}"
+            names = self._clients.setdefault(cookie, {})
+            live = self._live.setdefault(cookie, {})
+            _, _, number, page = path.split("/", 3)
+            return self._answer(cookie, names, live, int(number), page, fields)
+
+    def _answer(
+        self,
+        cookie: str,
+        names: dict[int, str],
+        live: dict[int, str],
+        number: int,
+        page: str,
+        fields: Mapping[str, str] | None,
+    ) -> Answer:
+        active = live[max(live)] if live else ""
+        user = live.get(number, "")
+        if page == "accounts/login/" and fields is not None:
+            known = {name: known for known, name in names.items()}
+            own = known.get(fields["username"], len(names) + 1)
+            if self._fault == "signing in again gives a new number":
+                own = len(names) + 1
+            if self._fault == "a sign-in ends the accounts of other tabs":
+                live.clear()
+            names[own] = live[own] = fields["username"]
+            return Answer(302, f"/u/{own}/", [(SESSION_COOKIE, cookie, None)])
+        if page == "accounts/logout/":
+            live.pop(number, None)
+            return Answer(302, f"/u/{number}/")
+        if page == "note":
+            if self._fault == "forms are refused now and then" and next(self._forms) % 10 == 0:
+                return Answer(409)
+            if self._fault == "a form is executed as the active account":
+                user = active
+            return Answer(200, text=json.dumps({"user": user}))
+        if self._fault == "a page shows the active account":
+            user = active
+        return Answer(200, text=json.dumps({"user": user, "session": "", "accounts": {}}))

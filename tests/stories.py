@@ -51,7 +51,9 @@ class Browser:
         self.asynchronous = asynchronous
         client = AsyncClient if asynchronous else Client
         self.client = client(raise_request_exception=False, **options)
-        with override_settings(MIDDLEWARE=MIDDLEWARE):
+        has_paths = settings.MULTISESSION.get("ACCOUNT_PATHS")
+        paths = ["multisession.paths.AccountPathMiddleware"] if has_paths else []
+        with override_settings(MIDDLEWARE=[*paths, *MIDDLEWARE]):
             self.client.handler.load_middleware(is_async=asynchronous)
         if cookie is not None:
             self.cookie = cookie

@@ -272,10 +272,10 @@ def test_a_slow_reader_cannot_put_back_what_has_been_revoked(cache, ada, monkeyp
     cache.clear()
     fetch = cached_db.store.SessionStore._fetch
 
-    def fetch_and_dawdle(store, digest):
-        token = fetch(store, digest)
+    def fetch_and_dawdle(store, digest, number):
+        found = fetch(store, digest, number)
         Session.objects.get().revoke()
-        return token
+        return found
 
     monkeypatch.setattr(cached_db.store.SessionStore, "_fetch", fetch_and_dawdle)
     whoami(browser)

@@ -5,13 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tools.load import browser as browser_module
+from tools.load.__main__ import MOST_ASTRAY
 from tools.load.browser import Browser
 from tools.load.check import SETTLED, Check, Kind, Outcome, Step
 from tools.load.options import Misspelt, Options
+from tools.load.side_by_side import SideBySide
 from tools.load.tally import Tally
 from tools.load.web import Jar, Seen, read_cookie
 
-from .load_site import FAULTS, Site
+from .load_site import FAULTS, TAB_FAULTS, Site, TabSite
 
 
 def shows(active="", *others):
@@ -228,13 +230,13 @@ def test_accounts_are_shown_without_a_cookie():
 # --- Whole browsers, on a site in memory --------------------------------------------------
 
 
-def violations_on(site, *, seed, operations=500, kill=False):
+def violations_on(site, *, seed, operations=500, kill=False, kind=Browser):
     """Let four browsers live on this site, quickly: seconds are a hundredth of themselves."""
     options = Options(
         latency=(0.0002, 0.004), rollback=0.15, operations=operations, kill=kill, seed=seed
     )
     tally = Tally(options.operations)
-    browsers = [Browser(f"{number}", site.ask, options, tally) for number in range(4)]
+    browsers = [kind(f"{number}", site.ask, options, tally) for number in range(4)]
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(browser.live, float("inf")) for browser in browsers]:
             done.result()
@@ -272,6 +274,22 @@ def test_browsers_find_what_a_site_does_wrong(fault):
     assert kinds >= FAULTS[fault]
 
 
+def test_tabs_with_an_account_each_find_nothing_on_a_site_that_keeps_the_rules():
+    tally = violations_on(TabSite(), seed=1, kind=SideBySide)
+    assert not tally.found, told(tally)
+    assert not tally.astray
+    assert tally.operations["come and go"]
+
+
+@pytest.mark.parametrize("fault", TAB_FAULTS)
+def test_tabs_with_an_account_each_find_what_a_site_does_wrong(fault):
+    tally = violations_on(TabSite(fault), seed=1, kind=SideBySide)
+    if TAB_FAULTS[fault]:
+        assert TAB_FAULTS[fault] in {each.violation.kind for each in tally.found}
+    else:
+        assert tally.astray["409 at /u/N/note"] > MOST_ASTRAY * tally.requests
+
+
 # --- The jar and the options --------------------------------------------------------------
 
 
@@ -298,6 +316,13 @@ def test_a_set_cookie_header_is_read():
 def test_options_are_read_strictly():
     found = Options.from_environment({"LATENCY": "5-10", "SERVER": "both", "SEED": "7"})
     assert (found.latency, len(found.servers), found.seed) == ((0.005, 0.010), 2, 7)
-    for name, text in {"TABS": "0", "SERVER": "apache", "KILL": "yes", "LATENCY": "9-1"}.items():
+    assert Options.from_environment({"ONLY": "tabs"}).only == "tabs"
+    for name, text in {
+        "TABS": "0",
+        "ONLY": "pages",
+        "SERVER": "apache",
+        "KILL": "yes",
+        "LATENCY": "9-1",
+    }.items():
         with pytest.raises(Misspelt, match=name):
             Options.from_environment({name: text})

@@ -18,10 +18,13 @@ from django.middleware.csrf import get_token
 from django.template import engines
 from django.test import AsyncClient, Client
 from django.urls import path, reverse, set_script_prefix
+from django.utils import timezone
 
 from accounts.models import User
 from multisession.backends.db import SessionStore
 from multisession.models import Session
+from multisession.models.clients import clients_changed
+from multisession.models.tokens import SETTLING, Token
 from multisession.pages import profiles
 from multisession.paths import AccountPathASGI, share_url
 from tests import engine_urls
@@ -94,6 +97,12 @@ def who(client, prefix=""):
     return client.get(f"{prefix}/who/").json()["user"]
 
 
+def settle(client):
+    """Let the browser have stored its cookie: a minute later it is presented again."""
+    Token.objects.update(created_at=timezone.now() - 2 * SETTLING)
+    client.get("/who/")
+
+
 class TestTabs:
     def test_each_tab_is_its_own_account(self, client):
         assert [who(client, prefix) for prefix in ("/u/1", "/u/2", "/u/1", "")] == [
@@ -135,12 +144,29 @@ class TestTabs:
         assert 'href="/u/1/admin/multisession/session/"' in page
         assert client.get("/u/2/admin/")["Location"].startswith("/u/2/admin/login/")
 
-    def test_no_statement_more_for_the_active_account(self, client, django_assert_num_queries):
-        client.get("/u/2/who/")
-        with django_assert_num_queries(1):
+    def test_a_page_of_any_account_costs_one_statement(self, client, django_assert_num_queries):
+        settle(client)
+        for prefix in ("", "/u/1", "/u/2"):
+            with django_assert_num_queries(1):
+                client.get(f"{prefix}/who/")
+
+    def test_a_minute_after_a_sign_in_the_other_tab_costs_one_more(
+        self, client, alan, django_assert_num_queries
+    ):
+        client.post(f"/sign-in/{alan.pk}/")
+        client.get("/who/")
+        with django_assert_num_queries(2):  # may this cookie see what the one before it added?
             client.get("/u/2/who/")
-        with django_assert_num_queries(4):  # what the token may see, the session, its user
-            client.get("/u/1/who/")
+
+    def test_a_cookie_from_before_a_sign_in_does_not_see_that_account(self, ada, grace):
+        browser = Client()
+        browser.post(f"/sign-in/{ada.pk}/")
+        old = browser.cookies["sessionid"].value
+        browser.post(f"/sign-in/{grace.pk}/")
+        villain = Client()
+        villain.cookies["sessionid"] = old
+        assert [who(villain, prefix) for prefix in ("/u/1", "")] == ["ada", "ada"]
+        assert villain.get("/u/2/who/")["Location"] == "/who/"
 
 
 class TestComingAndGoing:
@@ -361,6 +387,46 @@ class TestCache:
             assert told == ["ada", "grace", "grace", "ada"]
         client.post("/u/1/sign-out/")
         assert [who(client, prefix) for prefix in ("/u/1", "/u/2")] == [NOBODY, "grace"]
+
+    def test_each_tab_is_answered_from_the_cache(self, client, django_assert_num_queries):
+        settle(client)
+        cache.clear()  # of the tombstones
+        prefixes = ("", "/u/1", "/u/2")
+        for prefix in prefixes:
+            client.get(f"{prefix}/who/")
+        for prefix in prefixes:
+            with django_assert_num_queries(1) as captured:
+                client.get(f"{prefix}/who/")
+            assert "multisession_token" not in captured[0]["sql"]
+
+    @pytest.mark.parametrize("change", ["revoke", "sign out of all", "sign in again", "expire"])
+    def test_a_change_reaches_the_entry_of_every_tab(self, change, client, ada, grace):
+        settle(client)
+        cache.clear()
+        assert [who(client, f"/u/{n}") for n in (1, 2, 1, 2)] == ["ada", "grace"] * 2
+        session = session_of(ada)
+        if change == "revoke":
+            session.revoke()
+        elif change == "sign out of all":
+            client.post("/verb/sign_out_all/")
+        elif change == "sign in again":
+            client.post("/u/1/sign-out/")
+            assert who(client, "/u/1") == NOBODY
+            client.post(f"/u/1/sign-in/{ada.pk}/")
+            assert who(client, "/u/1") == "ada"
+            assert session_of(ada).pk != session.pk
+            session_of(ada).revoke()
+        else:
+            session.expire_at = timezone.now()
+            session.save()
+            clients_changed([session.client_id], None)
+        told = client.get("/u/1/who/")
+        assert told.status_code == 302 or told.json()["user"] == NOBODY
+
+    def test_an_account_beyond_the_first_nine_is_read_from_the_database(self, client, grace):
+        Session.objects.filter(user=grace).update(number=10)
+        for _ in range(2):
+            assert [who(client, prefix) for prefix in ("/u/10", "/u/1")] == ["grace", "ada"]
 
 
 class Jar:

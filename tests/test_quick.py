@@ -235,22 +235,30 @@ def undone() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-def told(quickly: bool, steps: Callable[..., Browser], *users: User, **how: Any) -> dict[str, Any]:
-    """What the next pages show and leave behind, and how many statements read a user."""
+def told(
+    quickly: bool, steps: Callable[..., Browser], *users: User, tab: str = "", **how: Any
+) -> dict[str, Any]:
+    """What the next pages show and leave behind, and how many statements read a user.
+
+    ``tab``: the prefix of the account whose tab it is.
+    """
     ours = {**django_settings.MULTISESSION, **how, "_QUICK": quickly}
     engine = ADOPTING if "ADOPT_FROM" in how else django_settings.SESSION_ENGINE
     with undone(), override_settings(MULTISESSION=ours, SESSION_ENGINE=engine):
         browser = steps(*users)
         with CaptureQueriesContext(connection) as captured:
-            page = browser.get("/who/")
+            page = browser.get(f"{tab}/who/")
         read = [q["sql"] for q in captured if q["sql"].startswith("SELECT")]
         table = f"FROM {connection.ops.quote_name('accounts_user')}"
         sent = page.cookies.get(COOKIE)
         return {
             "page": (page.status_code, page.content, page.headers.get("Vary")),
             "cookie": sent and (bool(sent.value), sent["max-age"]),
-            "again": browser.get("/who/").content,
-            "written": [browser.put("later").status_code, browser.get("/who/").content],
+            "again": browser.get(f"{tab}/who/").content,
+            "written": [
+                browser.post(f"{tab}/put/later/x/").status_code,
+                browser.get(f"{tab}/who/").content,
+            ],
             "rows": [
                 (row.user_id, row.status, own_data(row.get_decoded().items()))
                 for row in Session.objects.order_by("pk")
@@ -283,6 +291,18 @@ class TestBothPathsAnswerTheSame:
         steps, path, then = STORIES[name]
         path = then if then and after == "next" else path
         compare(steps, path, ada, grace, AFTER_SIGN_OUT=after)
+
+    @pytest.mark.parametrize("name", STORIES)
+    @pytest.mark.parametrize("number", [1, 2])
+    def test_both_paths_answer_the_same_in_the_tab_of_an_account(self, name, number, ada, grace):
+        steps = STORIES[name].steps
+        fast, slow = (
+            told(quickly, steps, ada, grace, tab=f"/u/{number}", ACCOUNT_PATHS=True)
+            for quickly in (True, False)
+        )
+        for counted in ("apart", "statements"):
+            fast.pop(counted), slow.pop(counted)
+        assert fast == slow
 
 
 class OwnWay(ModelBackend):

@@ -47,6 +47,8 @@ OURS_CACHED = Contender("ours cached_db", "ours_cached", variables=_ours(ACTIVIT
 #: Activity is never noted, or at every request.
 OURS_NEVER = Contender("ours, tracking off", "ours", variables=_ours(ACTIVITY_INTERVAL=10**9))
 OURS_ALWAYS = Contender("ours, each noted", "ours", variables=_ours(ACTIVITY_INTERVAL=0))
+#: With one account in each tab: its scenario "tab" is a page of an account that is not active.
+OURS_PATHS = Contender("ours, account paths", "ours_paths")
 USER_SESSIONS = Contender("django-user-sessions", "user_sessions", "user-sessions")
 QSESSIONS = Contender("django-qsessions", "qsessions", "qsessions")
 ALLAUTH = Contender("allauth usersessions", "allauth", "allauth")

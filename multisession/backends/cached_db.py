@@ -34,6 +34,7 @@ from multisession.engine.opening import Fetched
 from multisession.ground.asking import SAFE_METHODS
 
 if TYPE_CHECKING:
+    from multisession.models import Session
     from multisession.models.tokens import Token
 
 __all__ = ["SessionStore"]
@@ -43,6 +44,9 @@ ENTRY_AGE = 60
 #: Seconds that a tombstone blocks older reads. Longer than a read takes.
 TOMBSTONE_AGE = 15
 TOMBSTONE = "changed"
+#: Accounts up to this number have an entry of their own, for their tabs (paths.py). A change buries
+#: one key for each of them.
+NUMBERED = 9
 
 logger = logging.getLogger("multisession.cache")
 Answer = TypeVar("Answer")
@@ -55,19 +59,35 @@ class SessionStore(store.SessionStore):
     switched away from.
     """
 
-    def _fetch(self, digest: str) -> Fetched:
-        if self.request is not None and self.request.method not in SAFE_METHODS:
-            return super()._fetch(digest)
-        entry = _quietly(lambda: _cache().get(_key(digest)))
-        if (known := _from_entry(entry, self.using)) is not None:
-            return Fetched(known, None, True)
-        found = super()._fetch(digest)
-        token = found.token
-        if token is not None and entry is None and token.is_living:
-            if token.is_to_be_noted(timezone.now()):
-                return found
-            _quietly(lambda: _cache().add(_key(digest), _as_entry(token), ENTRY_AGE))
+    def _fetch(self, digest: str, number: int | None = None) -> Fetched:
+        is_unsafe = self.request is not None and self.request.method not in SAFE_METHODS
+        if is_unsafe or (number is not None and not 0 < number <= NUMBERED):
+            return super()._fetch(digest, number)
+        # The active account may have the number; otherwise it has an entry of its own.
+        own = _key(digest, number)
+        keys = {_key(digest), own}
+        entries = _quietly(lambda: _cache().get_many(keys)) or {}
+        for key in keys:
+            known = _from_entry(entries.get(key), self.using)
+            if known is not None and _is_asked_for(known.session, number):
+                return known
+        found = super()._fetch(digest, number)
+        token, session = found.token, found.session
+        if (
+            token is not None
+            and own not in entries
+            and _is_asked_for(session, number)
+            and token.is_living
+            and not token.is_to_be_noted(timezone.now())
+        ):
+            entry = _as_entry(token, session)
+            _quietly(lambda: _cache().add(own, entry, ENTRY_AGE))
         return found
+
+
+def _is_asked_for(session: Session | None, number: int | None) -> bool:
+    """Return True if this is the session that a key with this number names."""
+    return number is None or (session is not None and session.number == number)
 
 
 def forget_clients(sender: Any, client_ids: list[int], using: str, **kwargs: Any) -> bool | None:
@@ -80,8 +100,11 @@ def forget_clients(sender: Any, client_ids: list[int], using: str, **kwargs: Any
     engine = import_string(f"{django_settings.SESSION_ENGINE}.SessionStore")
     if not issubclass(engine, SessionStore):
         return None  # This module is imported, but another engine is in use.
-    digests = Token.objects.using(using).filter(client_id__in=client_ids)
-    keys = [_key(digest) for digest in digests.values_list("digest", flat=True)]
+    known = Token.objects.using(using).filter(client_id__in=client_ids)
+    keys = []
+    for digest, accounts in known.values_list("digest", "client__accounts"):
+        numbers = range(1, min(accounts, NUMBERED) + 1)
+        keys += [_key(digest), *(_key(digest, number) for number in numbers)]
     if not keys:
         return None
 
@@ -96,23 +119,24 @@ def forget_clients(sender: Any, client_ids: list[int], using: str, **kwargs: Any
     return is_told
 
 
-def _as_entry(token: Token) -> tuple[Any, ...]:
+def _as_entry(token: Token, session: Session | None) -> tuple[Any, ...]:
     """Return the columns of token and session with their values; None for no session."""
     columns, _makers = _layout()
-    rows = zip(columns, (token, token.session), strict=True)
+    rows = zip(columns, (token, session), strict=True)
     return (columns, *(row and [getattr(row, name) for name in names] for names, row in rows))
 
 
-def _from_entry(entry: Any, using: str) -> Token | None:
-    """Return the token of an entry, with its session; None for any other value."""
+def _from_entry(entry: Any, using: str) -> Fetched | None:
+    """Return the token and the session of an entry; None for any other value."""
     columns, makers = _layout()
     if not isinstance(entry, tuple) or entry[:1] != (columns,):
         return None
     rows: Any = zip(makers, columns, entry[1:], strict=True)
-    found: list[Any] = [make(using, names, row) if row else None for make, names, row in rows]
-    token: Token = found[0]
-    token._state.fields_cache["session"] = found[1]
-    return token
+    made: list[Any] = [make(using, names, row) if row else None for make, names, row in rows]
+    token, session = made
+    if session is None or session.pk == token.session_id:
+        token._state.fields_cache["session"] = session
+    return Fetched(token, session, None, True)
 
 
 @lru_cache
@@ -132,8 +156,8 @@ def _cache() -> Any:
     return caches[django_settings.SESSION_CACHE_ALIAS]
 
 
-def _key(digest: str) -> str:
-    return f"multisession:{digest}"
+def _key(digest: str, number: int | None = None) -> str:
+    return f"multisession:{digest}" if number is None else f"multisession:{digest}:{number}"
 
 
 def _quietly(ask: Callable[[], Answer]) -> Answer | None:

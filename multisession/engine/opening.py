@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 
 class Fetched(NamedTuple):
-    """A token found by its digest, with its session and that session's user."""
+    """A token found by its digest, the session that the key names, and that session's user."""
 
     token: Token | None
+    #: The token's session; with a number in the key, the account that has it, if the token sees it.
+    session: Session | None = None
     user: AbstractBaseUser | None = None
     #: The user was not read; ``users.find`` does it when asked.
     is_user_missing: bool = False
@@ -53,36 +55,61 @@ class Opened(NamedTuple):
         return session.number is not None if session is not None else self.token.client.accounts > 0
 
 
-def fetch(using: str, digest: str) -> Fetched:
-    """Find the token with this digest. The one statement of a page."""
-    if quick.is_sure(using):
-        found = quick.find(using, digest)
-        return Fetched(found.token, found.user, found.user is None and users.lag())
-    from multisession.models.tokens import (
-        Token,  # an engine is imported before the app registry is ready
-    )
+def fetch(using: str, digest: str, number: int | None = None) -> Fetched:
+    """Find the token with this digest, and the session that the key names.
 
-    known = Token.objects.using(using).select_related("session")
-    return Fetched(known.filter(digest=digest).first(), None, users.lag())
-
-
-def opened_by(secret: str, number: int | None, found: Fetched) -> Opened:
-    """Return what a key opens whose token was found.
-
-    ``number``: the account that the key names; one more statement if it is not the active one.
+    The one statement of a page, also of most pages with a number. Two or three for a number that
+    no live account has.
     """
-    token = found.token
+    is_quick = quick.is_sure(using)
+    if number and is_quick:
+        account = _account(quick.find_account(using, digest, number))
+        if account is not None:
+            return account
+    if is_quick:
+        found = quick.find(using, digest)
+        fetched = Fetched(*found, found.user is None and users.lag())
+    else:
+        from multisession.models.tokens import (
+            Token,  # an engine is imported before the app registry is ready
+        )
+
+        token = Token.objects.using(using).select_related("session").filter(digest=digest).first()
+        session = token.session if token is not None else None
+        fetched = Fetched(token, session, None, users.lag())
+    return fetched if number is None else _with_number(fetched, number)
+
+
+def _account(found: quick.Found) -> Fetched | None:
+    """Return the account that was found; None if the token does not see it, or it has ended."""
+    token, session, user = found
+    if token is None or session is None or not (token.is_living and session.is_live):
+        return None
+    if session.added_by_id is not None and session.added_by_id not in token.family:
+        return None
+    return Fetched(token, session, user, user is None)
+
+
+def _with_number(fetched: Fetched, number: int) -> Fetched:
+    """Return the token with the account that has this number; with no session if nobody has it."""
+    token, session = fetched.token, fetched.session
+    if token is None or (session is not None and session.is_live and session.number == number):
+        return fetched
+    from multisession.models import Session
+
+    if number == 0 or not token.is_living:  # no account has number 0
+        return Fetched(token)
+    accounts = Session.objects.visible_to(token).live().filter(number=number)
+    return Fetched(token, accounts.order_by("-pk").first(), is_user_missing=True)
+
+
+def opened_by(secret: str, found: Fetched) -> Opened:
+    """Return what a key opens whose token was found."""
+    token, session = found.token, found.session
     if token is None:
         return Opened()
     if not token.is_living:
         return Opened(ended=token)
-    row = token.live_session()
-    if number is None or (row is not None and row.number == number):
-        return Opened(secret, token, row, found.user, found.is_user_missing)
-    from multisession.models import Session
-
-    if number == 0:  # no account has it
+    if session is None or not session.is_live:
         return Opened(secret, token)
-    others = Session.objects.visible_to(token).live()
-    other = others.filter(number=number).order_by("-pk").first()
-    return Opened(secret, token, other)
+    return Opened(secret, token, session, found.user, found.is_user_missing)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.db import connections, router, transaction
-from django.db.models import Expression, Manager, Model, QuerySet
+from django.db.models import Expression, F, Manager, Model, QuerySet
 from django.db.models.sql import UpdateQuery
 
 from multisession.conf import django_settings, settings
@@ -28,6 +28,7 @@ from multisession.engine import prepared
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
+    from multisession.models import Session
     from multisession.models.tokens import Token
 
 #: The databases on which the tests compare both paths.
@@ -37,9 +38,10 @@ _ACTIVE = "active"
 
 
 class Found(NamedTuple):
-    """The token with a digest, if any, and its session's user, if the join could read it."""
+    """The token with a digest, if any, a session, and its user, if the join could read it."""
 
     token: Token | None
+    session: Session | None
     user: AbstractBaseUser | None
 
 
@@ -54,23 +56,53 @@ def find(using: str, digest: str) -> Found:
     One statement. It leaves the user out where a join could differ from Django's look-up: users in
     another database, or a user model that is not ``_is_plain``.
     """
-    user_model = _plain_user_model(django_settings.AUTH_USER_MODEL)
-    joined = user_model is not None and router.db_for_write(user_model) == using
     connection = connections[using]
+    user_model = _joined_user_model(using)
     # The compiled converters depend on the time zone.
-    statement = _finding(using, connection.timezone, joined)
+    statement = _finding(using, connection.timezone, user_model is not None)
     found = statement.first({"digest": digest}, connection, settings.PREPARE)
     if found is None:
-        return Found(None, None)
+        return Found(None, None, None)
     token, session, *users = found
     # Do not cache the user on the session.
     token._state.fields_cache["session"] = session
-    user = users[0] if users else None
+    return Found(token, session, _to_read_from(user_model, users))
+
+
+def find_account(using: str, digest: str, number: int) -> Found:
+    """Find the token with this digest, and its client's active session with this number.
+
+    One statement. It finds nothing at all if there is no such session; the caller checks that the
+    token may see it.
+    """
+    connection = connections[using]
+    user_model = _joined_user_model(using)
+    statement = _finding_account(using, connection.timezone, user_model is not None)
+    given = {"digest": digest, "number": number, "status": _ACTIVE}
+    found = statement.first(given, connection, settings.PREPARE)
+    if found is None:
+        return Found(None, None, None)
+    session, *users, token = found
+    return Found(token, session, _to_read_from(user_model, users))
+
+
+def _joined_user_model(using: str) -> Any:
+    """Return the user model if a join with sessions may read it; None otherwise."""
+    user_model = _plain_user_model(django_settings.AUTH_USER_MODEL)
+    is_beside = user_model is not None and router.db_for_write(user_model) == using
+    return user_model if is_beside else None
+
+
+def _to_read_from(user_model: Any, users: list[Any]) -> AbstractBaseUser | None:
+    """Return the user that was joined, if any.
+
+    Read from the primary, because a replica lags. The project's later queries about the user use
+    the database that it reads users from.
+    """
+    user: AbstractBaseUser | None = users[0] if users else None
     if user is not None:
-        # Read from the primary, because a replica lags. The project's later queries about the user
-        # use the database that it reads users from.
         user._state.db = router.db_for_read(user_model)
-    return Found(token, user)
+    return user
 
 
 def find_user(pk: Any) -> AbstractBaseUser | None:
@@ -147,6 +179,9 @@ class Statement:
                 for position, (converters, column) in compiler.get_converters(columns).items()
             ]
             self._parts = list(_parts(compiler.klass_info, columns))
+            if compiler.annotation_col_map:  # the columns of one more model
+                beside = sorted(compiler.annotation_col_map.values())
+                self._parts.append(Part(columns[beside[0]].target.model, beside, columns))
 
     def fill(self, given: dict[str, Any], connection: Any) -> dict[str, Any]:
         """Return the values as the database takes them."""
@@ -224,6 +259,27 @@ def _finding(using: str, timezone: Any, joined: bool) -> Statement:
     digest = Slot("digest", Token._meta.get_field("digest"))
     tokens = Token.objects.using(using).select_related(*related).filter(digest=digest)
     return Statement(tokens.query, using)
+
+
+@lru_cache
+def _finding_account(using: str, timezone: Any, joined: bool) -> Statement:
+    from multisession.models import Session
+    from multisession.models.tokens import Token
+
+    given = {
+        "client__tokens__digest": Slot("digest", Token._meta.get_field("digest")),
+        "number": Slot("number", Session._meta.get_field("number")),
+        "status": Slot("status", Session._meta.get_field("status")),
+    }
+    # A token is no relation of a session's: its columns come as annotations, by the same join.
+    columns = {
+        f"token_{field.attname}": F(f"client__tokens__{field.attname}")
+        for field in Token._meta.concrete_fields
+    }
+    rows = Session.objects.using(using).filter(**given).annotate(**columns)
+    if joined:
+        rows = rows.select_related("user")
+    return Statement(rows.order_by("-pk").query, using)
 
 
 @lru_cache

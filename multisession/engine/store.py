@@ -240,11 +240,11 @@ class SessionStore(SessionBase):
         """Return what this token opens, or one account of it. Changes nothing."""
         if secret is None:
             return Opened()
-        return opened_by(secret, number, self._fetch(tokens.digest(secret)))
+        return opened_by(secret, self._fetch(tokens.digest(secret), number))
 
-    def _fetch(self, digest: str) -> Fetched:
+    def _fetch(self, digest: str, number: int | None = None) -> Fetched:
         """Find a token by its digest in the database; a subclass may ask a cache."""
-        return fetch(self.using, digest)
+        return fetch(self.using, digest, number)
 
     def _adopt(self) -> Opened | None:
         """Take over another engine's session; a hook for backends/adopting.py."""

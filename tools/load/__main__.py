@@ -6,6 +6,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
@@ -14,8 +15,12 @@ from . import services
 from .browser import Browser, users
 from .options import Misspelt, Options
 from .report import table
+from .side_by_side import SideBySide
 from .tally import Tally
 from .web import ask
+
+#: With one account in each tab: the part of the requests that may be refused or sent elsewhere.
+MOST_ASTRAY = 0.005
 
 
 def main() -> int:
@@ -51,9 +56,11 @@ def run(server: str, database: str, options: Options) -> tuple[Tally, list[str]]
         url = stack.enter_context(services.database(database))
         services.rows(url, "prepare", *users(options))
         log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "server.log"
-        port, pid = stack.enter_context(services.site(server, url, log))
+        paths = "1" if options.only == "tabs" else "0"
+        port, pid = stack.enter_context(services.site(server, url, log, ACCOUNT_PATHS=paths))
+        kind = SideBySide if options.only == "tabs" else Browser
         browsers = [
-            Browser(f"{number}", partial(ask, port), options, tally)
+            kind(f"{number}", partial(ask, port), options, tally)
             for number in range(options.browsers)
         ]
         began = time.monotonic()
@@ -61,22 +68,23 @@ def run(server: str, database: str, options: Options) -> tuple[Tally, list[str]]
         with services.killer(pid, tally, options.seed) if killing else nullcontext():
             live(browsers, tally, began + options.seconds)
         tally.seconds = time.monotonic() - began
-        known = {
-            "ended": [name for browser in browsers for name in browser.check.ended],
-            "live": [name for browser in browsers for name in browser.check.live(browser.value)],
-            "written": [number for browser in browsers for number in browser.written],
-        }
+        known: dict[str, list[str]] = {"ended": [], "live": [], "written": []}
+        for browser in browsers:
+            for about, names in browser.known().items():
+                known[about] += names
         wrong = services.rows(url, "check", known=known)
+        if tally.astray.total() > MOST_ASTRAY * tally.requests:
+            wrong.append(f"{tally.astray.total()} requests were refused or sent elsewhere")
         if any(found.violation.kind.startswith("answered 5") for found in tally.found):
             wrong.append(f"The server has said:\n{log.read_text()[-4000:]}")
     return tally, wrong
 
 
-def live(browsers: list[Browser], tally: Tally, until: float) -> None:
+def live(browsers: Sequence[Browser | SideBySide], tally: Tally, until: float) -> None:
     """Run all browsers at the same time."""
     failed: list[BaseException] = []
 
-    def one(browser: Browser) -> None:
+    def one(browser: Browser | SideBySide) -> None:
         try:
             browser.live(until)
         except BaseException as error:

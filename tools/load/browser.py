@@ -63,7 +63,7 @@ class Browser:
         self.ask = ask
         self.options = options
         self.tally = tally
-        self.switches = options.only_switches or int(name) % 2 == 0
+        self.switches = options.only == "switches" or int(name) % 2 == 0
         self.check = Check()
         self.random = random.Random(f"{options.seed} {name}")
         self.lives = 0
@@ -95,7 +95,7 @@ class Browser:
             playing = [pool.submit(tab.play, tab.switch_together, together) for tab in tabs]
         else:
             playing = [pool.submit(tab.play, tab.act) for tab in tabs]
-        if not self.options.only_switches and self.random.random() < 0.06:
+        if self.options.only != "switches" and self.random.random() < 0.06:
             time.sleep(self.random.uniform(0, 4 * self.options.latency[1]))
             self.kill()
             playing += [pool.submit(tab.play, tab.act) for tab in self.open_tabs()]
@@ -202,9 +202,10 @@ class Browser:
             self.tally.report(Found(self.name, violation, list(self._log)))
         self._reported = len(self.check.violations)
 
-    @property
-    def value(self) -> str | None:
-        return self._value
+    def known(self) -> dict[str, list[str]]:
+        """Return what the check of the database needs to know."""
+        live = self.check.live(self._value)
+        return {"ended": [*self.check.ended], "live": [*live], "written": self.written}
 
 
 class Tab:

@@ -33,8 +33,8 @@ class Options:
     #: The run of a pair of server and database stops after this time.
     seconds: float = 900.0
     kill: bool = False
-    #: All browsers only switch, two tabs at the same moment.
-    only_switches: bool = False
+    #: "switches": all tabs only switch, at the same moment. "tabs": one account in each tab.
+    only: str = ""
     seed: int = 0
 
     @classmethod
@@ -61,7 +61,7 @@ class Options:
             rollback=read("ROLLBACK", _number(0, 45), cls.rollback),
             seconds=read("TIMEOUT", _number(1), cls.seconds),
             kill=kill,
-            only_switches=read("ONLY", _only, False),
+            only=read("ONLY", _only, ""),
             seed=read("SEED", int, random.SystemRandom().randrange(1_000_000)),
         )
 
@@ -102,7 +102,7 @@ def _latency(text: str) -> tuple[float, float]:
     return found
 
 
-def _only(text: str) -> bool:
-    if text != "switches":
-        raise ValueError("switches, or nothing")
-    return True
+def _only(text: str) -> str:
+    if text not in ("switches", "tabs"):
+        raise ValueError("switches or tabs, or nothing")
+    return text

@@ -34,6 +34,9 @@ def table(title: str, tally: Tally, wrong: list[str], options: Options) -> str:
             lines.append(f"{kind.value:18}{cells}")
     lines += ["", "operations"]
     lines += [f"  {name:32}{count:>8}" for name, count in tally.operations.most_common()]
+    if tally.astray:
+        lines += ["", "refused, or sent to another page"]
+        lines += [f"  {name:32}{count:>8}" for name, count in tally.astray.most_common()]
     lines += ["", "what went wrong on purpose"]
     apart = {
         "browsers killed": tally.killed_browsers,

@@ -113,7 +113,7 @@ def rows(url: str, *arguments: str, known: Any = None) -> list[str]:
 
 
 @contextmanager
-def site(server: str, url: str, log: Path) -> Iterator[tuple[int, int]]:
+def site(server: str, url: str, log: Path, **more: str) -> Iterator[tuple[int, int]]:
     """Start the site. Yield its port, and the id of the server's first process."""
     port = free_port()
     command = {
@@ -140,7 +140,7 @@ def site(server: str, url: str, log: Path) -> Iterator[tuple[int, int]]:
         process = subprocess.Popen(
             [sys.executable, "-m", *command],
             cwd=ROOT,
-            env=environment(url, server=server),
+            env={**environment(url, server=server), **more},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

@@ -31,6 +31,8 @@ class Tally:
     killed_browsers: int = 0
     killed_workers: int = 0
     left_behind: Counter[str] = field(default_factory=Counter)
+    #: Requests of a tab with an account of its own that were refused or sent to another page.
+    astray: Counter[str] = field(default_factory=Counter)
     found: list[Found] = field(default_factory=list)
     signing_in: int = 0
     seconds: float = 0.0
@@ -56,6 +58,10 @@ class Tally:
     def kill_browser(self) -> None:
         with self._lock:
             self.killed_browsers += 1
+
+    def send_astray(self, what: str) -> None:
+        with self._lock:
+            self.astray[what] += 1
 
     def retry(self) -> None:
         with self._lock:

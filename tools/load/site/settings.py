@@ -23,6 +23,7 @@ INSTALLED_APPS = [
     "tools.load.site",
 ]
 MIDDLEWARE = [
+    "multisession.paths.AccountPathMiddleware",  # does nothing without ACCOUNT_PATHS
     "django.middleware.security.SecurityMiddleware",
     "multisession.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -45,6 +46,7 @@ TEMPLATES = [
     },
 ]
 SESSION_ENGINE = "multisession.backends.db"
+MULTISESSION = {"ACCOUNT_PATHS": env.flag("ACCOUNT_PATHS")}
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "/"
 # Put the load on sessions, not on the hashing of passwords.
