@@ -133,7 +133,8 @@ class SessionMiddleware(stock.SessionMiddleware):
         if self._is_untouched(request, store, response):
             store.is_over = True
             return response
-        sending.confirm(request, response)
+        if response.status_code in (302, 303):
+            sending.confirm(request, response)
         theirs = cookies.take(response)
         try:
             if theirs is not None:

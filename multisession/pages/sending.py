@@ -45,12 +45,12 @@ def answer(
 
 
 def confirm(request: HttpRequest, response: HttpResponse) -> None:
-    """Say "Sent as Ada" on the next page if the view has taken the form and redirects."""
+    """Say "Sent as Ada" on the page to which the view redirects after it has taken the form."""
     storage = getattr(request, "_messages", None)
     if storage is None or getattr(request, "_multisession_claim", None) is None:
         return
     [name] = refusal.short_names(request.multisession.session)  # type: ignore[attr-defined]
-    if name and response.status_code in (302, 303):
+    if name:
         messages.success(request, _("Sent as %(account)s.") % {"account": name})
         storage.update(response)  # Its middleware has stored the others already.
 

@@ -314,7 +314,6 @@ NO_ANCHOR_RULES = (r"anchor-scope", "not-yet-known")
 OLD_RULES = (
     NO_ANCHOR_RULES,
     (r"\n:root:not\(#ms#ms\) \{.*?\n\}\n", ""),
-    (r"not selector\(&\)", "selector(a)"),
     (r"light-dark\(", "not-yet-known("),
 )
 NO_ANCHORS = "CSS.supports = () => false;"

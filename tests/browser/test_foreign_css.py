@@ -115,7 +115,7 @@ STAGE = """
     #header > div { position: absolute !important; inset: 8px 8px auto auto !important;
       margin: 0 !important; }
     #header > div + div { inset: 8px 200px auto auto !important; }
-    #content { position: absolute !important; inset: 0 auto auto 0 !important;
+    #content { position: absolute !important; inset: 160px auto auto 0 !important;
       inline-size: 640px !important;
       padding: 0 !important; margin: 0 !important; display: block !important; }
 """

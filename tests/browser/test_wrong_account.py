@@ -355,6 +355,25 @@ class TestAScript:
         complaints.expect("409")
 
     @pytest.mark.parametrize("how", ["Escape", "Keep editing"])
+    def test_a_sheet_without_notice_js_closes_as_well(
+        self, new_browser, ada, grace, complaints, how
+    ):
+        page = new_browser(reduced_motion="reduce")
+        page.route("**/notice*.js", lambda route: route.fulfill(body=""))
+        sign_in(page, grace, ada)
+        switch(new_tab(page), grace)
+        by_htmx(page, "from Ada's page")
+        sheet = page.locator("dialog.ms-wrong-account")
+        expect(sheet).to_be_visible()
+        if how == "Escape":
+            page.keyboard.press("Escape")
+        else:
+            sheet.get_by_role("button", name=how).click()
+        expect(sheet).to_be_hidden()
+        expect(page.get_by_label("Anything you like")).to_have_value("from Ada's page")
+        complaints.expect("409")
+
+    @pytest.mark.parametrize("how", ["Escape", "Keep editing"])
     def test_keep_editing_closes_the_sheet_and_keeps_the_text(
         self, page, send, grace, complaints, how
     ):

@@ -45,6 +45,7 @@
 
   on("keydown", (event) => {
     const { target, key, timeStamp } = event;
+    if (key == "Escape") all("dialog.ms-wrong-account[open]").map((sheet) => sheet.close());
     const button = all(BUTTON + "[open]")[0] || target.closest(BUTTON);
     if (!button || event.ctrlKey || event.altKey || event.metaKey) return;
     if (key == "Escape") {
