@@ -85,10 +85,10 @@ def wanted(home: Path) -> set[Key]:
     found: set[Key] = set()
     for source in SOURCES[home]:
         for path in sorted(source.rglob("*")):
-            if path.suffix not in {".py", ".html"}:
+            if path.suffix not in {".py", ".html", ".txt"}:
                 continue
             text = path.read_text()
-            if path.suffix == ".html":
+            if path.suffix != ".py":
                 # What is no message becomes X's; within brackets their indentation means nothing.
                 text = f"({templatize(text, origin=str(path))})"
             for _line, function, arguments, _comments in extract_python(
