@@ -149,5 +149,5 @@ def test_the_menu_works_as_the_page_says(reader):
         browser.submit(page.form("Sign out"))
         assert "Nobody is active." in browser.open("/").text
         page = browser.open("/multisession/choose/")
-        browser.submit(page.form("Switch to", "grace"))
+        browser.submit(page.form("Continue as", "grace"))
         assert "Hello grace" in browser.open("/").text

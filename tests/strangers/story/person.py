@@ -85,7 +85,10 @@ class Person(Browser):
         return self.sign_in(name, self.press_add_account())
 
     def switch_to(self, name: str) -> Page:
-        return self.submit(self.chooser().form("Switch to", name))
+        page = self.chooser()
+        # While no account is active, one continues as one of them.
+        verb = "Switch to" if page.has_form("Switch to", name) else "Continue as"
+        return self.submit(page.form(verb, name))
 
     def _whoami(self) -> dict[str, Any]:
         page = self.open(reverse("whoami"))
