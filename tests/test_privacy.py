@@ -7,6 +7,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.core.management.commands.check import Command as Check
+from django.test import Client as Http
 from django.utils import timezone
 
 from accounts.models import User
@@ -175,6 +176,19 @@ class TestErasing:
         assert not Session.objects.filter(user_id=key).exists()
         assert not Event.objects.filter(user_id=str(key)).exists()
         assert firefox.accounts() == ["grace"]
+
+    @pytest.mark.urls("config.urls")
+    def test_the_admin_shows_the_anonymous_rows(self, ada, grace, client):
+        User.objects.filter(pk=grace.pk).update(is_staff=True, is_superuser=True)
+        client.force_login(grace)
+        Http().force_login(ada)
+        actions.erase(ada)
+        keys = Event.objects.filter(account="").values_list("pk", flat=True)
+        assert len(keys) == 2
+        for page in ["", *(f"{key}/change/" for key in keys)]:
+            response = client.get(f"/admin/multisession/event/{page}")
+            assert response.status_code == 200
+            assert "ada@" not in response.content.decode()
 
     def test_what_an_administrator_did_to_others_stays_without_the_name(self, ada, grace):
         signed_in(grace)
