@@ -109,6 +109,11 @@ class NewPasswordView(auth_views.PasswordResetConfirmView):
     template_name = "accounts/new_password.html"
     success_url = reverse_lazy("accounts:sign_in")
 
+    def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        """Answer 404 with the same page if the link is not valid any more."""
+        status = 200 if context["validlink"] else 404
+        return super().render_to_response(context, status=status, **kwargs)
+
     def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
         messages.success(self.request, _("Your password has been changed."))

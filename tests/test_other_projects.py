@@ -49,7 +49,7 @@ SHOWN = {
     "keys": True,
     "a new password": [200, "ada", "", ["active", "revoked"]],
     "deactivated": [["", []], ["revoked"]],
-    "deleted": ["", 0, "revoked"],
+    "deleted": ["", 0, 0, "revoked"],
     "and through a list": [True, []],
     "expired": [["", []], "expired", 1],
     "purged": [["visitors", "0"], ["marked as expired or abandoned", "1"]],

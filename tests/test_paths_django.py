@@ -213,10 +213,10 @@ class TestAdmin:
     def test_the_login_page_leads_back_to_the_page(self, client, alan):
         alan.is_staff = alan.is_superuser = True
         alan.save()
-        asked = client.get("/u/2/admin/accounts/user/")
-        assert asked["Location"] == "/u/2/admin/login/?next=/u/2/admin/accounts/user/"
-        form = {"username": alan.email, "password": PASSWORD, "next": "/u/2/admin/accounts/user/"}
-        assert client.post(asked["Location"], form)["Location"] == "/u/3/admin/accounts/user/"
+        users = "/u/2/admin/accounts/user/"
+        login = f"/u/2/admin/login/?next={users}"
+        form = {"username": alan.email, "password": PASSWORD, "next": users}
+        assert client.post(login, form)["Location"] == "/u/3/admin/accounts/user/"
         assert [who(client, f"/u/{number}") for number in (1, 2, 3)] == ["ada", "grace", "alan"]
 
     def test_every_link_is_of_the_tab(self, client):
@@ -281,7 +281,8 @@ class TestAdmin:
         assert [who(client, prefix) for prefix in ("/u/2", "")] == ["grace", "grace"]
 
     def test_logging_out_is_of_the_tab(self, client, ada):
-        assert client.post("/u/1/admin/logout/")["Location"] == "/u/1/"
+        left = client.post("/u/1/admin/logout/")["Location"]
+        assert left == "/u/1/accounts/choose/?next=/u/1/admin/"
         assert [who(client, prefix) for prefix in ("/u/1", "/u/2", "")] == [
             NOBODY,
             "grace",

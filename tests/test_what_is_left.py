@@ -1,23 +1,11 @@
-"""What a browser shows of an account that has signed out, and the recipe of shared-computers.md."""
-
-import re
-from collections.abc import Iterator
-from pathlib import Path
+"""What a browser shows of an account that has signed out."""
 
 import pytest
 from django.test import Client
 
 from accounts.models import User
 from multisession.models import Session
-from multisession.signals import session_ended
 from tests.conftest import PASSWORD
-
-PAGE = Path(__file__).parent.parent.joinpath("docs", "howto", "shared-computers.md").read_text()
-[RECIPE] = [
-    block
-    for block in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    if "leave_nothing" in block
-]
 
 
 @pytest.fixture(params=[10, 1], ids=["several", "one"])
@@ -27,15 +15,6 @@ def browser(request: pytest.FixtureRequest, client: Client, ada: User, settings)
     client.post("/accounts/sign-in/", {"username": ada.email, "password": PASSWORD})
     assert client.get("/whoami").json()["user"] == ada.email
     return client
-
-
-@pytest.fixture
-def recipe() -> Iterator[None]:
-    """The receiver of the documentation is connected."""
-    names: dict[str, object] = {}
-    exec(RECIPE, names)  # noqa: S102
-    yield
-    assert session_ended.disconnect(names["leave_nothing"])
 
 
 def sign_out(browser: Client, user: User) -> str:
@@ -63,8 +42,7 @@ def test_signing_out_of_all_leaves_nothing(browser):
     assert not shown(browser)
 
 
-@pytest.mark.django_db(transaction=True)  # it listens to what was committed
-@pytest.mark.usefixtures("recipe")
-def test_no_sign_out_leaves_the_account_on_the_list_with_the_recipe(browser, ada):
+def test_no_sign_out_leaves_the_account_on_the_list_if_none_is_remembered(browser, ada, settings):
+    settings.MULTISESSION = {**settings.MULTISESSION, "REMEMBER_ACCOUNTS": False}
     sign_out(browser, ada)
     assert not shown(browser)

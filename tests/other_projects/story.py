@@ -329,7 +329,8 @@ def _steps(people: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         [
             firefox.who(),
             Session.objects.filter(user_id=key).count(),
-            Event.objects.filter(user_id=str(key)).latest("pk").kind,
+            Event.objects.filter(user_id=str(key)).count(),  # It names nobody any more.
+            Event.objects.latest("pk").kind,
         ],
     )
     yield (
