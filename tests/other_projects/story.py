@@ -419,7 +419,7 @@ def _relatives() -> Iterator[tuple[str, Any]]:
 
 
 def shown(office: Browser, url: str) -> int:
-    return office.text(url).count('class="field-public_id"')
+    return office.text(url).count('class="field-person')
 
 
 def _quoted(key: Any) -> str:
@@ -429,7 +429,7 @@ def _quoted(key: Any) -> str:
 def _pages(browser: Browser, url: str) -> Iterator[int]:
     while url:
         html = browser.text(url)
-        yield html.count('class="field-public_id"')
+        yield html.count('class="field-person')
         found = re.search(r'href="([^"]*before=[^"]*)"', html)
         url = LIST + found[1].replace("&amp;", "&") if found else ""
 

@@ -88,10 +88,10 @@
     const { status } = detail.xhr || detail.ctx.response || detail;
     const box = target.closest?.(":has(> .ms-problem)");
     all("[data-multisession-focus]", box)[0]?.focus();
-    if (!box) return;
     // The row that had the focus was replaced by one that says the same.
-    if (document.activeElement == document.body && !last?.isConnected)
-      rows(box).find((row) => last && words(row) == words(last))?.focus();
+    if (document.activeElement == document.body && last && !last.isConnected)
+      rows(box || all(BUTTON + "[open]")[0]).find((row) => words(row) == words(last))?.focus();
+    if (!box) return;
     if (/^([23]|42)/.test(status)) return;
     box.firstElementChild.dataset.kind = (status / 100) | 0;
     all(FORM, box).map((form) => (form.ariaBusy = null));
