@@ -243,6 +243,12 @@ class TestComingAndGoing:
         assert who(client, "/u/2") == who(client) == "grace"
         assert who(client, "/u/1") == NOBODY
 
+    def test_the_account_of_pages_without_a_number_may_be_deleted_meanwhile(self, client, grace):
+        Session.objects.filter(user=grace).delete()
+        assert client.post("/u/1/put/color/blue/").status_code == 200
+        assert client.post("/u/1/sign-out/").status_code == 200
+        assert [who(client, prefix) for prefix in ("/u/1", "")] == [NOBODY, NOBODY]
+
     def test_a_form_of_an_account_that_is_gone_is_refused(self, ada, grace):
         client = Client(enforce_csrf_checks=True)
         client.force_login(ada)

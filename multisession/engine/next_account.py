@@ -30,7 +30,7 @@ def is_due(request: HttpRequest | None, opened: Opened) -> bool:
     if token is None or token.session_id is None or (row is not None and row.user_id is not None):
         return False
     # A visitor's session that is over calls for no account, unless it says so.
-    last = row or token.session
+    last = row or token.known_session
     gone = last is None or last.user_id is not None or NEXT in last.get_decoded()
     return gone and may_follow(request)
 

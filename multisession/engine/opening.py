@@ -51,7 +51,7 @@ class Opened(NamedTuple):
         """Return True if somebody has ever signed in on this client."""
         if self.token is None:
             return False
-        session = self.row or self.token.session
+        session = self.row or self.token.known_session
         return session.number is not None if session is not None else self.token.client.accounts > 0
 
 
@@ -87,7 +87,7 @@ def _account(found: quick.Found) -> Fetched | None:
         return None
     if session.added_by_id is not None and session.added_by_id not in token.family:
         return None
-    return Fetched(token, session, user, user is None)
+    return Fetched(token, session, user, user is None and users.lag())
 
 
 def _with_number(fetched: Fetched, number: int) -> Fetched:
@@ -102,7 +102,7 @@ def _with_number(fetched: Fetched, number: int) -> Fetched:
     mine = Session.objects.visible_to(token).live().order_by("-pk")
     account = mine.accounts().filter(number=number).first() if number else None
     if account is not None:
-        return Fetched(token, account, is_user_missing=True)
+        return Fetched(token, account, is_user_missing=users.lag())
     # Nobody is active there: what a sign-in in several steps keeps, beside the active account.
     pointed_to: Any = token.session_id
     return Fetched(token, mine.visitors().exclude(pk=pointed_to).first())

@@ -116,9 +116,20 @@ class Token(models.Model):
         """
         return self.ends_at is not None and at + SKEW < self.ends_at < at + GRACE - RENEWAL
 
+    @property
+    def known_session(self) -> Session | None:
+        """The session that it points to; None also if that was deleted.
+
+        A token that was found together with another account reads it now.
+        """
+        try:
+            return self.session
+        except Session.DoesNotExist:
+            return None
+
     def live_session(self) -> Session | None:
         """Return the session that it points to, if it is live."""
-        session = self.session
+        session = self.known_session
         return session if session is not None and session.is_live else None
 
     @cached_property
