@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
 .PHONY: help run quick test test-ecosystem test-strangers test-strangers-suites test-sdk test-sdk-here \
-	test-postgresql test-mariadb test-mariadb-repeatable-read test-replica test-all stories load matrix \
+	test-postgresql test-mariadb test-mariadb-repeatable-read test-replica test-under-prefix test-all stories load matrix \
 	test-prerelease conformance conformance-quick screenshots messages bench bench-check always \
 	lint types docs format check clean
 
@@ -36,6 +36,7 @@ help:
 	@echo "  make test-postgresql   run the tests on a PostgreSQL server on this machine"
 	@echo "  make test-mariadb      run the tests on a MariaDB server on this machine"
 	@echo "  make test-replica      start a PostgreSQL with a streaming replica and test on it"
+	@echo "  make test-under-prefix  run the tests below /u/N/, in the tab of an account"
 	@echo "  make test-all          run the tests on SQLite and on every server that answers here"
 	@echo "  make matrix            run the tests on every Django, each with its own Python"
 	@echo "  make test-prerelease   run the tests on Django's next version, if there is a pre-release"
@@ -111,6 +112,10 @@ test-mariadb-repeatable-read: $(VENV)/databases.stamp
 	case "$$url" in *\?*) url="$$url&";; *) url="$$url?";; esac && \
 	export DATABASE_URL="$${url}isolation_level=repeatable+read" && echo "On $$DATABASE_URL" && \
 	$(PYTEST) tests/test_concurrency.py $(ARGS); fi
+
+# With one account in each tab, as if each test stayed in the tab of an account.
+test-under-prefix: $(VENV)/test.stamp
+	ACCOUNT_PATHS=1 $(PYTEST) -q -p tests.under_prefix -m "not browser and not once" $(ARGS)
 
 test-all: test test-postgresql test-mariadb test-mariadb-repeatable-read
 
