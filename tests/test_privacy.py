@@ -195,14 +195,18 @@ class TestErasing:
         session_of(grace).revoke(by=ada)
         actions.erase(ada)
         event = Event.objects.get(kind="revoked")
-        assert (event.account, event.actor, event.actor_id) == ("grace@example.com", "", "")
+        assert (event.account, event.actor, event.actor_id) == (
+            "grace@example.com",
+            "erased",
+            "",
+        )
 
     def test_sessions_that_an_erased_administrator_opened_as_others_end(self, ada, grace):
         signed_in(grace)
         Session.objects.filter(user=grace).update(actor_id=str(ada.pk))
         actions.erase(ada)
         assert statuses(grace) == ["revoked"]
-        assert session_of(grace).actor_id == ""
+        assert session_of(grace).actor == "erased"  # It still was not Grace herself.
 
     def test_erasing_one_person_leaves_similar_keys_alone(self, ada, grace):
         """The villain's key begins like another's."""

@@ -15,6 +15,9 @@ from multisession.models.nicknames import Nickname
 from multisession.models.session_sets import SessionQuerySet
 from multisession.models.user_locks import UserLock
 
+#: In place of the person who acted: that somebody else did stays on record.
+SOMEBODY = "erased"
+
 
 @dataclass(frozen=True)
 class Erased:
@@ -44,7 +47,7 @@ def erase(user_id: Any, *, by: Any = None) -> Erased:
         UserLock.take_if_used(user_id, using=using)
         mine.close(Session.Status.REVOKED, by=by)
         acted.close(Session.Status.REVOKED, by=by)
-        acted.update(actor_id="")
+        acted.update(actor_id=SOMEBODY)
         # (Tokens keep pointing to the session: so another account may follow, with "next".)
         deleted = mine.delete()[0]
         browsers = _erase_browsers(clients, using)
@@ -99,7 +102,7 @@ def _erase_events(key: str, using: str) -> int:
     about = events.filter(user_id=key)
     number = about.count() + events.filter(actor_id=key).exclude(user_id=key).count()
     about.filter(actor="").update(**nowhere)
-    events.filter(actor_id=key).update(actor_id="", actor="", **nowhere)
+    events.filter(actor_id=key).update(actor_id="", actor=SOMEBODY, **nowhere)
     # The client, too: it may lead to another person who uses the same browser.
     about.update(user_id="", account="", organization="", client_id="")
     return int(number)

@@ -130,7 +130,8 @@ class TestAllauth:
         assert {link for link in links if not link.startswith("/u/1/")} == set()
 
     def test_a_sign_out_is_of_the_tab(self, tabs, ada, grace):
-        assert tabs.post("/u/1/allauth/logout/")["Location"] == "/u/1/"
+        left = tabs.post("/u/1/allauth/logout/")["Location"]
+        assert left == "/u/1/accounts/choose/"
         assert all_of(tabs, "/u/1", "/u/2", "") == [None, grace.email, grace.email]
         form = {"login": ada.email, "password": PASSWORD}
         assert tabs.post("/u/1/allauth/login/", form)["Location"] == "/u/1/"

@@ -348,12 +348,13 @@ class TestOnRecord:
         [own_session] = program.get(f"/v1/sessions?user_id=user_{root.pk}").json()
         assert own_session["actor"] is None
 
-    def test_an_administrator_who_is_deleted_stays_on_record(self, desk, root, ada, acquire):
+    def test_that_an_administrator_acted_stays_on_record_when_that_one_is_deleted(
+        self, desk, root, ada, acquire
+    ):
         acquire(desk, ada)
-        key = str(root.pk)
         root.delete()
         session = Session.objects.get(user=ada)
-        assert (session.actor_id, session.actor) == (key, key)
+        assert (session.actor_id, session.actor, session.is_live) == ("erased", "erased", False)
 
 
 class TestThePersonsOwnList:
