@@ -32,7 +32,7 @@ from django.utils.translation import ngettext
 from multisession.conf import settings
 from multisession.ground import impersonation, serialization, tokens
 from multisession.ground.browsers import kind_of
-from multisession.ground.origin import Origin, is_prefetch
+from multisession.ground.origin import Origin, is_prefetch, user_agent_of
 
 from . import next_account, placing, users
 from .attempts import Busy, attempt
@@ -740,8 +740,9 @@ class SessionStore(SessionBase):
         row = self._open().row
         if self.request is None or row is None or not row.browsers or not settings.KEEP_USER_AGENTS:
             return
-        kind = kind_of(self.origin.user_agent)
-        if row.user_id is not None and row.is_on_another_browser(kind):
+        # Not self.origin: most pages need no address.
+        kind = kind_of(user_agent_of(self.request))
+        if row.browsers != kind and row.user_id is not None and row.is_on_another_browser(kind):
             with suppress(Busy):  # the next request tries again
                 attempt(self.using, partial(row.note_browser, kind, origin=self.origin), row)
 

@@ -39,17 +39,20 @@ class Origin:
         """Return the origin of a request; NOWHERE for None."""
         if request is None:
             return NOWHERE
-        user_agent = ""
-        if settings.KEEP_USER_AGENTS:
-            user_agent = str(request.META.get("HTTP_USER_AGENT", "")).replace("\x00", "")
+        user_agent = user_agent_of(request) if settings.KEEP_USER_AGENTS else ""
         address = client_address(request) if settings.KEEP_ADDRESSES else None
         if settings.KEEP_ADDRESSES == "shortened":
             address = shortened(address)
-        return cls(address, user_agent[:LONGEST_USER_AGENT])
+        return cls(address, user_agent)
 
 
 #: The origin of changes without a request: a command, a job, an expiry.
 NOWHERE = Origin()
+
+
+def user_agent_of(request: HttpRequest) -> str:
+    """Return the user agent as it is stored: cut, and without NUL, which PostgreSQL refuses."""
+    return str(request.META.get("HTTP_USER_AGENT", "")).replace("\x00", "")[:LONGEST_USER_AGENT]
 
 
 def client_address(request: HttpRequest) -> str | None:
