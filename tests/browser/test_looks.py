@@ -227,8 +227,9 @@ def sent_as_another(page: Page) -> None:
 
 def from_before(page: Page) -> None:
     """A form whose token no longer fits."""
-    page.locator("main [name=csrfmiddlewaretoken]").first.evaluate("token => token.value = 'old'")
-    page.get_by_role("button", name="Save").evaluate("button => button.form.submit()")
+    page.get_by_role("button", name="Save").evaluate(
+        "({form}) => { form.elements.csrfmiddlewaretoken.value = 'old'; form.submit(); }"
+    )
     expect(page.get_by_role("heading", name="This form has expired")).to_be_visible()
 
 
