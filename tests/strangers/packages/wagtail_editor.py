@@ -76,10 +76,12 @@ def add_the_notice(place: Path) -> None:
 
 
 def sign_in_in_tab(tab: Tab, who: str) -> None:
-    """On Wagtail's page, which is open."""
+    """On Wagtail's page, which is open. Then to its admin: after *Add account* comes the site."""
     tab.get_by_label("Username").fill(who)
     tab.get_by_label("Password").fill(PASSWORD)
     tab.get_by_role("button", name="Sign in").click()
+    tab.wait_for_url(lambda url: "/login/" not in url)
+    tab.goto("/admin/")
     expect(tab.locator(".sidebar-footer")).to_contain_text(who)
 
 

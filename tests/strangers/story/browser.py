@@ -83,6 +83,13 @@ class Page:
                 return address
         raise Stuck(f"no link {words!r} on {self}")
 
+    def link_to(self, part: str) -> str:
+        """Return the address of the first link whose address has this part."""
+        for _text, address in self.links:
+            if part in address:
+                return address
+        raise Stuck(f"no link to {part!r} on {self}")
+
     def has_link(self, words: str) -> bool:
         return any(words in text for text, _address in self.links)
 
