@@ -127,7 +127,7 @@ class TestSignedIn:
         other = browser.open(framework)
         shows(other, "grace@example.com")
         item(page, "Sign out of all accounts").click()
-        page.wait_for_url(f"{browser.site}/")
+        page.wait_for_url(f"{browser.site}/accounts/choose/")
         assert browser.who() is None
         expect(other.get_by_text("Loading sessions...")).to_be_visible()
         expect(other.get_by_text("This session")).to_have_count(0)

@@ -257,6 +257,6 @@ class TestOscar(AllStories):
 
         graces.locator("#logout_link").click()
         graces.get_by_role("link", name="Choose an account").click()
-        graces.get_by_role("button", name=f"Switch to {GRACE}@example.com").click()
+        graces.get_by_role("button", name=f"Continue as {GRACE}@example.com").click()
         graces.goto("/basket/")
         expect(graces.get_by_text("Your cart is empty").first).to_be_visible()

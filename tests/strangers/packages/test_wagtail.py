@@ -125,7 +125,7 @@ class TestWagtail(EditorStories, AllStories):
         # Wagtail has deleted the session cookie in its answer. Grace is still signed in.
         adas.goto("/")
         adas.get_by_role("link", name="Choose an account").click()
-        adas.get_by_role("button", name=f"Switch to {GRACE}@example.com").click()
+        adas.get_by_role("button", name=f"Continue as {GRACE}@example.com").click()
         expect(adas.locator(".ms-user-button")).to_contain_text(f"{GRACE}@example.com")
         adas.goto("/admin/")
         log_out_in_tab(adas)
