@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -283,7 +283,8 @@ class SessionAdmin(RevokingAdmin):
     @admin.display(description=_("live"))
     def live_sessions(self, session: Session) -> str:
         """Return the number of the person's live sessions, with a link to them."""
-        count = getattr(session, "live_of_user", 0)
+        ask: Callable[[], dict[Any, int]] = getattr(session, "live_of_users", dict)
+        count = ask().get(session.user_id, 0)
         if not count:
             return "0"
         text = ngettext("Signed in on %(count)d browser", "Signed in on %(count)d browsers", count)
@@ -377,12 +378,16 @@ class SessionAdmin(RevokingAdmin):
 
     def prepare(self, request: HttpRequest, rows: list[Any]) -> None:
         keys = {session.user_id for session in rows}
-        theirs = self.get_queryset(request).order_by().filter(user_id__in=keys).live()
-        counted = theirs.values_list("user_id").annotate(live=Count("pk"))
-        live: dict[Any, int] = dict(counted) if keys else {}
+
+        @cache
+        def live_of_users() -> dict[Any, int]:
+            """Only the list shows the numbers: neither a file nor a session's page asks."""
+            theirs = self.get_queryset(request).order_by().filter(user_id__in=keys).live()
+            return dict(theirs.values_list("user_id").annotate(live=Count("pk")))
+
         for session in rows:
             session.readable_keys = partial(self.readable, request)
-            session.live_of_user = live.get(session.user_id, 0)
+            session.live_of_users = live_of_users
 
     def _readable_on(self, session: Session, keys: set[str]) -> set[str]:
         """Return those of these users' keys whose names the reader of the session's page may see.
