@@ -1,4 +1,4 @@
-"""What django-axes counts, and its answer to too many attempts.
+"""Tell django-axes what to count and how to answer too many attempts.
 
 Two things are counted: wrong passwords of one account from one address, and how many accounts were
 tried from one address (password spraying, where each account is tried once or twice).
@@ -67,7 +67,7 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]
 def address_of(request: HttpRequest) -> str | None:
     """Return the address to count by: behind proxies, that of the client (``CLIENT_ADDRESS``).
 
-    Of an IPv6 address, the network of 64 bits: one customer has all of its addresses.
+    An IPv6 address counts as its network of 64 bits: one customer has all addresses in it.
     """
     address = client_address(request)
     if address is None or ":" not in address:

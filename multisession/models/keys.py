@@ -17,7 +17,7 @@ class ApiKey(models.Model):
     """The key of a program for the HTTP API. Only its hash is stored (api/keys.py)."""
 
     class Scope(models.TextChoices):
-        """What a key allows. Each includes the one before it."""
+        """The rights of a key. Each includes the one before it."""
 
         READ = "read", pgettext_lazy("API key", "read")
         REVOKE = "revoke", pgettext_lazy("API key", "read and revoke")

@@ -22,7 +22,7 @@ LONGEST_NICKNAME = 40
 
 
 class Nickname(models.Model):
-    """What a person calls an account, and its colour. Without a row: neither was chosen."""
+    """The nickname and the colour of an account. Without a row neither was chosen."""
 
     user = models.OneToOneField(
         django_settings.AUTH_USER_MODEL,
@@ -49,7 +49,7 @@ class Nickname(models.Model):
 
 @dataclass(frozen=True)
 class Look:
-    """What a new session copies."""
+    """The nickname and the colour that a new session copies."""
 
     nickname: str = ""
     hue: int | None = None
