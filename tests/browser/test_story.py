@@ -41,10 +41,10 @@ class Person:
 
     def fill_in_sign_in(self, user: User, password: str = PASSWORD) -> None:
         form = self.page.locator("form:has([autocomplete=current-password]):visible")
+        form.get_by_label("Password").fill(password)  # Waits until the form has arrived.
         address = form.get_by_label("E-mail address")
         if address.count():  # Who signs in again is asked for the password alone.
             address.fill(user.email)
-        form.get_by_label("Password").fill(password)
         form.get_by_role("button", name="Sign in").click()
 
     def sign_in(self, user: User) -> None:
