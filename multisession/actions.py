@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from . import lists, organizations, request_user, signals
 from .backends.db import SessionStore
-from .engine import switch_rule
+from .engine import switch_rule, verbs
 from .guard import page_tokens
 from .models import AccountLimitReached, Session
 from .models.events import Cause
@@ -127,7 +127,7 @@ def set_active(
         changed = _id_of(entering)
     _put_away_messages(request)
     by = user if active is None else store.acting(active.user)
-    store.set_active(found, organization=changed, by=by)
+    verbs.switch(store, found, organization=changed, by=by)
     if confirmed:
         store.cycle_key()
     request_user.become(request, user)
@@ -147,7 +147,7 @@ def _enter_organization(
     ):
         return
     _announce_organization(request, active, entering)
-    store.enter_organization(active, _id_of(entering), by=store.acting(active.user))
+    verbs.enter_organization(store, active, _id_of(entering), by=store.acting(active.user))
     accounts._enter(active, entering)
     accounts.read_again()
     page_tokens.account_changed(request)
@@ -194,7 +194,7 @@ def step_aside(request: HttpRequest, *, page: str = "") -> Session | None:
         return None
     _announce_change(request, active, None)
     _put_away_messages(request)
-    store.step_aside(page)
+    verbs.step_aside(store, page)
     _nobody_is_active(request)
     return active
 
@@ -213,7 +213,7 @@ def sign_out(request: HttpRequest, session: Session | str) -> Session:
         request_user.become(request, request.user)
         found.status = Session.Status.ENDED
     else:
-        store.end_other(found, by=_actor(request))
+        verbs.sign_out_other(store, found, by=_actor(request))
     accounts.read_again()
     return found
 
@@ -233,7 +233,7 @@ def sign_out_all(request: HttpRequest) -> list[Session]:
     newest = everything.aggregate(newest=Max("pk"))["newest"]
     if newest is None or (store.row is None and not everything.remembered().exists()):
         return []
-    ended = store.take_off(everything.filter(pk__lte=newest), by=by)
+    ended = verbs.take_off(store, everything.filter(pk__lte=newest), by=by)
     everything.visitors().delete()
     _leave_active(request, forget=True)
     return ended
@@ -335,7 +335,7 @@ def erase(user: Any, *, by: AbstractBaseUser | str | None = None) -> Erased:
 def touch(request: HttpRequest) -> bool:
     """Update the active session's ``last_active_at``, if it is due. Returns True if written."""
     active = _accounts(request).session
-    return active is not None and _store(request).touch(active)
+    return active is not None and verbs.touch(_store(request), active)
 
 
 aset_active = sync_to_async(set_active)
@@ -393,7 +393,7 @@ def _remove(request: HttpRequest, session: Session) -> None:
     if store.token is not None:
         key: Any = session.user_id
         mine = Session.objects.using(store.using).visible_to(store.token).filter(user_id=key)
-        store.take_off(mine.filter(pk__lte=session.pk), by=_actor(request))
+        verbs.take_off(store, mine.filter(pk__lte=session.pk), by=_actor(request))
 
 
 def _nothing_remembered(request: HttpRequest) -> None:
@@ -403,7 +403,7 @@ def _nothing_remembered(request: HttpRequest) -> None:
         return
     if not Session.objects.visible_to(store.token).accounts().remembered().exists():
         if store.row is None:
-            store.leave_active(forget=True)
+            verbs.leave(store, forget=True)
         else:
             store.renews_cookie = True
 
@@ -414,7 +414,7 @@ def _leave_active(request: HttpRequest, *, forget: bool = False, stay: bool = Fa
     ``forget``: keep no data for the next visitor. ``stay``: activate no other account, even with
     ``AFTER_SIGN_OUT = "next"``.
     """
-    _store(request).leave_active(forget=forget, stay=stay)
+    verbs.leave(_store(request), forget=forget, stay=stay)
     _nobody_is_active(request)
 
 

@@ -35,8 +35,9 @@ from django.utils.translation import gettext as _
 from . import offers, paths, request_user
 from .backends.db import SessionStore
 from .conf import django_settings, settings
-from .engine import doubled
+from .engine import doubled, login, verbs
 from .engine.attempts import Busy
+from .engine.conclusion import conclude
 from .ground import cookies, tokens
 from .ground.asking import SAFE_METHODS, has_page, wants_json
 from .ground.origin import is_prefetch
@@ -140,7 +141,7 @@ class SessionMiddleware(stock.SessionMiddleware):
             if theirs is not None:
                 self._heed(store, theirs)
             self._save(request, store, response)
-            store.conclude()
+            conclude(store)
         except Busy:
             response = _busy(request)
         except SessionLimitReached as error:
@@ -205,7 +206,7 @@ class SessionMiddleware(stock.SessionMiddleware):
             active = request.multisession.session  # type: ignore[attr-defined]
             if active is not None:
                 with suppress(Busy):  # the next page will update it
-                    store.touch(active)
+                    verbs.touch(store, active)
 
     def _may_delete_cookie(
         self, request: HttpRequest, store: SessionStore, response: HttpResponse
@@ -227,7 +228,7 @@ class SessionMiddleware(stock.SessionMiddleware):
         if not cookies.is_deletion(theirs) or not cookies.has_our_scope(theirs):
             return
         if not store.flushed and not store.is_issued and not store.has_unsaved_sign_in:
-            store.sign_out_active()
+            verbs.sign_out(store)
 
     def _answer_theirs(
         self, store: SessionStore, response: HttpResponse, theirs: Morsel[str]
@@ -258,7 +259,7 @@ def _conclude(request: HttpRequest) -> None:
 
     Uses the store from ``process_request``, as a view may have replaced ``request.session``.
     """
-    request._multisession_store.conclude()  # type: ignore[attr-defined]
+    conclude(request._multisession_store)  # type: ignore[attr-defined]
 
 
 def _is_to_be_concluded(request: HttpRequest) -> bool:
@@ -275,7 +276,7 @@ def _is_key(request: HttpRequest, store: SessionStore) -> bool:
 def _refuse_sign_in(request: HttpRequest, error: SessionLimitReached) -> HttpResponse:
     """Undo a ``login()`` whose session may not begin, and say why. Nobody is signed in by it."""
     store: SessionStore = request.session  # type: ignore[assignment]
-    store.refuse_login()
+    login.refuse(store)
     request_user.become(request, AnonymousUser())
     request.multisession.read_again()  # type: ignore[attr-defined]
     return limit.refusal(request, error)

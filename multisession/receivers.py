@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 from . import signals
 from .backends.db import SessionStore
 from .conf import settings
-from .engine import doubled
+from .engine import doubled, login
 from .engine.leaving import said_without_request
 from .guard import page_tokens
 from .models import Session
@@ -31,7 +31,7 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
     if not isinstance(store, SessionStore):
         _say_without_request("in", request, user)
         return
-    if not store.holds_login_of(user):
+    if not login.is_of(store, user):
         return  # A package has issued a token; nobody signed in on this browser.
     # If a test has swapped AUTH_USER_MODEL, the foreign key can't refer to this user.
     users: Any = Session.user.field.related_model
@@ -39,20 +39,22 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
     active = store.row
     if active is not None and active.user_id == user.pk and not store.is_issued:
         if fits:
-            store.signed_in_again(user)
+            login.repeat(store, user)
         return
-    leaving = store.leaving if store.leaving is None or not store.leaving.is_of(user) else None
+    leaving = login.leaving(store)
+    if leaving is not None and leaving.is_of(user):
+        leaving = None
     entering = Session(user=user) if fits else Session()
     try:
         signals.active_session_changing.send(
             sender=Session, request=request, leaving=leaving, entering=entering
         )
-        replaced = store.make_way(user) if fits else []
+        replaced = login.make_way(store, user) if fits else []
     except Exception:
-        store.refuse_login()
+        login.refuse(store)
         _nobody(request)
         raise
-    store.confirm_login(user)
+    login.confirm(store, user)
     if request is not None:
         doubled.note_sign_in(request, store)
     if request is not None and hasattr(request, "multisession"):

@@ -42,12 +42,14 @@ class SessionStore(store.SessionStore):
         data = adoption.load(engine, old_key) if engine is not None else None
         if data is None or old_key is None or engine is None:
             return None
+        from multisession.engine import rows, steps
+
         self._program = f"ADOPT_FROM {engine}"
-        act, before = self._act(data), Opened()
+        act, before = self.act(data), Opened()
         try:
             # As with every new value, the old one stays valid until the browser sends the new one.
-            first = self._steps.begin(act, data, before, secret=old_key)
-            opened: Opened = self._steps.reissue(act, data, first, first.row, None)
+            first = steps.begin(act, data, before, secret=old_key)
+            opened: Opened = steps.reissue(act, data, first, None)
         except CreateError:
             return self._look_up(old_key, None)  # A concurrent request has adopted it.
         finally:
@@ -56,7 +58,7 @@ class SessionStore(store.SessionStore):
         if row is not None and new_key is not None:
             adoption.hand_over(engine, old_key, new_key, data)
             data = {**data, adoption.TWIN: adoption.hidden(row, new_key)}
-            self._steps.write(act, row, data)
+            rows.write(act, row, data)
         self.is_issued = True
         return opened
 

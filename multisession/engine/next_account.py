@@ -20,8 +20,8 @@ from .placing import NEXT
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
+    from .act import Act
     from .opening import Opened
-    from .steps import Act
 
 
 def is_due(request: HttpRequest | None, opened: Opened) -> bool:
@@ -49,7 +49,7 @@ def activate(act: Act, opened: Opened, request: HttpRequest | None) -> Opened | 
     """Make the most recently used live account active. Return None if there is none."""
     from multisession.models import Session
 
-    from . import steps
+    from . import rows, steps
 
     candidates = Session.objects.using(act.using).visible_to(opened.base).live().accounts()
     for row in candidates.with_users().most_recently_used():
@@ -66,6 +66,6 @@ def activate(act: Act, opened: Opened, request: HttpRequest | None) -> Opened | 
             placed = steps.switch(act, opened._replace(row=None), row, by=None, unless_moved=True)
         except (steps.Refused, Busy):
             return None  # Another request was quicker.
-        steps.discard_visitor(act.using, opened.row)
+        rows.discard_visitor(act.using, opened.row)
         return placed
     return None
