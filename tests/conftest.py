@@ -1,5 +1,6 @@
 """Fixtures for several test files."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -46,11 +47,25 @@ ANY_DATABASE = {
 }
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of ``ANY_DATABASE``."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests of ``ANY_DATABASE``. Of each test, keep as many variants as VARIANTS says."""
     for item in items:
         if item.path.stem in ANY_DATABASE and item.path.parent == HERE:
             item.add_marker("any_database")
+    if most := int(os.environ.get("VARIANTS", 0)):
+        variants: dict[str, list[pytest.Item]] = {}
+        for item in items:
+            variants.setdefault(item.nodeid.partition("[")[0], []).append(item)
+        kept = {item for found in variants.values() for item in spread(found, most)}
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = [item for item in items if item in kept]
+
+
+def spread(found: list, most: int) -> list:
+    """Return at most so many of these, from the first to the last."""
+    if len(found) <= most:
+        return found
+    return [found[index * (len(found) - 1) // max(most - 1, 1)] for index in range(most)]
 
 
 @pytest.fixture(scope="session", autouse=True)
