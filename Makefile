@@ -19,7 +19,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
 .PHONY: help run quick test test-ecosystem test-strangers test-strangers-suites test-sdk test-sdk-here \
-	test-postgresql test-mariadb test-mariadb-repeatable-read test-replica test-under-prefix test-all stories load matrix \
+	test-postgresql test-mariadb test-mariadb-repeatable-read test-postgresql-repeatable-read \
+	test-replica test-under-prefix test-all stories load matrix \
 	test-prerelease conformance conformance-quick screenshots messages bench bench-check always \
 	lint types docs format check clean
 
@@ -106,18 +107,22 @@ test-postgresql test-mariadb: test-%: $(VENV)/databases.stamp
 test-replica: $(VENV)/databases.stamp
 	DATABASE_URL=postgresql:///not-asked $(BIN)/python -m pytest tests/test_replicas.py $(ARGS)
 
-# MariaDB's own default is stricter than Django's, and takes other locks.
-test-mariadb-repeatable-read: $(VENV)/databases.stamp
-	@url=$$($(BIN)/python -m tools.servers mariadb) && if [ -n "$$url" ]; then \
+# Stricter than Django's default: MariaDB's own default, and what a project may choose on PostgreSQL.
+test-mariadb-repeatable-read: TESTS := tests/test_concurrency.py tests/test_session_limit.py
+test-mariadb-repeatable-read: LEVEL := repeatable+read
+test-postgresql-repeatable-read: TESTS := tests/test_session_limit.py
+test-postgresql-repeatable-read: LEVEL := 3
+test-mariadb-repeatable-read test-postgresql-repeatable-read: test-%-repeatable-read: $(VENV)/databases.stamp
+	@url=$$($(BIN)/python -m tools.servers $*) && if [ -n "$$url" ]; then \
 	case "$$url" in *\?*) url="$$url&";; *) url="$$url?";; esac && \
-	export DATABASE_URL="$${url}isolation_level=repeatable+read" && echo "On $$DATABASE_URL" && \
-	$(PYTEST) tests/test_concurrency.py $(ARGS); fi
+	export DATABASE_URL="$${url}isolation_level=$(LEVEL)" && echo "On $$DATABASE_URL" && \
+	$(PYTEST) $(TESTS) $(ARGS); fi
 
 # With one account in each tab, as if each test stayed in the tab of an account.
 test-under-prefix: $(VENV)/test.stamp
 	ACCOUNT_PATHS=1 $(PYTEST) -q -p tests.under_prefix -m "not browser and not once" $(ARGS)
 
-test-all: test test-postgresql test-mariadb test-mariadb-repeatable-read
+test-all: test test-postgresql test-mariadb test-mariadb-repeatable-read test-postgresql-repeatable-read
 
 stories: STEPS ?= 10000
 stories: $(VENV)/test.stamp

@@ -36,10 +36,10 @@ from . import offers, paths, request_user
 from .backends.db import SessionStore
 from .conf import django_settings, settings
 from .engine import doubled, login, verbs
-from .engine.attempts import Busy
 from .engine.conclusion import conclude
 from .ground import cookies, tokens
 from .ground.asking import SAFE_METHODS, has_page, wants_json
+from .ground.attempts import Busy
 from .ground.origin import is_prefetch
 from .guard import guard, page_tokens
 from .models import SessionLimitReached

@@ -27,7 +27,7 @@ from tests.stories import (
     statuses,
     with_engine_urls,
 )
-from tests.test_concurrency import BACKEND, PATIENCE, ask, in_threads, look, view
+from tests.test_concurrency import BACKEND, PATIENCE, ask, in_threads, is_strict, look, view
 
 pytestmark = with_engine_urls
 
@@ -214,14 +214,18 @@ class TestManyAtOnce:
             "MAX_SESSIONS_PER_USER": most,
             "AT_SESSION_LIMIT": "refuse",
         }
-        assert self.sign_in_at_once(ada, 6) == [200] * most + [403] * (6 - most)
+        answers = self.sign_in_at_once(ada, 6)
+        assert answers[:most] == [200] * most
+        assert set(answers[most:]) <= {403, 503 if is_strict() else 403}
         assert Session.objects.filter(user=ada).live().count() == most
         assert {ask(cookie, look).status for cookie in self.cookies} == {200}
 
     def test_no_more_than_allowed_are_left(self, settings, ada):
         settings.MULTISESSION = {"MAX_SESSIONS_PER_USER": 2}
-        assert self.sign_in_at_once(ada, 6) == [200] * 6
-        assert sorted(statuses(ada)) == ["active"] * 2 + ["revoked"] * 4
+        answers = self.sign_in_at_once(ada, 6)
+        let_in = answers.count(200)
+        assert let_in == 6 or (is_strict() and set(answers) == {200, 503})
+        assert sorted(statuses(ada)) == (["active"] * 2 + ["revoked"] * 4)[:let_in]
 
     def test_a_deletion_at_the_same_time_leaves_nothing(self, settings, ada, grace):
         settings.MULTISESSION = {"MAX_SESSIONS_PER_USER": 2}

@@ -27,7 +27,7 @@ from django.urls import include, path
 from accounts.models import User
 from multisession import actions, lists, signals
 from multisession.backends.db import SessionStore
-from multisession.engine.attempts import Busy, attempt
+from multisession.ground.attempts import Busy, attempt
 from multisession.middleware import SessionMiddleware
 from multisession.models import Event, Session
 from tests.engine_urls import BACKEND

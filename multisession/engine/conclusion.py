@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from multisession.conf import settings
+from multisession.ground.attempts import Busy, attempt
 from multisession.ground.browsers import kind_of
 from multisession.ground.origin import user_agent_of
 
 from . import next_account, saving, users
-from .attempts import Busy, attempt
 
 if TYPE_CHECKING:
     from .current import CurrentSession

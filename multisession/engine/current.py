@@ -17,11 +17,11 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from multisession.ground import impersonation, tokens
+from multisession.ground.attempts import attempt
 from multisession.ground.origin import Origin
 
 from . import next_account, users
 from .act import Act
-from .attempts import attempt
 from .cookie import Cookie, cookie_of
 from .leaving import Departure, Leaving
 from .opening import Fetched, Opened, fetch, opened_by

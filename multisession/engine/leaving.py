@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from multisession.ground import coroutines
-
-from .attempts import Busy, attempt
+from multisession.ground.attempts import Busy, attempt
 
 if TYPE_CHECKING:
     from multisession.models import Session

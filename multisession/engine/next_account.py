@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from multisession import signals
 from multisession.conf import settings
 from multisession.ground.asking import SAFE_METHODS
+from multisession.ground.attempts import Busy
 from multisession.ground.origin import is_prefetch
 
 from . import switch_rule
-from .attempts import Busy
 from .placing import NEXT
 
 if TYPE_CHECKING:

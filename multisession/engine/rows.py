@@ -12,6 +12,7 @@ from django.utils import timezone
 from multisession import signals
 from multisession.conf import settings
 from multisession.ground import serialization
+from multisession.ground.attempts import Busy, attempt
 from multisession.ground.browsers import kind_of
 from multisession.ground.origin import NOWHERE
 from multisession.models import Client, Event, Session
@@ -22,7 +23,6 @@ from multisession.models.tokens import Token
 
 from . import quick, users
 from .act import Act
-from .attempts import Busy, attempt
 
 #: After this long without activity, the browser may have been updated: note its name again.
 BROWSER_INTERVAL = datetime.timedelta(hours=1)

@@ -15,10 +15,10 @@ from django.db import transaction
 
 from multisession.conf import settings
 from multisession.ground import serialization
+from multisession.ground.attempts import attempt
 from multisession.ground.origin import is_prefetch
 
 from . import elsewhere, placing, rows, steps, users
-from .attempts import attempt
 from .cookie import is_wearing_out
 from .current import CurrentSession, account_in, data_of
 from .leaving import said_without_request

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from multisession import signals
 from multisession.ground import serialization, tokens
+from multisession.ground.attempts import attempt
 from multisession.models import Client, Event, Session
 from multisession.models.clients import clients_changed
 from multisession.models.nicknames import NO_LOOK, Look, look_of
@@ -26,7 +27,6 @@ from multisession.models.tokens import SETTLING, Token
 
 from . import elsewhere, rows, users
 from .act import Act
-from .attempts import attempt
 from .opening import Opened
 from .placing import SIGNED_IN
 

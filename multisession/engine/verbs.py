@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from django.contrib.sessions.backends.base import UpdateError
 
+from multisession.ground.attempts import attempt
+
 from . import placing, rows, steps
-from .attempts import attempt
 from .leaving import Departure
 
 if TYPE_CHECKING:

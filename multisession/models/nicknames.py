@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.db import models, router, transaction
+from django.db import models, router
 
+from multisession.ground.attempts import attempt
 from multisession.ground.colours import HUES, free_hue, own_hue
 
 from .clients import clients_changed, now
@@ -102,7 +103,8 @@ def set_look(user_id: Any, *, nickname: str | None = None, hue: int | None = Non
     if not changed:
         return
     using = router.db_for_write(Session)
-    with transaction.atomic(using=using):
+
+    def step() -> None:
         sessions = Session.objects.using(using)
         # Not where an administrator acts as the user.
         mine = sessions.filter(user_id=user_id, actor_id="").remembered().order_by("pk")
@@ -113,3 +115,5 @@ def set_look(user_id: Any, *, nickname: str | None = None, hue: int | None = Non
             user_id=user_id, defaults={**changed, "updated_at": now()}
         )
         clients_changed(sorted({client for _pk, client in rows}), using)
+
+    attempt(using, step)

@@ -6,11 +6,12 @@ import datetime
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Unpack
 
-from django.db import connections, models, router, transaction
+from django.db import connections, models, router
 from django.db.models import Exists, F, Max, OuterRef, Q, prefetch_related_objects
 from django.utils import timezone
 
 from multisession.conf import settings
+from multisession.ground.attempts import attempt
 
 from . import status as clock
 from .clients import clients_changed
@@ -113,13 +114,14 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
         ``by`` and ``origin``: who did it and from where, for the trail and for ``session_ended``. A
         constant number of statements for any number of rows. Return the sessions that this call
-        ended, with the data they had.
+        ended, with the data they had. Raises Busy.
 
         Sessions that have timed out are marked ``expired`` or ``abandoned``, as of that moment, and
         not returned: a revocation did not sign those people out.
         """
         using, now = self._writing_alias(), timezone.now()
-        with transaction.atomic(using=using, savepoint=False):
+
+        def step() -> list[Session]:
             found = self._locked(Q(status=Status.ACTIVE))
             rows = [row for row in found if row.is_live_at(now)]
             self._write_end(rows, status, now)
@@ -130,12 +132,15 @@ class SessionQuerySet(models.QuerySet["Session"]):
             for row in rows:
                 row.status, row.updated_at = status, now
                 row.announce_end(cause.get("by"))
-        return rows
+            return rows
+
+        return attempt(using, step, savepoint=False)
 
     def close_one(self, row: Session, status: Status, **cause: Unpack[Cause]) -> bool:
         """End this session as ``close`` does. Return True if this call ended it."""
         using, now = self._writing_alias(), timezone.now()
-        with transaction.atomic(using=using, savepoint=False):
+
+        def step() -> bool:
             if not self._write_end([row], status, now):  # the row at hand may be outdated
                 self.filter(pk=row.pk).mark_over()
                 return False
@@ -144,7 +149,9 @@ class SessionQuerySet(models.QuerySet["Session"]):
                 Event.record([row.event(status, at=now, **cause)], using)
             clients_changed([row.client_id], using)
             row.announce_end(cause.get("by"))
-        return True
+            return True
+
+        return attempt(using, step, row, savepoint=False)
 
     def _write_end(self, rows: list[Session], status: Status, now: datetime.datetime) -> int:
         """Write the end of sessions: the one statement that does. Return their number."""
@@ -162,7 +169,8 @@ class SessionQuerySet(models.QuerySet["Session"]):
         """
         now, using = timezone.now(), self._writing_alias()
         everything = self._everything()
-        with transaction.atomic(using=using, savepoint=False):
+
+        def step() -> list[Session]:
             closed = self.filter(clock.live(now)).close(Status.REMOVED, **cause)
             rest = self._locked(clock.listed())
             ended = [row.pk for row in rest if row.status == Status.ENDED]
@@ -175,7 +183,9 @@ class SessionQuerySet(models.QuerySet["Session"]):
                 row.event("forgotten", at=now, **cause) for row in rest if row.user_id is not None
             )
             Event.record(events, using)
-        return closed
+            return closed
+
+        return attempt(using, step, savepoint=False)
 
     def mark_over(self) -> int:
         """Mark and record the sessions among these that timed out. Return their number.
@@ -183,10 +193,13 @@ class SessionQuerySet(models.QuerySet["Session"]):
         No query depends on the mark (see status.py).
         """
         using, now = self._writing_alias(), timezone.now()
-        with transaction.atomic(using=using, savepoint=False):
+
+        def step() -> int:
             found = self._locked(clock.over(now) | clock.left(now))
             Event.record(self._mark_over(found, now), using)
-        return len(found)
+            return len(found)
+
+        return attempt(using, step, savepoint=False)
 
     def _mark_over(self, rows: list[Session], now: datetime.datetime) -> Iterator[Event]:
         """Mark those that timed out, as of that moment. Return the events to record."""

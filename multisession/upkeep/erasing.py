@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import router, transaction
+from django.db import router
 from django.db.models import Exists, OuterRef, Q
 
+from multisession.ground.attempts import attempt
 from multisession.models import Client, Event, Session
 from multisession.models.clients import clients_changed
 from multisession.models.events import short_name
@@ -42,7 +43,8 @@ def erase(user_id: Any, *, by: Any = None) -> Erased:
     sessions = Session.objects.using(using)
     mine = sessions.filter(user_id=user_id)
     acted = sessions.filter(actor_id=str(user_id)).exclude(user_id=user_id)
-    with transaction.atomic(using=using):
+
+    def step() -> Erased:
         clients = _lock_clients(mine, acted, using)
         UserLock.take_if_used(user_id, using=using)
         mine.close(Session.Status.REVOKED, by=by)
@@ -55,7 +57,9 @@ def erase(user_id: Any, *, by: Any = None) -> Erased:
         Nickname.objects.using(using).filter(user_id=user_id).delete()
         UserLock.objects.using(using).filter(user_key=short_name(user_id)).delete()
         clients_changed(clients, using)
-    return Erased(int(deleted), browsers, events)
+        return Erased(int(deleted), browsers, events)
+
+    return attempt(using, step)
 
 
 def is_known(user_id: Any) -> bool:

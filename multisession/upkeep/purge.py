@@ -17,6 +17,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from multisession.conf import settings
+from multisession.ground.attempts import attempt
 from multisession.models import Client, Event, Session
 from multisession.models.sent_forms import SentForm
 from multisession.models.status import ended_before, left, over
@@ -281,7 +282,7 @@ def _batches(step: Step, batch: int) -> Iterator[int]:
     """
     done = 0
     for span in _spans(step.through, batch):
-        number = step.work(span)
+        number = attempt(step.through.db, partial(step.work, span))
         done += number
         if number:
             yield done

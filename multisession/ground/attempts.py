@@ -15,18 +15,24 @@ class Busy(OperationalError):
     """Two changes conflicted, twice: the client should try again in a moment (503)."""
 
 
-def attempt(using: str, step: Callable[[], T], *touched: object, atomic: bool = True) -> T:
+def attempt(
+    using: str,
+    step: Callable[[], T],
+    *touched: object,
+    atomic: bool = True,
+    savepoint: bool = True,
+) -> T:
     """Run a step in a transaction; once more after a deadlock or a serialization failure.
 
     Both undo the whole transaction, so inside an outer one the step is not repeated. ``touched``:
     objects that the step changes, restored when it fails. ``atomic``: False for a step of one
-    statement. Raises Busy.
+    statement. ``savepoint``: False if an outer transaction may fail with it. Raises Busy.
     """
     before = [(one, dict(vars(one))) for one in touched if one is not None]
     tries = 1 if transaction.get_connection(using).in_atomic_block else 2
     for left in reversed(range(tries)):
         try:
-            with transaction.atomic(using=using) if atomic else nullcontext():
+            with transaction.atomic(using, savepoint) if atomic else nullcontext():
                 return step()
         except BaseException as error:
             for one, values in before:
@@ -44,6 +50,8 @@ def is_conflict(error: OperationalError) -> bool:
 
     PostgreSQL's 40001 and 40P01, MySQL's and MariaDB's 1205 and 1213, SQLite's SQLITE_BUSY.
     """
+    if isinstance(error, Busy):
+        return True  # of a step within this one
     cause = error.__cause__
     sqlstate = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
     code = error.args[0] if error.args else None
