@@ -3,13 +3,13 @@
 import re
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import User
-from multisession import passwords
+from multisession import passwords, signals
 from multisession.ground import browsers
 from multisession.models import Session
 from multisession.pages.browsers import browser_name
@@ -18,6 +18,7 @@ from tests.stories import (
     NOBODY,
     Browser,
     later,
+    listening,
     session_of,
     signed_in,
     statuses,
@@ -215,6 +216,20 @@ class TestSignOutOfOthers:
         self.confirm(chrome)
         assert {other.who() for other in others} == {NOBODY}
         assert "Signed out of 5 other browsers." in text_of(chrome)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_atomic_requests_do_not_hold_the_locks_of_all_batches(self, ada, monkeypatch):
+        monkeypatch.setattr("multisession.actions.BATCH", 2)
+        monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+        chrome, _others = on(CHROME, ada), [on(FIREFOX, ada) for _ in range(4)]
+        left = []
+
+        def receive(session, **kwargs):
+            left.append(statuses(ada).count("active"))
+
+        with listening(signals.session_ended, receive):
+            self.confirm(chrome)
+        assert left == [3, 3, 1, 1]  # Each batch was committed before the next one began.
 
     def test_other_accounts_are_left_alone_here_and_there(self, ada, grace):
         elsewhere = on(IPHONE, ada, grace)

@@ -20,7 +20,6 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
-from django.db import connections, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -33,6 +32,7 @@ from django.utils.translation import gettext_lazy as _
 
 from multisession import actions
 from multisession.backends.db import SessionStore
+from multisession.ground.attempts import in_steps_of_its_own
 from multisession.ground.origin import Origin
 from multisession.models import Session
 from multisession.models.events import Cause
@@ -232,9 +232,7 @@ class RevokingAdmin(PagedAdmin):
         ]
         urls: list[Any] = []
         for route, view, name in own:
-            wrapped = self.admin_site.admin_view(view)
-            for alias in connections:  # ATOMIC_REQUESTS would hold the locks of all batches.
-                wrapped = transaction.non_atomic_requests(alias)(wrapped)
+            wrapped = in_steps_of_its_own(self.admin_site.admin_view(view))
             urls.append(path(route, wrapped, name=f"multisession_session_{name}"))
         return urls + super().get_urls()
 

@@ -1,14 +1,22 @@
-"""Run a step as one transaction, and once more after a deadlock."""
+"""Transactions: run a step as one, and once more after a deadlock; run a view without one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connections, transaction
 
 T = TypeVar("T")
+V = TypeVar("V", bound=Callable[..., Any])
+
+
+def in_steps_of_its_own(view: V) -> V:
+    """Take a view out of ``ATOMIC_REQUESTS``, which would hold the locks of all its batches."""
+    for alias in connections:
+        view = transaction.non_atomic_requests(alias)(view)
+    return view
 
 
 class Busy(OperationalError):

@@ -22,6 +22,7 @@ from django.views.decorators.http import require_POST, require_safe
 from multisession import actions, passwords
 from multisession.conf import settings
 from multisession.ground.asking import is_htmx
+from multisession.ground.attempts import in_steps_of_its_own
 from multisession.models import Session
 from multisession.request import MultiSessionRequest
 
@@ -74,6 +75,7 @@ def sign_out_device(request: MultiSessionRequest, active: Session) -> HttpRespon
     return show_list(request, active, _("Signed out of %(browser)s.") % {"browser": name})
 
 
+@in_steps_of_its_own
 @sensitive_post_parameters("password")
 @require_POST
 @csrf_protect
