@@ -26,9 +26,7 @@ class ApiKey(models.Model):
     USE_INTERVAL = datetime.timedelta(minutes=1)
 
     name = models.CharField(_("name"), max_length=100)
-    scope = models.CharField(
-        _("scope"), max_length=6, choices=Scope.choices, default=Scope.READ, editable=False
-    )
+    scope = models.CharField(_("scope"), max_length=6, choices=Scope.choices, default=Scope.READ)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=now, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
@@ -42,7 +40,8 @@ class ApiKey(models.Model):
         base_manager_name = "objects"
         verbose_name = _("API key")
         verbose_name_plural = _("API keys")
-        default_permissions = ()  # Keys are made and revoked by the command alone.
+        default_permissions = ("add", "view")
+        permissions = [("revoke_apikey", "Can revoke API key")]
 
     def __str__(self) -> str:
         return self.name
