@@ -120,7 +120,7 @@ def page_context(request: MultiSessionRequest, active: Session) -> dict[str, Any
     return {
         "session": active,
         "here": devices.here(active),
-        "elsewhere": devices.elsewhere(active),
+        "elsewhere": devices.grouped(devices.elsewhere(active)),
         "other_sessions": request.multisession.other_sessions,
         "sessions_url": sessions_url(),
         "password_url": password_url(),
