@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from django.core import signing
 
-from multisession import organizations
+from multisession import organizations, paths
 from multisession.conf import settings
 from multisession.ground.asking import SAFE_METHODS
 from multisession.request import MultiSessionRequest
@@ -182,12 +182,19 @@ def account_list_context(request: MultiSessionRequest, next_url: str) -> dict[st
 
 
 def _add_account(request: MultiSessionRequest, options: Options) -> dict[str, Any]:
-    """Return the context of *Add account*. Without ``next``: this page is the active account's."""
+    """Return the context of *Add account*, which keeps the page as a switch does.
+
+    Not in the tab of an account: its page is the account's own, and the new one gets another tab.
+    """
     sign_in_only = Options(sign_in_url=options.sign_in_url)
+    page = url_of(options.after_switch_url) or page_to_keep(request)
+    if paths.number_of(request) is not None:
+        page = ""
     return {
         "add_account_url": with_query("multisession:add_account", sign_in_only.query()),
+        "add_account_next": page,
         "page_to_leave": current_page(request),
-        "sign_in_form_url": sign_in_link(options.sign_in_url),
+        "sign_in_form_url": sign_in_link(options.sign_in_url, next=page),
     }
 
 
