@@ -168,6 +168,11 @@ class TestThroughAPageThatSendsSignedInPeopleAway:
         assert form.redirect_chain == [("/login/", 302)]
         assert sign_in(browser, form, grace)["Location"] == "/"
 
+    def test_without_htmx_it_never_leads_to_the_menu_s_own_url(self, browser, grace):
+        form = press(browser, browser.get(MENU), "Add account", follow=True)
+        assert form.redirect_chain == [("/login/", 302)]
+        assert sign_in(browser, form, grace)["Location"] == "/"
+
     def test_cancelled_halfway_one_is_back_where_one_was(self, browser, ada, grace):
         form = add_account(browser, f"/users/{ada.pk}/?tab=2")
         assert whoami(browser) is None
