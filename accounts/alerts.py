@@ -35,6 +35,7 @@ from multisession.ground.origin import Origin
 from multisession.guard import any_account
 from multisession.models import Session
 from multisession.pages.browsers import browser_name
+from multisession.pages.places import place_of
 
 SALT = "accounts.alerts"
 #: How long the link works, in seconds.
@@ -140,6 +141,7 @@ def _about(session: Session) -> dict[str, Any]:
         "browser": browser_name(session.client.user_agent),
         "at": session.created_at,
         "address": session.ip_address,
+        "place": place_of(session.ip_address),
     }
 
 

@@ -339,6 +339,16 @@ class Settings:
         return None if value is None else str(value)
 
     @cached_property
+    def PLACE_OF(self) -> str | None:
+        """Dotted path of ``f(address) -> str | None``: the place of an IP address, in words.
+
+        For *Devices*, the history and the admin (docs/howto/places.md). It is asked for each
+        address on a page, so it should cost no query. None (default): only addresses are shown.
+        """
+        value = self._get("PLACE_OF", None)
+        return None if value is None else str(value)
+
+    @cached_property
     def MENU_ITEMS(self) -> str | list[Any]:
         """The project's own lines in every menu (default: none).
 

@@ -22,6 +22,7 @@ urlpatterns = [
     path("sign-out-all/", views.sign_out_all, name="sign_out_all"),
     path("forget/", views.forget, name="forget"),
     path("sessions/", device_views.sessions, name="sessions"),
+    path("sessions/history/", device_views.history, name="history"),
     path("sessions/sign-out/", device_views.sign_out_device, name="sign_out_session"),
     path("sessions/sign-out-others/", device_views.sign_out_others, name="sign_out_others"),
 ]

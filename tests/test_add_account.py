@@ -143,16 +143,35 @@ def links(page) -> dict[str, str]:
 class TestThroughAPageThatSendsSignedInPeopleAway:
     def test_the_sign_in_form_is_shown_and_a_sign_in_adds_an_account(self, browser, ada, grace):
         form = add_account(browser)
-        assert form.redirect_chain == [("/login/", 302)]
+        assert form.redirect_chain == [("/login/?next=/", 302)]
         assert sign_in(browser, form, grace).status_code == 302
         assert (whoami(browser), accounts(browser)) == (grace.email, [ada.email, grace.email])
 
-    def test_add_account_ends_on_a_page_of_the_new_account(self, browser, ada, grace):
+    def test_add_account_stays_on_the_page_as_a_switch_does(self, browser, ada, grace):
+        form = add_account(browser, "/a/?b=1")
+        assert form.redirect_chain == [("/login/?next=/a/%3Fb%3D1", 302)]
+        assert sign_in(browser, form, grace)["Location"] == "/a/?b=1"
+
+    def test_a_page_that_is_not_the_new_account_s_shows_nothing_of_the_other(
+        self, browser, ada, grace
+    ):
         form = add_account(browser, f"/users/{ada.pk}/")
         landed = sign_in(browser, form, grace, follow=True)
-        assert landed.redirect_chain == [("/", 302)]
-        assert grace.email in landed.text
-        assert f"/users/{ada.pk}/" not in landed.text
+        assert landed.status_code == 403
+        assert ada.email not in landed.text
+        assert whoami(browser) == grace.email
+
+    def test_from_the_answer_to_a_form_it_leads_to_the_site_s_own_page(self, browser, grace):
+        headers = {"HX-Request": "true", "HX-Current-URL": "http://testserver/a/"}
+        menu = browser.get(MENU, {"posted": "1"}, headers=headers)
+        form = press(browser, menu, "Add account", follow=True)
+        assert form.redirect_chain == [("/login/", 302)]
+        assert sign_in(browser, form, grace)["Location"] == "/"
+
+    def test_without_htmx_it_never_leads_to_the_menu_s_own_url(self, browser, grace):
+        form = press(browser, browser.get(MENU), "Add account", follow=True)
+        assert form.redirect_chain == [("/login/", 302)]
+        assert sign_in(browser, form, grace)["Location"] == "/"
 
     def test_cancelled_halfway_one_is_back_where_one_was(self, browser, ada, grace):
         form = add_account(browser, f"/users/{ada.pk}/?tab=2")
@@ -161,7 +180,7 @@ class TestThroughAPageThatSendsSignedInPeopleAway:
         assert back.redirect_chain == [(f"/users/{ada.pk}/?tab=2", 302)]
         assert ada.email in back.text
         again = add_account(browser)
-        assert again.redirect_chain == [("/login/", 302)]
+        assert again.redirect_chain == [("/login/?next=/", 302)]
         assert sign_in(browser, again, grace).status_code == 302
         assert accounts(browser) == [ada.email, grace.email]
         assert form.status_code == 200
@@ -195,7 +214,7 @@ class TestThroughAPageThatSendsSignedInPeopleAway:
         answer = press(
             browser, menu_on(browser, "/"), "Add account", headers={"HX-Request": "true"}
         )
-        assert (answer.status_code, answer["HX-Redirect"]) == (200, "/login/")
+        assert (answer.status_code, answer["HX-Redirect"]) == (200, "/login/?next=/")
 
     def test_an_account_is_added_through_the_stock_admin(self, ada, grace, settings):
         settings.LOGIN_URL = "admin:login"
@@ -205,7 +224,7 @@ class TestThroughAPageThatSendsSignedInPeopleAway:
         assert whoami(browser) == ada.email
         assert browser.get("/admin/login/").status_code == 302  # it sends her away
         form = add_account(browser, "/admin/")
-        assert form.redirect_chain == [("/admin/login/", 302)]
+        assert form.redirect_chain == [("/admin/login/?next=/admin/", 302)]
         landed = sign_in(browser, form, grace, follow=True)
         assert landed.redirect_chain == [("/admin/", 302)]
         assert (whoami(browser), accounts(browser)) == (grace.email, [ada.email, grace.email])
@@ -527,7 +546,7 @@ class TestVillains:
         sign_in(browser, add_account(browser), grace)
         form = add_account(browser)
         assert [whoami(browser) for _ in range(3)] == [None] * 3
-        assert form.redirect_chain == [("/login/", 302)]
+        assert form.redirect_chain == [("/login/?next=/", 302)]
         assert "Back to Grace Hopper" in browser.get("/").text
 
 
@@ -554,6 +573,6 @@ class TestLimits:
         settings.CSRF_USE_SESSIONS = True
         browser.get("/multisession/choose/")
         form = add_account(browser)
-        assert form.redirect_chain == [("/login/", 302)]
+        assert form.redirect_chain == [("/login/?next=/", 302)]
         assert sign_in(browser, form, grace).status_code == 302
         assert (whoami(browser), accounts(browser)) == (grace.email, [ada.email, grace.email])

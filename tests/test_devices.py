@@ -11,8 +11,9 @@ from django.urls import reverse
 from accounts.models import User
 from multisession import passwords, signals
 from multisession.ground import browsers
-from multisession.models import Session
+from multisession.models import Event, Session
 from multisession.pages.browsers import browser_name
+from multisession.pages.places import place_of
 from tests.conftest import PASSWORD
 from tests.stories import (
     NOBODY,
@@ -151,6 +152,121 @@ class TestPage:
         assert client.get(page).status_code == 200
         for path in ("/accounts/profile/", "/accounts/choose/"):
             assert f'href="{page}"' in client.get(path).content.decode()
+
+
+def no_place(address: str) -> str:
+    raise LookupError(address)
+
+
+def place(address: str) -> str | None:
+    return {"203.0.113.9": "Paris,\n<b>France</b>", "203.0.113.8": "x" * 500}.get(address)
+
+
+class TestPlace:
+    @pytest.fixture(autouse=True)
+    def _places(self, settings):
+        ours = {**settings.MULTISESSION, "PLACE_OF": f"{__name__}.place"}
+        settings.MULTISESSION = ours
+
+    def test_the_place_of_an_address_stands_before_it(self, ada, chrome):
+        on(FIREFOX, ada, REMOTE_ADDR="203.0.113.9")
+        page = " ".join(chrome.get(PAGE).content.decode().split())
+        assert "Paris, &lt;b&gt;France&lt;/b&gt;</bdi> · <bdi>203.0.113.9" in page
+
+    def test_an_unknown_place_and_an_endless_one_break_nothing(self, ada, chrome):
+        on(FIREFOX, ada, REMOTE_ADDR="203.0.113.8")
+        text = text_of(chrome)
+        assert "x" * 60 + " ·" in text
+        assert "127.0.0.1" in text
+
+    def test_it_costs_no_query(self, ada, chrome, settings):
+        on(FIREFOX, ada, REMOTE_ADDR="203.0.113.9")
+        with_places = cost(chrome, "get", PAGE)
+        settings.MULTISESSION = {**settings.MULTISESSION, "PLACE_OF": None}
+        assert cost(chrome, "get", PAGE) == with_places
+
+    @pytest.mark.parametrize("wrong", [f"{__name__}.no_place", "shop.no_such_module.place_of"])
+    def test_a_function_that_fails_is_logged_and_the_address_is_shown(
+        self, ada, chrome, settings, caplog, wrong
+    ):
+        settings.MULTISESSION = {**settings.MULTISESSION, "PLACE_OF": wrong}
+        assert "127.0.0.1" in text_of(chrome)
+        [record] = [row for row in caplog.records if row.name == "multisession"]
+        assert (record.levelname, record.getMessage()) == ("WARNING", f"{wrong} failed.")
+
+    def test_where_no_address_is_kept_no_place_is_asked_for(self, ada, settings):
+        settings.MULTISESSION = {
+            **settings.MULTISESSION,
+            "PLACE_OF": f"{__name__}.no_place",
+            "KEEP_ADDRESSES": False,
+        }
+        assert "This browser" in text_of(on(CHROME, ada, REMOTE_ADDR="203.0.113.9"))
+        assert place_of("") == place_of(None) == ""
+
+    def test_the_admin_s_lists_and_pages_name_it_too(self, ada, client):
+        User.objects.filter(pk=ada.pk).update(is_staff=True, is_superuser=True)
+        client.force_login(ada)
+        on(FIREFOX, ada, REMOTE_ADDR="203.0.113.9")
+        session = session_of(ada)
+        event = Event.objects.get(session_id=session.public_id)
+        for model, pk in (("session", session.pk), ("event", event.pk)):
+            base = f"/admin/multisession/{model}/"
+            for url in (base, f"{base}{pk}/change/"):
+                response = client.get(url)
+                assert "(Paris, &lt;b&gt;France&lt;/b&gt;)" in response.content.decode(), url
+
+
+class TestKindOfDevice:
+    @pytest.mark.parametrize(
+        ("user_agent", "kind"),
+        [
+            (CHROME, "computer"),
+            (FIREFOX, "computer"),
+            (IPHONE, "phone"),
+            ("Mozilla/5.0 (Linux; Android 14; Pixel 8) Chrome/130.0 Mobile Safari/537.36", "phone"),
+            ("Mozilla/5.0 (Linux; Android 14; SM-X710) Chrome/130.0 Safari/537.36", "tablet"),
+            ("Mozilla/5.0 (iPad; CPU OS 17_5 like Mac OS X) Mobile/15E148 Safari", "tablet"),
+            ("Mozilla/5.0 (Android 14; Tablet; rv:131.0) Gecko/131.0 Firefox/131.0", "tablet"),
+            ("curl/8.5.0", "program"),
+            ("python-requests/2.32 Linux", "program"),
+            ("Mozilla/5.0", ""),
+            ("", ""),
+        ],
+    )
+    def test_the_picture_follows_the_user_agent(self, user_agent, kind):
+        assert browsers.device_kind(user_agent) == kind
+
+    def test_the_page_says_the_kind_to_those_who_don_t_see_the_picture(self, ada, chrome, iphone):
+        text = text_of(chrome)
+        assert "Computer: Chrome on Linux" in text
+        assert "Phone: Safari on iOS" in text
+
+
+class TestSameDevice:
+    def test_browsers_of_one_system_and_address_stand_together(self, ada, chrome):
+        for browser in (FIREFOX, FIREFOX.replace("Firefox", "Edg"), FIREFOX):
+            on(browser, ada, REMOTE_ADDR="203.0.113.9")
+        text = text_of(chrome)
+        assert text.count("203.0.113.9") == text.count("Computer · Windows") == 1
+        assert text.count("on Windows signed") + text.count("on Windows active") == 3
+        assert chrome.get(PAGE).content.decode().count("ms-same-device") == 1
+
+    def test_another_address_or_system_is_another_device(self, ada, chrome):
+        on(FIREFOX, ada, REMOTE_ADDR="203.0.113.9")
+        on(FIREFOX, ada, REMOTE_ADDR="203.0.113.10")
+        on(CHROME, ada, REMOTE_ADDR="203.0.113.9")
+        assert "ms-same-device" not in chrome.get(PAGE).content.decode()
+
+    def test_what_is_not_known_is_not_the_same(self, ada, settings):
+        settings.MULTISESSION = {**settings.MULTISESSION, "KEEP_USER_AGENTS": False}
+        for _ in range(2):
+            on(FIREFOX, ada, REMOTE_ADDR="203.0.113.9")
+        assert "ms-same-device" not in on(CHROME, ada).get(PAGE).content.decode()
+
+    def test_each_browser_of_a_device_can_be_signed_out(self, ada, chrome):
+        first, second = (on(FIREFOX, ada, REMOTE_ADDR="203.0.113.9") for _ in range(2))
+        chrome.post(SIGN_OUT, {"session": session_of(ada).public_id})
+        assert (first.who(), second.who()) == ("ada", NOBODY)
 
 
 class TestSignOutOfOne:

@@ -5,6 +5,7 @@ Each client enforces CSRF and submits the forms of its pages.
 
 import importlib
 import re
+import sys
 from functools import wraps
 from pathlib import Path
 from types import SimpleNamespace
@@ -414,3 +415,31 @@ class TestLinksByEMail:
         assert browser.get("/kept/forged/").status_code == 404
         assert (who(browser), accounts(browser)) == ("", ["ada"])
         switch(browser, ada)
+
+
+class TestPlaces:
+    """docs/howto/places.md, with a reader in place of a file of 60 MB."""
+
+    @pytest.fixture
+    def place_of(self, monkeypatch):
+        class AddressNotFoundError(Exception):
+            pass
+
+        class GeoIP2:
+            def city(self, address: str) -> dict[str, str | None]:
+                if address == "127.0.0.1":
+                    raise AddressNotFoundError(address)
+                city = "Paris" if address == "203.0.113.9" else None
+                return {"city": city, "country_name": "France"}
+
+        reader = SimpleNamespace(GeoIP2=GeoIP2)
+        errors = SimpleNamespace(AddressNotFoundError=AddressNotFoundError)
+        monkeypatch.setitem(sys.modules, "django.contrib.gis.geoip2", reader)
+        monkeypatch.setitem(sys.modules, "geoip2", SimpleNamespace(errors=errors))
+        monkeypatch.setitem(sys.modules, "geoip2.errors", errors)
+        (block,) = [block for block in blocks("places.md") if "GeoIP2" in block]
+        return run(block).place_of
+
+    def test_it_names_the_city_or_the_country_or_nothing(self, place_of):
+        addresses = ("203.0.113.9", "203.0.113.10", "127.0.0.1")
+        assert [place_of(address) for address in addresses] == ["Paris, France", "France", None]

@@ -175,11 +175,22 @@ class TestOptions:
         sign_out, switch, add, sign_out_all = menu.split("</form>")[:4]
         assert 'name="next" value="/c/"' in sign_out
         assert 'name="next" value="/a/"' in switch
-        assert 'name="next"' not in add
+        assert 'name="next" value="/a/"' in add
         assert 'name="next" value="/b/"' in sign_out_all
         alone = Client()
         alone.post("/accounts/sign-in/", {"username": ada.email, "password": PASSWORD})
         assert 'name="next" value="/b/"' in menu_of(alone, tag)
+
+    def test_a_shortcut_is_off_unless_set_and_marks_the_account_used_before(self, browser):
+        tag = '{% user_button shortcut="Alt+Shift+KeyP" %}'
+        assert 'data-multisession-shortcut="Alt+Shift+KeyP"' in rendered(browser, tag)
+        assert "data-multisession-shortcut" not in rendered(browser, "{% user_button %}")
+        assert menu_of(browser, tag).count("data-multisession-previous") == 1
+
+    @pytest.mark.parametrize("keys", ["p", "KeyP", "Shift+KeyP", "Alt", "Alt+", "Shift+Alt+KeyP"])
+    def test_a_single_key_or_a_misspelt_shortcut_is_refused(self, browser, keys):
+        with pytest.raises(TemplateSyntaxError, match="shortcut"):
+            rendered(browser, f'{{% user_button shortcut="{keys}" %}}')
 
     def test_sign_in_partial(self, browser):
         assert "data-multisession-sign-in" not in menu_of(browser, "{% user_button %}")

@@ -33,7 +33,7 @@ from .lists import (
     UserFilter,
     link_of_user,
 )
-from .people import place
+from .people import address_and_place, place
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList
@@ -115,7 +115,7 @@ class EventList(PagedList):
 
 @admin.register(Event)
 class EventAdmin(PagedAdmin):
-    list_display = ("at", "what", "of_user", "by_whom", "browser", "ip_address", "of_session")
+    list_display = ("at", "what", "of_user", "by_whom", "browser", "address", "of_session")
     list_filter = FILTERS
     search_fields = ("account",)  # See get_search_results().
     search_help_text = _(
@@ -135,7 +135,7 @@ class EventAdmin(PagedAdmin):
         "client_id",
         "browser",
         "agent",
-        "ip_address",
+        "address",
     )
     readonly_fields = fields
 
@@ -229,6 +229,10 @@ class EventAdmin(PagedAdmin):
     @admin.display(description=_("user agent"))
     def agent(self, event: Event) -> str:
         return event.user_agent or "–"
+
+    @admin.display(description=_("IP address"))
+    def address(self, event: Event) -> str:
+        return address_and_place(event.ip_address)
 
     @admin.display(description=_("session"))
     def of_session(self, event: Event) -> str:

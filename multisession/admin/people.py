@@ -12,6 +12,7 @@ from django.utils.html import format_html
 
 from multisession.ground.moments import in_utc
 from multisession.pages.devices import in_words
+from multisession.pages.places import place_of
 from multisession.pages.profiles import profile_of
 
 
@@ -34,14 +35,26 @@ def person(user: Any, key: object) -> str:
 
 
 def place(browser: str, ip_address: str | None) -> str:
-    """Return the HTML of a browser and its address."""
+    """Return the HTML of a browser and its address, with the address's place."""
     return format_html(
         '<span class="ms-browser">{}</span> <span class="ms-ip" title="{}">'
-        '<bdi dir="ltr">{}</bdi></span>',
+        '<bdi dir="ltr">{}</bdi></span>{}',
         browser,
         ip_address or "",
         ip_address or "–",
+        in_brackets(ip_address),
     )
+
+
+def in_brackets(ip_address: str | None) -> str:
+    """Return the HTML of an address's place, to stand behind the address; "" if unknown."""
+    found = place_of(ip_address)
+    return format_html(' <bdi class="ms-place-of">({})</bdi>', found) if found else ""
+
+
+def address_and_place(ip_address: str | None) -> str:
+    """Return the HTML of an address and its place."""
+    return format_html('<bdi dir="ltr">{}</bdi>{}', ip_address or "–", in_brackets(ip_address))
 
 
 def ago(moment: datetime.datetime) -> str:

@@ -52,7 +52,7 @@ from .lists import (
     user_has_field,
 )
 from .paging import BY_CLOCK, BY_KEY, BY_SIGN_IN
-from .people import ago, person, place
+from .people import address_and_place, ago, person, place
 from .revoking import RevokingAdmin
 
 __all__ = ["SessionAdmin", "link_to_events", "link_to_sessions"]
@@ -165,7 +165,7 @@ class SessionAdmin(RevokingAdmin):
         "of_client",
         "browser",
         "user_agent",
-        "ip_address",
+        "address",
         "created_at",
         "last_active_at",
         "updated_at",
@@ -305,6 +305,10 @@ class SessionAdmin(RevokingAdmin):
     @admin.display(description=_("user agent"))
     def user_agent(self, session: Session) -> str:
         return session.client.user_agent or "–"
+
+    @admin.display(description=_("IP address"))
+    def address(self, session: Session) -> str:
+        return address_and_place(session.ip_address)
 
     @admin.display(description=_("user"))
     def of_user(self, session: Session) -> str:

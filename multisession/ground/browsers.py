@@ -57,6 +57,23 @@ def _read(user_agent: str) -> tuple[str, str]:
     return _tidy(family), _tidy(system or _first_of(SYSTEMS, user_agent))
 
 
+def device_kind(user_agent: str) -> str:
+    """Return "phone", "tablet", "computer" or "program"; "" for what is unknown.
+
+    Tablets with Android are those whose user agent lacks "Mobile". An iPad mostly says that it is a
+    Macintosh, so it counts as a computer.
+    """
+    known = user_agent[:LONGEST_USER_AGENT]
+    if not known.startswith(("Mozilla/", "Opera/")):
+        return "program" if known else ""
+    system = _first_of(SYSTEMS, known)
+    if system == "iPadOS" or "Tablet" in known or (system == "Android" and "Mobile" not in known):
+        return "tablet"
+    if system in ("Android", "iOS") or "Mobile" in known:
+        return "phone"
+    return "computer" if system else ""
+
+
 def _parsed(user_agent: str) -> tuple[str, str]:
     """Ask ua-parser, if it is installed."""
     parse = _parser()

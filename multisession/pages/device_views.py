@@ -1,17 +1,18 @@
-"""The page *Devices*, and its buttons.
+"""The pages *Devices*, with its buttons, and *Sign-in history*.
 
-The page belongs to the active account, so the guard protects it: a form drawn for one account never
+They belong to the active account, so the guard protects them: a form drawn for one account never
 signs out another. Without scripts each button loads a page; with htmx only the list.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -28,10 +29,13 @@ from multisession.request import MultiSessionRequest
 
 from . import devices
 from .browsers import browser_name
+from .history import LARGEST_KEY, History, history_of, history_url, is_kept
 from .links import sign_in_link, url_of
 from .views import after_sign_out_url, go_to, personal, requested_next
 
 UNPROCESSABLE = 422
+
+_KEY = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 
 View = Callable[[MultiSessionRequest, Session], HttpResponse]
 
@@ -55,6 +59,22 @@ def of_the_active_account(view: View) -> Callable[..., HttpResponse]:
 def sessions(request: MultiSessionRequest, active: Session) -> HttpResponse:
     """Show where the active account is signed in: this browser first."""
     return render(request, "multisession/sessions.html", page_context(request, active))
+
+
+@require_safe
+@csrf_protect
+@of_the_active_account
+def history(request: MultiSessionRequest, active: Session) -> HttpResponse:
+    """Show the sign-ins of the active account and how they ended, a page at a time.
+
+    ``before``: the page begins with the event before the one of this key.
+    """
+    before = request.GET.get("before", "")
+    if before and not (_KEY.fullmatch(before) and int(before) <= LARGEST_KEY):
+        raise Http404("No such page.")
+    found = history_of(active, int(before or LARGEST_KEY)) if is_kept() else History([], None)
+    context = {"session": active, "history": found, "sessions_url": sessions_url()}
+    return render(request, "multisession/history.html", context)
 
 
 @require_POST
@@ -120,10 +140,11 @@ def page_context(request: MultiSessionRequest, active: Session) -> dict[str, Any
     return {
         "session": active,
         "here": devices.here(active),
-        "elsewhere": devices.elsewhere(active),
+        "elsewhere": devices.grouped(devices.elsewhere(active)),
         "other_sessions": request.multisession.other_sessions,
         "sessions_url": sessions_url(),
         "password_url": password_url(),
+        "history_url": history_url(),
         "next": "",
     }
 

@@ -7,21 +7,24 @@ other id is treated as unknown.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext_lazy
+from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from multisession import actions
+from multisession.ground.browsers import device_kind
 from multisession.ground.origin import Origin
 from multisession.models import Session
 from multisession.models.session_sets import SessionQuerySet
 from multisession.request import MultiSessionRequest
 
-from .browsers import browser_name
+from .browsers import browser_name, family_and_system
+from .places import place_of
 
 if TYPE_CHECKING:
     import datetime
@@ -40,6 +43,13 @@ AGO: dict[str, Any] = {
     "minute": ngettext_lazy("%(num)d minute ago", "%(num)d minutes ago", "num"),
 }
 
+KINDS: dict[str, Any] = {
+    "phone": gettext_lazy("Phone"),
+    "tablet": gettext_lazy("Tablet"),
+    "computer": gettext_lazy("Computer"),
+    "program": gettext_lazy("Program"),
+}
+
 _SESSION_ID = re.compile(r"sess_[A-Za-z0-9]{1,35}", re.ASCII)
 
 
@@ -55,6 +65,20 @@ class Device:
         return browser_name(self.session.client.user_agent)
 
     @property
+    def kind(self) -> str:
+        """The kind of device: the name of its picture."""
+        return device_kind(self.session.client.user_agent) or "browser"
+
+    @property
+    def kind_name(self) -> str:
+        """The kind of device in words; "" if it is unknown."""
+        return str(KINDS.get(self.kind, ""))
+
+    @property
+    def system(self) -> str:
+        return family_and_system(self.session.client.user_agent)[1]
+
+    @property
     def is_by_administrator(self) -> bool:
         """True if an administrator acts as the user there."""
         return self.session.actor_id != ""
@@ -64,9 +88,47 @@ class Device:
         return self.session.ip_address or ""
 
     @property
+    def place(self) -> str:
+        """The place of the address, if the project knows it (``PLACE_OF``)."""
+        return place_of(self.session.ip_address)
+
+    @property
     def last_active(self) -> str:
         """The time of last activity, in words."""
         return in_words(self.session.last_active_at)
+
+    @property
+    def signed_in(self) -> str:
+        """The time of the sign-in, in words."""
+        return in_words(self.session.created_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Browsers that look like the same device: of one kind, system and address."""
+
+    devices: list[Device]
+
+    @property
+    def first(self) -> Device:
+        return self.devices[0]
+
+    @property
+    def is_one(self) -> bool:
+        return len(self.devices) == 1
+
+
+def grouped(devices: Iterable[Device]) -> list[Group]:
+    """Group the browsers of the same device, in the order of the first of each.
+
+    A browser whose system or address is unknown stands alone.
+    """
+    groups: dict[Any, Group] = {}
+    for device in devices:
+        looks = (device.kind, device.system, device.ip_address)
+        key = looks if all(looks) else device.session.pk
+        groups.setdefault(key, Group([])).devices.append(device)
+    return list(groups.values())
 
 
 def in_words(moment: datetime.datetime) -> str:

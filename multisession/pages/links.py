@@ -18,6 +18,8 @@ from multisession.request import MultiSessionRequest
 
 #: The parameter of the menu's URL on a page that answered a form.
 POSTED = "posted"
+#: Views that show a part of a page.
+FRAGMENTS = ("multisession:button", "multisession:menu")
 #: The longest URL for a redirect. Django and some proxies refuse longer Location headers.
 LONGEST_URL = 2000
 
@@ -49,12 +51,15 @@ def current_page(request: MultiSessionRequest) -> str:
 
 
 def page_to_keep(request: MultiSessionRequest) -> str:
-    """Return ``current_page()`` for after a switch; "" if it answered a form.
+    """Return ``current_page()`` for after a switch; "" if it answered a form, or is a fragment.
 
     Loading the URL of a form again would not show that page, and often nothing else either.
     """
-    is_answer = POSTED in request.GET if is_htmx(request) else request.method not in SAFE_METHODS
-    return "" if is_answer else current_page(request)
+    if is_htmx(request):
+        return "" if POSTED in request.GET else current_page(request)
+    found = request.resolver_match
+    is_fragment = found is not None and found.view_name in FRAGMENTS
+    return "" if is_fragment or request.method not in SAFE_METHODS else current_page(request)
 
 
 def _page(request: MultiSessionRequest) -> SplitResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -10,7 +11,7 @@ from urllib.parse import urlencode
 
 from django.core import signing
 
-from multisession import organizations
+from multisession import organizations, paths
 from multisession.conf import settings
 from multisession.ground.asking import SAFE_METHODS
 from multisession.request import MultiSessionRequest
@@ -37,12 +38,17 @@ SALT = "multisession.pages.menu"
 PLACEMENTS = ("bottom-end", "bottom-start", "top-end", "top-start")
 
 
+_SHORTCUT = re.compile(
+    r"(?=.*(Control|Alt|Meta)\+)(Control\+)?(Alt\+)?(Shift\+)?(Meta\+)?[A-Z][A-Za-z0-9]*", re.ASCII
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """The keywords of ``{% user_button %}``, which the menu's URL passes on to the menu.
 
     URLs may also be URL names, or None for the setting's value. Raises ``ValueError`` for an
-    unknown placement.
+    unknown placement, and for a shortcut of one key, which people press by accident (WCAG 2.1.4).
     """
 
     show_name: bool = False
@@ -58,6 +64,8 @@ class Options:
     after_sign_out_one_url: str | None = None
     profile_url: str | None = None
     sign_in_partial: bool = False
+    #: Keys that switch to the previous account, "Alt+Shift+KeyP". Needs shortcut.js.
+    shortcut: str = ""
     items: tuple[MenuItem, ...] = ()
 
     def __post_init__(self) -> None:
@@ -65,6 +73,12 @@ class Options:
             raise ValueError(
                 f"user_button: placement is {self.placement!r}; "
                 f"it must be one of {', '.join(PLACEMENTS)}."
+            )
+        if self.shortcut and not _SHORTCUT.fullmatch(self.shortcut):
+            raise ValueError(
+                f"user_button: shortcut is {self.shortcut!r}; it must be Control, Alt, Shift, "
+                "Meta, in this order and at least one besides Shift, and the code of a key, joined "
+                "by +: 'Alt+Shift+KeyP'."
             )
 
     def query(self, **more: str) -> str:
@@ -147,6 +161,7 @@ def button_context(request: MultiSessionRequest, options: Options) -> dict[str, 
         "show_identifier": options.show_name if shows is None else shows,
         "default_open": options.default_open,
         "placement": options.placement,
+        "shortcut": options.shortcut if session else "",
         # A page may have several buttons, and may load another one later.
         "button_id": f"ms-button-{secrets.token_hex(4)}",
     }
@@ -182,12 +197,19 @@ def account_list_context(request: MultiSessionRequest, next_url: str) -> dict[st
 
 
 def _add_account(request: MultiSessionRequest, options: Options) -> dict[str, Any]:
-    """Return the context of *Add account*. Without ``next``: this page is the active account's."""
+    """Return the context of *Add account*, which keeps the page as a switch does.
+
+    Not in the tab of an account: its page is the account's own, and the new one gets another tab.
+    """
     sign_in_only = Options(sign_in_url=options.sign_in_url)
+    page = url_of(options.after_switch_url) or page_to_keep(request)
+    if paths.number_of(request) is not None:
+        page = ""
     return {
         "add_account_url": with_query("multisession:add_account", sign_in_only.query()),
+        "add_account_next": page,
         "page_to_leave": current_page(request),
-        "sign_in_form_url": sign_in_link(options.sign_in_url),
+        "sign_in_form_url": sign_in_link(options.sign_in_url, next=page),
     }
 
 

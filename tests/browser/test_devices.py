@@ -6,7 +6,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
+from tests.browser.test_menu import sign_in as two_accounts
 from tests.conftest import PASSWORD
+from tests.stories import session_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -81,3 +83,21 @@ def test_nothing_is_cut_off_on_a_small_screen(new_browser, ada):
             }"""
         )
         assert not covers
+
+
+def test_the_pill_for_choosing_an_account_fits_one_line_of_a_small_screen(new_browser, ada, grace):
+    page = new_browser(viewport={"width": 320, "height": 640})
+    two_accounts(page, ada, grace)
+    session_of(grace).end()
+    page.goto("/")
+    words = page.get_by_role("banner").locator(".ms-words")
+    expect(words).to_contain_text("Choose an account")
+    lines = words.evaluate(
+        """words => {
+          const range = document.createRange();
+          range.selectNodeContents(words.lastChild);
+          return new Set([...range.getClientRects()].map(line => line.top)).size;
+        }"""
+    )
+    assert lines == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320

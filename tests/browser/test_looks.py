@@ -449,6 +449,7 @@ PAGES = [
         ),
     ),
     State("where", "/accounts/sessions/"),
+    State("history", "/multisession/sessions/history/"),
     State("where-elsewhere", steps=use_elsewhere),
     State("confirm-password", steps=confirm),
     State("confirm-password-wrong", steps=confirm_wrongly),
