@@ -1,7 +1,10 @@
 /* What a page seldom needs; notice.js loads it when somebody types, or has to sign in again.
    docs/explanation/wrong-account.md */
 const parse = (html) => new DOMParser().parseFromString(html, "text/html");
-const is = (target, what) => target instanceof Element && target.matches(what);
+// A form may have fields of any name, and they hide its own methods.
+const { matches, closest } = Element.prototype;
+const is = (target, what) => target instanceof Element && matches.call(target, what);
+const within = (target, what) => (target instanceof Element ? closest.call(target, what) : null);
 
 /* The project's own sign-in form, in the place of a link to its page. What it can't do here (a second
    step, a provider) is done there, in a new tab.
@@ -89,13 +92,13 @@ const isUnsaved = (field) =>
 
 on("input", ({ target }) => typed.add(target));
 on("submit", ({ target }) => {
-  for (const field of typed) if (target.contains(field)) sent.set(field, text(field));
+  for (const field of typed) if (within(field, "form") === target) sent.set(field, text(field));
 });
 // A sheet says that it was not sent.
 on("close", () => (sent = new WeakMap()));
 
 const ask = (event) => {
-  const way = is(event.target, "*") && event.target.closest("[data-multisession-leaves]");
+  const way = within(event.target, "[data-multisession-leaves]");
   if (!way || event.type === (is(way, "form") ? "click" : "submit")) return;
   if (event.ctrlKey || event.metaKey || event.shiftKey || ![...typed].some(isUnsaved)) return;
   if (confirm(way.dataset.multisessionLeaves)) return typed.clear();
