@@ -207,3 +207,5 @@ def happens(*names: Callable[[Person], None]) -> pytest.MarkDecorator:
 LIVE = (grace_is_active, nobody_is_active)
 OVER = (expired, revoked, signed_out)
 OVER_BUT_GRACE = (signed_out_and_grace_is_active,)
+#: The page is told at once, and covered.
+TOLD = (signed_out, signed_out_and_grace_is_active)

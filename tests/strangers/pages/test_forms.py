@@ -32,7 +32,7 @@ def test_a_form_is_sent_by_one_press(person, happening):
     is_saved(person, "kept")
 
 
-@happens(*happenings.OVER, *happenings.OVER_BUT_GRACE)
+@happens(happenings.expired, happenings.revoked)
 def test_a_form_waits_for_the_sign_in(person, happening):
     send_plain_form(person, "kept", happening)
     if not person.sign_in_here():
