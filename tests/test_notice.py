@@ -94,12 +94,13 @@ class TestTheNotice:
         Tab(client).send("/multisession/sign-out/", {"session": adas})
         said = ask(client, adas, next="/note")
         assert "Ada Lovelace, ada@example.com was signed out." in words(said)
-        assert f'href="/accounts/sign-in/?session={adas}" target="_blank"' in said.text
+        assert f'href="/accounts/sign-in/?session={adas}" autofocus target="_blank"' in said.text
         assert "Choose an account" in words(said)
         sign_in(client, grace)
         said = words(ask(client, adas))
-        assert "was signed out. You are now using Grace" in said
-        assert "Sign in again" in said
+        assert "was signed out." in said
+        assert "You are now using Grace" in said
+        assert "Sign in as Ada" in said
 
     @pytest.mark.parametrize("change", ["revoke", "password", "deactivate"])
     def test_the_notice_says_who_was_signed_out_by_somebody_else(self, client, ada, change):

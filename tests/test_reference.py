@@ -155,7 +155,7 @@ def test_every_tag_and_filter_has_a_row():
 def test_every_attribute_that_a_template_has():
     used = sources("templates", ".html") + sources("static", ".js")
     used = set(re.findall(r"data-multisession-[a-z][a-z-]*[a-z]", used))
-    used |= {"data-multisession-page", "data-multisession-notice"}  # by the tag page_attributes
+    used |= {f"data-multisession-{name}" for name in ("page", "notice", "more")}  # page_attributes
     assert set(re.findall(r"data-multisession-[a-z-]+", PAGES["html"])) == used
 
 

@@ -8,6 +8,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import QueryDict
 from django.shortcuts import resolve_url
+from django.templatetags.static import static
 from django.urls import NoReverseMatch, get_script_prefix
 from django.utils.encoding import iri_to_uri
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -85,6 +86,17 @@ def url_of(to: str | None) -> str:
     try:
         return str(resolve_url(to))
     except NoReverseMatch:
+        return ""
+
+
+def script_url(path: str) -> str:
+    """Return the URL of a static file; "" if it was not collected (``collectstatic``).
+
+    A page must not fail for a script that it may never load.
+    """
+    try:
+        return static(path)
+    except ValueError:
         return ""
 
 

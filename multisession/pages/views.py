@@ -132,8 +132,9 @@ def notice(request: MultiSessionRequest) -> HttpResponse:
     """Show the notice for an open page after a change in another tab; 204 if there is none.
 
     ``session``: the id of the page's session, empty if no account was active. ``refused``: a click
-    on the page was refused, so show the sheet. A header names the active session, because what
-    the page hears from other tabs may be out of date.
+    on the page was refused, so show the sheet. If the page's account is signed out, show the cover,
+    which lets nobody read on. A header names the active session, because what the page hears from
+    other tabs may be out of date.
     """
     response = _notice(request)
     response[asking.PAGE_HEADER] = page_tokens.page_name(page_tokens.effective_session(request))
@@ -150,9 +151,17 @@ def _notice(request: MultiSessionRequest) -> HttpResponse:
     wrong = guard.wrong(request, drawn_for, active, organization=said_organization)
     if wrong.is_of_same_user and (active is None or active.organization == said_organization):
         return HttpResponse(status=204)  # The account has signed in again since.
+    page = wrong.page
+    is_live = wrong.is_of_same_user or (page is not None and guard.can_act(page))
+    if said and not is_live:
+        context = refusal.context(request, wrong) | {
+            "refused": "refused" in request.GET,
+            "next": requested_next(request),
+            "choose_url": choose_url(),
+        }
+        return render(request, "multisession/_cover.html", context)
     if "refused" in request.GET and said:
         return refusal.sheet(request, wrong)
-    page = wrong.page
     if wrong.is_of_same_user:
         page_name, active_name = refusal.place_names(wrong)
     else:
@@ -165,14 +174,9 @@ def _notice(request: MultiSessionRequest) -> HttpResponse:
         "page_organization": None if isinstance(to_enter, Keep) else to_enter and to_enter.id or "",
         "page_name": page_name,
         "active_name": active_name,
-        "was_signed_in": bool(said),
-        "others": bool(request.multisession.sessions),
-        "is_live": page is not None and guard.can_act(page),
         "active": active,
         "next": requested_next(request),
         "token": page_tokens.token_for(page) if page else "",
-        "sign_in_url": sign_in_link(None, session=page.public_id if page else ""),
-        "add_account_url": url_of("multisession:add_account"),
         "choose_url": choose_url(),
     }
     return render(request, "multisession/_notice.html", context)

@@ -21,6 +21,7 @@ from multisession.pages.links import (
     current_page,
     on_site,
     page_to_keep,
+    script_url,
     url_of,
 )
 from multisession.pages.menu import Options, account_list_context, button_context
@@ -203,9 +204,10 @@ def page_attributes(context: Context) -> SafeString | str:
     if request is None:
         return ""
     return format_html(
-        'data-multisession-page="{}" data-multisession-notice="{}"',
+        'data-multisession-page="{}" data-multisession-notice="{}" data-multisession-more="{}"',
         page_tokens.page_name(page_tokens.effective_session(request)),
         url_of("multisession:notice"),
+        script_url("multisession/more.js"),
     )
 
 

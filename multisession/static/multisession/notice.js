@@ -9,10 +9,15 @@
   const sheet = () => document.getElementById("ms-wrong-account");
   const on = (type, then) => addEventListener(type, then, true);
   const later = (then) => setTimeout(then, 99);
+  // Whether the page is hidden: it stays as it is, and comes back with all that was typed.
+  const { style } = document.documentElement;
+  const veil = (isOn) => (style.visibility = isOn ? "hidden" : "");
+  const isCover = () => is(sheet(), ".ms-cover");
   let channel;
   let heard = here();
   let turn = 0;
   let told = false;
+  let covered;
 
   // Each page says whose it is when it loads. Whoever hears something new asks what is true, and
   // goes by that: a page that took long to load says what was true before.
@@ -27,23 +32,49 @@
     const query = { session: here(), next: location.pathname + location.search, ...what };
     try {
       const url = page().multisessionNotice + "?" + new URLSearchParams(query);
-      if (new URL(url, document.baseURI).origin !== origin) return;
+      if (new URL(url, document.baseURI).origin !== origin) throw 0;
       const answer = await send(url, { redirect: "error" });
       const html = await answer.text();
       // Ours says so: what somebody has put into the page may lead to a file of his.
-      if (!answer.ok || !answer.headers.has(mark) || mine !== turn) return;
+      if (!answer.ok || !answer.headers.has(mark)) throw 0;
+      if (mine !== turn) return;
       heard = answer.headers.get(mark + "-Page");
       return [parse(html)];
     } catch {
-      // No connection: then at the next occasion.
+      // No connection: then at the next occasion. But a page that somebody went back to is shown
+      // by the server or not at all.
+      if (style.visibility && !sheet()) location.reload();
     }
   };
 
   const ask = async () => {
     if (find("wrong-account") && !sheet()) return;
     const found = await look();
-    if (found && !found[0]) away();
-    if (found && !(found[0] && sheet())) show(found[0]);
+    if (!found) return;
+    if (is(found[0], "dialog")) return put(found[0]);
+    if (!found[0] || style.visibility) away();
+    if (!found[0] || !sheet()) show(found[0]);
+  };
+
+  // A cover: the page's account is signed out, and nobody reads on. The same again stays, as
+  // somebody may be typing the password.
+  const put = (dialog) => {
+    if (isCover() && covered === heard) return;
+    away();
+    document.body.prepend(dialog);
+    veil(isCover());
+    covered = heard;
+  };
+
+  // What is seldom needed is loaded then: the sign-in form of a cover or a refusal, and the
+  // question about text that nobody has sent.
+  const more = () => {
+    const url = page()?.multisessionMore;
+    if (url) import(url).then(({ signIn }) => signIn(find("again"), send, signedIn));
+  };
+  const signedIn = async () => {
+    await back();
+    channel.postMessage(heard);
   };
 
   const show = (notice) => {
@@ -123,7 +154,7 @@
 
   const openSheet = async () => {
     const found = !find("wrong-account") && (await look({ refused: 1 }));
-    if (found?.[0] && !sheet()) document.body.prepend(found[0]);
+    if (found?.[0]) put(found[0]);
   };
 
   const send = fetch;
@@ -177,6 +208,7 @@
   // A tab in the background is not told that its dialog was closed until it comes to the front.
   const away = () => {
     const old = sheet();
+    veil();
     old?.close();
     old?.remove();
     comeBack();
@@ -187,13 +219,16 @@
     const found = sheet();
     if (found?.open && found.parentNode === document.body && !found.matches(":modal")) {
       find("said")?.remove();
-      found.addEventListener("close", () => {
+      found.onclose = () => {
+        // Escape doesn't take a cover away.
+        if (found === sheet() && isCover()) return found.showModal();
         found.remove();
         comeBack();
-      });
+      };
       found.removeAttribute("open");
       found.showModal();
     }
+    if (find("again")) more();
   }).observe(document, { childList: true, subtree: true });
 
   // A switch to the account of this page leaves the page as it is.
@@ -205,20 +240,26 @@
     if (!is(form, "[data-multisession-stay]")) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    if (form.ariaBusy) return;
-    form.ariaBusy = true;
     const answer = await send(form.action, { method: "POST", body: new FormData(form) }).catch(() => {});
-    form.ariaBusy = null;
     away();
     if (answer?.status === 204) channel.postMessage((heard = here()));
-    ask((told = false));
+    back();
   });
 
   listen();
   if (page()) channel.postMessage(heard);
   const back = () => ask((told = false));
   on("visibilitychange", () => document.hidden || back());
-  // An open channel may keep a page out of the back/forward cache.
-  on("pagehide", () => channel.close());
-  on("pageshow", ({ persisted }) => persisted && back(listen()));
+  on("input", more);
+  if (find("again")) more();
+  // Whoever comes back to a page, perhaps the next person at this computer, sees it if the server
+  // says that its account is still signed in: browsers keep pages whole, with "no-store" too. An
+  // open channel may prevent that.
+  on("pagehide", () => channel.close(veil(1)));
+  on("pageshow", ({ persisted }) => {
+    if (persisted) listen();
+    else if (performance.navigation.type < 2) return;
+    veil(here() && page().multisessionNotice && !find("wrong-account"));
+    back();
+  });
 })();

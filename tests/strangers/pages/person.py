@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, Response
+from playwright.sync_api import BrowserContext, Locator, Page, Response, expect
 
 from tests.strangers.packages.site import ADA, CHOOSE, GRACE, PASSWORD
 from tests.strangers.pages.project import PagesSite
@@ -135,6 +135,24 @@ class Person:
         tab.get_by_label("Password").fill(PASSWORD)
         tab.get_by_role("button", name="Sign in", exact=True).click()
 
+    def sign_in_here(self) -> bool:
+        """Return True if the project's own form was on the cover or refusal; else in a new tab."""
+        box = self.page.locator("[data-multisession-wrong-account]")
+        link = box.get_by_role("link", name=f"Sign in as {ADA}")
+        button = box.get_by_role("button", name=f"Sign in as {ADA}")
+        own = box.locator("input[type=password][autocomplete=current-password]")
+        expect(own.or_(link).or_(button).first).to_be_visible()
+        self.page.wait_for_load_state("networkidle")
+        if own.count():
+            own.fill(PASSWORD)
+            own.press("Enter")
+            return True
+        with self.context.expect_page() as opened:
+            link.or_(button).click()
+        self.fill_in_password(opened.value, ADA)
+        opened.value.wait_for_url(lambda url: "/accounts/login/" not in url)
+        return False
+
     def session_id(self) -> str:
         page = self.page.locator("[data-multisession-page]")
         return str(page.get_attribute("data-multisession-page"))
@@ -189,3 +207,5 @@ def happens(*names: Callable[[Person], None]) -> pytest.MarkDecorator:
 LIVE = (grace_is_active, nobody_is_active)
 OVER = (expired, revoked, signed_out)
 OVER_BUT_GRACE = (signed_out_and_grace_is_active,)
+#: The page is told at once, and covered.
+TOLD = (signed_out, signed_out_and_grace_is_active)

@@ -1,0 +1,463 @@
+"""An account has ended: its pages are covered, and signing in again uncovers them.
+
+And a half-filled form is asked about before a switch leaves its page.
+"""
+
+import datetime
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, Playwright, expect
+
+from accounts.models import Note, User
+from config.middleware import PrivatePagesMiddleware
+from multisession.models import Session
+from tests.browser.conftest import FLAGS
+from tests.browser.test_wrong_account import (
+    by_form,
+    by_htmx,
+    executed,
+    fill_in_password,
+    new_tab,
+    notice,
+    refusal,
+    sign_in,
+    sign_out,
+    switch,
+    whoami,
+    written,
+)
+from tests.conftest import PASSWORD
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+SECRET = "the merger is on Friday"
+TO_THE_FRONT = 'document.dispatchEvent(new Event("visibilitychange", {bubbles: true}))'
+
+#: What somebody without developer tools gets to see of the page beneath: what find-in-page, a
+#: screen reader, printing and a mouse can reach.
+READABLE = """() => {
+  const faults = [];
+  const cover = document.querySelector("dialog.ms-cover");
+  for (const item of document.querySelectorAll("body *"))
+    if (!cover.contains(item) && item.checkVisibility({visibilityProperty: true}))
+      faults.push(item.outerHTML.slice(0, 80));
+  for (let x = 5; x < innerWidth; x += 40)
+    for (let y = 5; y < innerHeight; y += 40)
+      if (!cover.contains(document.elementFromPoint(x, y))) faults.push([x, y]);
+  if (getComputedStyle(cover).backgroundColor.match(/rgba|transparent/)) faults.push("see-through");
+  if (!cover.matches(":modal")) faults.push("not modal");
+  return faults;
+}"""
+
+
+@pytest.fixture
+def page(new_browser, ada: User, grace: User) -> Page:
+    """Ada's page with a note, and Grace signed in beside her."""
+    Note.objects.create(user=ada, text=SECRET)
+    page = new_browser(reduced_motion="reduce")
+    sign_in(page, grace, ada)
+    expect(page.get_by_role("link", name=SECRET)).to_be_visible()
+    return page
+
+
+def cover(page: Page) -> Locator:
+    return page.locator("dialog.ms-cover")
+
+
+def is_covered(page: Page) -> None:
+    expect(cover(page)).to_be_visible()
+    assert page.evaluate(READABLE) == []
+    assert not page.evaluate(f"find({SECRET!r})"), "The browser's search finds it."
+    expect(page.get_by_role("link", name=SECRET)).to_have_count(0)  # by the accessibility tree
+    expect(page).to_have_title("Signed out")
+
+
+def type_password(page: Page, password: str = PASSWORD) -> None:
+    field = cover(page).get_by_label("Password")
+    expect(field).to_be_focused()
+    page.keyboard.type(password)
+    page.keyboard.press("Enter")
+
+
+class TestTheCover:
+    def test_signing_out_elsewhere_covers_the_page_and_a_password_uncovers_it(self, page, ada):
+        page.get_by_label("New note").fill("half a note")
+        title = page.title()
+        page.evaluate("scrollTo(0, 40)")
+        tab = new_tab(page)
+        beside = new_tab(page, "/accounts/profile/")
+        sign_out(tab, ada)
+        page.bring_to_front()
+        is_covered(page)
+        expect(cover(page)).to_contain_text(f"{ada.name}, {ada.email} was signed out.")
+        type_password(page, "not it")
+        expect(cover(page)).to_contain_text("Wrong e-mail address or password.")
+        is_covered(page)
+        type_password(page)
+        expect(cover(page)).to_have_count(0)
+        expect(page.get_by_role("link", name=SECRET)).to_be_visible()
+        expect(page).to_have_title(title)
+        expect(page.get_by_label("New note")).to_have_value("half a note")
+        assert whoami(page) == ada.email
+        expect(cover(beside)).to_have_count(0)
+        page.get_by_role("button", name="Add note").click()
+        expect(page.get_by_role("link", name="half a note")).to_be_visible()
+
+    def test_signing_out_of_all_covers_every_tab_and_names_nobody(self, page, ada, grace):
+        other = new_tab(page, "/accounts/profile/")
+        tab = new_tab(page)
+        tab.get_by_role("button", name="Sign out of all accounts").locator("visible=true").click()
+        expect(tab.get_by_role("heading", name="You are signed out")).to_be_visible()
+        for covered in (page, other):
+            expect(cover(covered)).to_be_visible()
+            assert covered.evaluate(READABLE) == []
+            text = cover(covered).inner_text()
+            assert "You are signed out." in text
+            assert not any(word in text for word in (ada.name, ada.email, grace.name))
+        page.bring_to_front()
+        is_covered(page)
+        cover(page).get_by_label("E-mail address").fill(ada.email)
+        cover(page).get_by_label("Password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        # The browser has forgotten whose page it was.
+        reload = cover(page).get_by_role("link", name=f"Reload as {ada.name}")
+        expect(reload).to_be_visible()
+        is_covered(page)
+        reload.click()
+        expect(page.get_by_role("link", name=SECRET)).to_be_visible()
+
+    @pytest.mark.parametrize("end", ["revoked", "expired"])
+    def test_a_page_whose_session_ended_is_covered_as_it_comes_to_the_front(self, page, ada, end):
+        session = Session.objects.get(user=ada)
+        if end == "revoked":
+            session.revoke()
+        else:
+            past = session.expire_at - datetime.timedelta(days=60)
+            Session.objects.filter(pk=session.pk).update(expire_at=past)
+        page.evaluate(TO_THE_FRONT)
+        is_covered(page)
+        type_password(page)
+        expect(cover(page)).to_have_count(0)
+        expect(page.get_by_role("link", name=SECRET)).to_be_visible()
+
+    def test_another_active_account_covers_nothing(self, page, grace):
+        switch(new_tab(page), grace)
+        expect(notice(page)).to_be_visible()
+        expect(cover(page)).to_have_count(0)
+        expect(page.get_by_role("link", name=SECRET)).to_be_visible()
+
+    def test_the_next_person_gets_by_no_key_past_the_cover(self, page, ada):
+        sign_out(new_tab(page), ada)
+        page.bring_to_front()
+        is_covered(page)
+        expect(cover(page).get_by_label("Password")).to_be_focused()
+        for key in ("Escape", "Escape", "Escape", "Control+a"):
+            page.keyboard.press(key)
+            is_covered(page)
+        for _ in range(6):
+            page.keyboard.press("Tab")
+            assert page.evaluate("document.activeElement.matches('body, .ms-cover, .ms-cover *')")
+        page.reload()
+        expect(page.get_by_text(SECRET)).to_have_count(0)
+
+    def test_a_stranger_who_signs_in_on_the_cover_does_not_uncover_it(
+        self, page, ada, grace, settings
+    ):
+        sign_out(new_tab(page), ada)
+        page.bring_to_front()
+        form = cover(page).locator("form")
+        expect(form.get_by_label("Password")).to_be_focused()
+        form.locator("[name=username]").evaluate(
+            "(field, value) => { field.value = value; }", grace.email
+        )
+        type_password(page)
+        expect(cover(page)).to_contain_text(f"You are now using {grace.name}")
+        is_covered(page)
+
+    def test_a_cover_that_finds_no_server_stays(self, page, ada, complaints):
+        sign_out(new_tab(page), ada)
+        page.bring_to_front()
+        is_covered(page)
+        page.route("**/*", lambda route: route.abort())
+        type_password(page)
+        page.wait_for_timeout(200)
+        is_covered(page)
+        page.unroute("**/*")
+        page.keyboard.press("Enter")
+        expect(cover(page)).to_have_count(0)
+        complaints.expect("ERR_FAILED")
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    @pytest.mark.parametrize(("locale", "width"), [("en", 1280), ("ar", 390)])
+    def test_the_cover_is_accessible(self, new_browser, ada, scheme, locale, width):
+        page = new_browser(color_scheme=scheme, locale=locale, reduced_motion="reduce")
+        page.set_viewport_size({"width": width, "height": 800})
+        sign_in(page, ada)
+        Session.objects.get(user=ada).revoke()
+        page.evaluate(TO_THE_FRONT)
+        expect(cover(page).locator("[type=password]")).to_be_focused()
+        found = Axe().run(page, options={"preload": False}).response["violations"]
+        assert [each["id"] for each in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+class TestOtherSignInPages:
+    def test_djangos_own_form_works_on_the_cover(self, page, ada, settings):
+        settings.LOGIN_URL = "admin:login"
+        User.objects.filter(pk=ada.pk).update(is_staff=True)
+        Session.objects.get(user=ada).revoke()
+        page.evaluate(TO_THE_FRONT)
+        name = cover(page).locator("[name=username]")
+        expect(name).to_have_value(ada.email)
+        assert not name.is_editable()
+        type_password(page)
+        expect(cover(page)).to_have_count(0)
+        expect(page.get_by_role("link", name=SECRET)).to_be_visible()
+
+    def test_a_page_without_a_password_is_a_link_away(self, page, ada, settings):
+        settings.LOGIN_URL = "/whoami"  # a provider's page, say
+        Session.objects.get(user=ada).revoke()
+        page.evaluate(TO_THE_FRONT)
+        expect(cover(page)).to_be_visible()
+        link = cover(page).get_by_role("link", name=f"Sign in as {ada.name}")
+        with page.context.expect_page() as opened:
+            link.click()
+        tab = opened.value
+        tab.goto("/accounts/sign-in/")
+        fill_in_password(tab)
+        expect(cover(page)).to_have_count(0)
+
+
+class TestWhatWasTyped:
+    def test_a_refused_request_is_sent_again_after_the_password(self, page, ada, complaints):
+        Session.objects.get(user=ada).revoke()
+        by_htmx(page, "from Ada's page")
+        is_covered(page)
+        expect(cover(page).get_by_role("heading")).to_have_text("Nothing was sent")
+        type_password(page)
+        expect(cover(page)).to_have_count(0)
+        assert written() == [(ada.email, SECRET)]
+        with executed(page):
+            page.get_by_role("button", name="Save").click()
+        assert (ada.email, "from Ada's page") in written()
+        complaints.expect("409")
+
+    def test_a_refused_form_is_sent_by_the_password(self, page, ada, complaints):
+        Session.objects.get(user=ada).revoke()
+        by_form(page, "from Ada's page")
+        card = refusal(page)
+        field = card.get_by_label("Password")
+        expect(field).to_be_focused()
+        field.fill("not it")
+        page.keyboard.press("Enter")
+        expect(card).to_contain_text("Wrong e-mail address or password.")
+        card.get_by_label("Password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("link", name="from Ada's page")).to_be_visible()
+        assert (ada.email, "from Ada's page") in written()
+        assert len(written()) == 2
+        complaints.expect("409")
+
+    def test_a_refused_form_is_never_sent_as_the_one_who_signs_in(
+        self, page, ada, grace, complaints
+    ):
+        Session.objects.get(user=ada).revoke()
+        by_form(page, "from Ada's page")
+        field = refusal(page).get_by_label("Password")
+        expect(field).to_be_focused()
+        refusal(page).locator("[name=username]").evaluate(
+            "(field, value) => { field.value = value; }", grace.email
+        )
+        field.fill(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(refusal(page)).to_contain_text(f"You are now using {grace.name}")
+        assert written() == [(ada.email, SECRET)]
+        complaints.expect("409")
+
+
+@pytest.fixture
+def with_back_cache(
+    playwright: Playwright, executable, live_server, complaints, ada, grace, monkeypatch
+):
+    """A page in a Chromium that keeps whole pages to go back to, as people's browsers do.
+
+    And of a project that sends no Cache-Control.
+    """
+    monkeypatch.setattr(PrivatePagesMiddleware, "process_response", lambda *args: args[-1])
+    browser = playwright.chromium.launch(
+        executable_path=executable,
+        args=FLAGS,
+        ignore_default_args=["--disable-back-forward-cache"],
+    )
+    Note.objects.create(user=ada, text=SECRET)
+    page = browser.new_context(base_url=live_server.url).new_page()
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    sign_in(page, grace, ada)
+    yield page
+    browser.close()
+
+
+class TestGoingBack:
+    def go_back(self, page: Page) -> bool:
+        """Return True if the browser had kept the page whole."""
+        page.go_back(wait_until="commit")
+        page.wait_for_function("document.readyState === 'complete'")
+        return bool(page.evaluate("window.kept"))
+
+    def test_going_back_shows_the_page_while_its_account_is_signed_in(self, with_back_cache):
+        page = with_back_cache
+        page.get_by_label("New note").fill("half a note")
+        page.evaluate("window.kept = true")
+        page.goto("/accounts/profile/")
+        assert self.go_back(page), "Nothing is tested: the browser has loaded the page again."
+        expect(page.get_by_role("link", name=SECRET)).to_be_visible()
+        expect(page.get_by_label("New note")).to_have_value("half a note")
+
+    def test_going_back_after_an_expiry_shows_nothing(self, with_back_cache, ada):
+        page = with_back_cache
+        page.evaluate("window.kept = true")
+        # What would be seen before the server has answered.
+        page.evaluate(
+            f"""addEventListener("pageshow", () => {{
+                window.seen = find({SECRET!r}) || getComputedStyle(document.body).visibility;
+            }})"""
+        )
+        page.goto("/accounts/profile/")
+        Session.objects.get(user=ada).revoke()
+        assert self.go_back(page), "Nothing is tested: the browser has loaded the page again."
+        is_covered(page)
+        assert page.evaluate("window.seen") == "hidden"
+
+    def test_going_back_without_a_connection_shows_nothing(self, with_back_cache, ada):
+        page = with_back_cache
+        page.evaluate("window.kept = true")
+        page.goto("/accounts/profile/")
+        Session.objects.get(user=ada).revoke()
+        page.context.set_offline(True)
+        page.go_back(wait_until="commit")
+        page.wait_for_timeout(500)
+        assert SECRET not in page.evaluate("document.body.innerText")
+        page.context.set_offline(False)
+
+    def test_going_back_after_signing_out_of_all_shows_nothing(self, with_back_cache, ada):
+        page = with_back_cache
+        page.goto("/accounts/choose/")
+        page.get_by_role("button", name="Sign out of all accounts").locator("visible=true").click()
+        expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+        for _ in range(2):
+            page.go_back(wait_until="commit")
+            page.wait_for_timeout(500)
+            assert SECRET not in page.evaluate("document.body.innerText")
+            assert ada.email not in page.evaluate("document.body.innerText")
+
+    @pytest.mark.parametrize("scripts", [True, False])
+    def test_going_back_and_reloading_without_the_cache_of_pages(
+        self, new_browser, ada, grace, scripts
+    ):
+        Note.objects.create(user=ada, text=SECRET)
+        page = new_browser(java_script_enabled=scripts)
+        sign_in(page, grace, ada)
+        page.goto("/accounts/choose/")
+        page.get_by_role("button", name="Sign out of all accounts").locator("visible=true").click()
+        expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_role("link", name="Sign in").first).to_be_visible()
+        assert SECRET not in page.content()
+        page.reload()
+        assert SECRET not in page.content()
+
+
+class TestTextThatWouldBeLost:
+    QUESTION = "Leave this page? The text that you typed was not sent."
+
+    def answer(self, page: Page, *, leave: bool) -> list[str]:
+        asked: list[str] = []
+
+        def decide(dialog):
+            asked.append(dialog.message)
+            dialog.accept() if leave else dialog.dismiss()
+
+        page.on("dialog", decide)
+        return asked
+
+    def switch(self, page: Page, user: User) -> None:
+        page.locator("[data-multisession-button] > summary").click()
+        page.get_by_role("button", name=f"Switch to {user.name}").click()
+
+    def test_a_half_filled_form_is_asked_about_before_a_switch(self, page, ada, grace):
+        asked = self.answer(page, leave=False)
+        page.get_by_label("New note").press_sequentially("half a note")
+        page.wait_for_load_state("networkidle")
+        self.switch(page, grace)
+        expect(page.get_by_label("New note")).to_have_value("half a note")
+        assert asked == [self.QUESTION]
+        assert whoami(page) == ada.email
+        # Asked again, and again nothing is lost.
+        page.get_by_role("button", name=f"Switch to {grace.name}").click()
+        assert asked == [self.QUESTION] * 2
+        assert whoami(page) == ada.email
+
+    def test_the_switch_goes_on_if_the_text_may_be_lost(self, page, grace):
+        asked = self.answer(page, leave=True)
+        page.get_by_label("New note").press_sequentially("half a note")
+        page.wait_for_load_state("networkidle")
+        self.switch(page, grace)
+        expect(page.get_by_text(f"Now {grace.name}")).to_be_visible()
+        assert asked == [self.QUESTION]
+
+    def test_the_way_out_of_a_notice_is_asked_about_too(self, page, grace):
+        asked = self.answer(page, leave=False)
+        page.get_by_label("New note").press_sequentially("half a note")
+        switch(new_tab(page), grace)
+        page.bring_to_front()
+        notice(page).get_by_role("link", name="Reload as").click()
+        assert asked == [self.QUESTION]
+        expect(page.get_by_label("New note")).to_have_value("half a note")
+
+    @pytest.mark.parametrize("what", ["nothing", "taken back", "a search", "sent"])
+    def test_nobody_is_asked_about_text_that_is_not_lost(self, page, ada, grace, what):
+        asked = self.answer(page, leave=False)
+        if what == "taken back":
+            page.get_by_label("New note").press_sequentially("x")
+            page.keyboard.press("Backspace")
+        elif what == "a search":
+            page.evaluate(
+                """() => {
+                    const form = document.createElement("form");
+                    form.innerHTML = "<input name=q aria-label=Query>";
+                    document.querySelector("main").append(form);
+                    form.method = "get";
+                }"""
+            )
+            page.get_by_label("Query").press_sequentially("engine")
+        elif what == "sent":
+            field = page.get_by_label("Anything you like")
+            field.press_sequentially("kept")
+            with executed(page):
+                page.get_by_role("button", name="Save").click()
+            expect(page.get_by_text("Saved.")).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        self.switch(page, grace)
+        expect(page.get_by_text(f"Now {grace.name}")).to_be_visible()
+        assert asked == []
+
+    def test_a_half_filled_form_is_asked_about_in_the_tab_of_an_account(
+        self, page, ada, grace, settings
+    ):
+        settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": True}
+        number = Session.objects.get(user=ada).number
+        page.goto(f"/u/{number}/")
+        asked = self.answer(page, leave=False)
+        page.get_by_label("New note").press_sequentially("half a note")
+        page.wait_for_load_state("networkidle")
+        page.locator("[data-multisession-button] > summary").click()
+        link = page.get_by_role("link", name=f"Switch to {grace.name}")
+        link.click()
+        assert asked == [self.QUESTION]
+        expect(page.get_by_label("New note")).to_have_value("half a note")
+        # Beside this tab nothing is lost.
+        with page.context.expect_page() as opened:
+            link.click(modifiers=["Control"])
+        expect(opened.value.get_by_role("heading", name=f"Hello, {grace.name}")).to_be_visible()
+        assert asked == [self.QUESTION]
