@@ -129,8 +129,9 @@ def fill(size: int, *, users: int) -> None:
             if statement.strip():
                 given = {"size": size, "per_user": PER_USER, "users": users, "data": data()}
                 db.execute(statement, given)
-        count_events()
         db.execute("VACUUM ANALYZE")
+        count_events()
+        db.execute("VACUUM ANALYZE multisession_tally")
 
 
 def count_events() -> None:
