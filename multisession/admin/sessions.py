@@ -181,7 +181,9 @@ class SessionList(PagedList):
         if self.params.get("user") or self.params.get("during"):
             return BY_SIGN_IN
         by_clock = BY_CLOCK.get(self.params.get("status", ""))
-        return by_clock or (BY_SIGN_IN if self.params.get("since") else BY_KEY)
+        if self.params.get("since") and (not by_clock or self.params.get("sort") == "oldest"):
+            return BY_SIGN_IN  # So the database begins with the oldest row that matches.
+        return by_clock or BY_KEY
 
     @property
     def is_narrowed(self) -> bool:
