@@ -243,7 +243,9 @@ class SessionAdmin(PicturesAdmin, RevokingAdmin):
         return getattr(self.get_queryset, "__func__", None) is not SessionAdmin.get_queryset
 
     def name_of_user(self, request: HttpRequest, key: Any) -> str:
-        session = self.get_queryset(request).filter(user_id=key).first()
+        # In the order of an index: by primary key, all of the user's rows would be read.
+        found = self.get_queryset(request).filter(user_id=key)
+        session = found.order_by("-created_at", "-pk").first()
         return plain_name(session.user) if session is not None and session.user else ""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
