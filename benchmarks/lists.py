@@ -13,11 +13,14 @@ is the same at each size, so only the sessions grow.
 from __future__ import annotations
 
 import argparse
+import datetime
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +30,8 @@ SIZES = [10_000, 1_000_000]
 TARGET = 1.5
 PER_USER = 20
 REPEATS = 7
+#: The sessions of the large revocation.
+REVOKED = 20_000
 #: Rows on a page. Few enough for the smallest table to fill it at 90 % depth with any filter.
 PAGE = 25
 NO_PASSWORD = "!"  # noqa: S105
@@ -45,12 +50,13 @@ SELECT 'client_' || lpad(n::text, 27, '0'), 1,
 FROM generate_series(1, %(size)s) n;
 
 INSERT INTO multisession_session (
-    public_id, client_id, user_id, number, status, forgotten, session_data, actor_id, ip_address,
-    created_at, updated_at, last_active_at, expire_at, abandon_at, expire_at_browser_close)
+    public_id, client_id, user_id, number, status, forgotten, session_data, actor_id, organization,
+    nickname, ip_address, browsers, created_at, updated_at, last_active_at, expire_at, abandon_at,
+    expire_at_browser_close)
 SELECT 'sess_' || lpad(n::text, 27, '0'), n,
        1 + (n * 7919::bigint) %% (%(size)s / %(per_user)s) * (%(users)s * %(per_user)s / %(size)s),
        1, CASE WHEN dice < 3 THEN 'revoked' WHEN dice < 20 THEN 'ended' ELSE 'active' END,
-       false, %(data)s, '', '10.0.0.0'::inet + n / %(per_user)s,
+       false, %(data)s, '', '', '', '10.0.0.0'::inet + n / %(per_user)s, '',
        at, at, at + interval '1 day', at + interval '7 days', at + interval '30 days', false
 FROM (
     SELECT n, abs(hashint8(n)::bigint) %% 100 AS dice,
@@ -59,10 +65,12 @@ FROM (
 ) rows ORDER BY n;
 
 INSERT INTO multisession_event (
-    kind, at, session_id, client_id, user_id, account, superuser,
+    kind, at, session_id, client_id, user_id, account, superuser, organization,
     actor_id, actor, ip_address, user_agent)
 SELECT kind, created_at, public_id, 'client_' || lpad(client_id::text, 27, '0'), user_id::text,
-       'person' || user_id || '@example.com', false, user_id::text, '', ip_address, ''
+       'person' || user_id || '@example.com', false, '', user_id::text, '', ip_address,
+       (ARRAY['X11; Linux x86_64 Chrome/130.0 Safari/537.36', 'Windows NT 10.0 Firefox/131.0',
+              'Windows NT 10.0 Edg/130.0', 'iPhone Safari/604.1'])[1 + client_id %% 4]
 FROM (
     SELECT 'signed-in' AS kind, * FROM multisession_session
     UNION ALL SELECT status, * FROM multisession_session WHERE status <> 'active'
@@ -113,8 +121,8 @@ def fill(size: int, *, users: int) -> None:
 
     with connection.cursor() as db:
         db.execute(
-            "TRUNCATE multisession_event, multisession_token, multisession_session,"
-            " multisession_client, accounts_user RESTART IDENTITY CASCADE"
+            "TRUNCATE multisession_tally, multisession_event, multisession_token,"
+            " multisession_session, multisession_client, accounts_user RESTART IDENTITY CASCADE"
         )
         db.execute(USERS, {"users": users})
         for statement in FILL.split(";\n"):
@@ -122,6 +130,73 @@ def fill(size: int, *, users: int) -> None:
                 given = {"size": size, "per_user": PER_USER, "users": users, "data": data()}
                 db.execute(statement, given)
         db.execute("VACUUM ANALYZE")
+        count_events()
+        db.execute("VACUUM ANALYZE multisession_tally")
+
+
+def count_events() -> None:
+    """Make the sums of the pictures, as ``clearsessions`` does; nothing is deleted."""
+    from multisession.models import Event
+    from multisession.upkeep import counting, purge
+
+    using = Event.objects.db
+    for _done in purge._batches(purge._counting(counting.events(using)), purge.BATCH):
+        pass
+    counting.finish(using)
+
+
+LEAVER = """
+INSERT INTO multisession_client (
+    public_id, accounts, user_agent, visitor_csrf_digest, created_at, updated_at)
+SELECT 'client_leaver' || lpad(n::text, 21, '0'), 1, 'curl/8', '', now(), now()
+FROM generate_series(1, %(revoked)s) n;
+
+INSERT INTO multisession_session (
+    public_id, client_id, user_id, number, status, forgotten, session_data, actor_id, organization,
+    nickname, ip_address, browsers, created_at, updated_at, last_active_at, expire_at, abandon_at,
+    expire_at_browser_close)
+SELECT 'sess_leaver' || lpad(id::text, 21, '0'), id, 1, 1, 'active', false, %(data)s, '', '',
+       '', '192.0.2.1', '', now(), now(), now(), now() + interval '7 days',
+       now() + interval '30 days', false
+FROM multisession_client WHERE public_id LIKE 'client_leaver%%'
+"""
+
+
+def revoke_many() -> tuple[int, int, float, int]:
+    """Revoke ``REVOKED`` sessions of one user; return statements, blocks, ms and rows."""
+    from django.db import connection
+
+    from multisession import actions
+    from multisession.models import Session
+
+    with connection.cursor() as db:
+        for statement in LEAVER.split(";\n"):
+            db.execute(statement, {"revoked": REVOKED, "data": data()})
+        db.execute("VACUUM ANALYZE multisession_session")
+        db.execute("CHECKPOINT")
+        found = Session.objects.filter(public_id__startswith="sess_leaver")
+        before, began, asked = blocks_so_far(), time.perf_counter(), Counter()
+        with connection.execute_wrapper(partial(_count, asked)):
+            ended = sum(len(part) for part in actions.revoke_in_batches(found, by="benchmark"))
+        spent = time.perf_counter() - began
+        return asked["statements"], blocks_so_far() - before, spent * 1000, ended
+
+
+def _count(asked: Counter[str], execute: Any, *given: Any) -> Any:
+    asked["statements"] += 1
+    return execute(*given)
+
+
+def blocks_so_far() -> int:
+    """Return the blocks that the tables and indexes of this database have read, from anywhere."""
+    from django.db import connection
+
+    with connection.cursor() as db:
+        db.execute("SELECT pg_stat_force_next_flush()")
+        db.execute(
+            "SELECT blks_hit + blks_read FROM pg_stat_database WHERE datname = current_database()"
+        )
+        return int(db.fetchone()[0])
 
 
 def data() -> str:
@@ -143,6 +218,7 @@ def questions(size: int) -> dict[str, Callable[[], list[Any]]]:
     from django.test import RequestFactory
     from django.utils import timezone
 
+    from multisession.admin.lists import during
     from multisession.api.views import newest_clients
     from multisession.lists import get_session_list
     from multisession.models import Event, Session
@@ -176,6 +252,15 @@ def questions(size: int) -> dict[str, Callable[[], list[Any]]]:
         row = found[int(found.count() * 0.9)]
         return f"{row.pk}~{getattr(row, field).isoformat()}"
 
+    def pictures() -> list[Any]:
+        request = RequestFactory().get("/admin/")
+        # Django's own pages ask for permissions too.
+        request.user = get_user_model()(pk=0, is_staff=True, is_active=True, is_superuser=True)
+        response: Any = admin.site.get_model_admin(Session).pictures(request)
+        return list(response.context_data["charts"])
+
+    long_ago = timezone.now() - datetime.timedelta(days=60)
+    day, month = (during(long_ago, long_ago + datetime.timedelta(days=days)) for days in (1, 30))
     return {
         "first page": page(),
         "page at 90 % depth": page(before=size // 10),
@@ -187,6 +272,10 @@ def questions(size: int) -> dict[str, Callable[[], list[Any]]]:
         "abandoned, first page": page(status="abandoned"),
         "abandoned, 90 % depth": page(status="abandoned", before=deep("abandoned", "abandon_at")),
         "with Edge": page(browser="Edge"),
+        "oldest first": page(sort="oldest"),
+        "expiring first": page(sort="expiring"),
+        "signed in on one day": page(during=day),
+        "signed in on one day, ended": page(during=day, status="ended"),
         "signed in since yesterday": page(since="1"),
         "one user's, for admins": page(user=someone.user_id),
         "one user's revoked": page(user=someone.user_id, status="revoked"),
@@ -204,6 +293,9 @@ def questions(size: int) -> dict[str, Callable[[], list[Any]]]:
         "trail of one user": page(Event, user=str(someone.user_id)),
         "trail, search: account": page(Event, q=someone.user.email),
         "trail, search: session": page(Event, q=someone.public_id),
+        "trail, ends of one day": page(Event, kind="ends", during=day),
+        "trail, revoked in one month": page(Event, kind="revoked", during=month),
+        "pictures": pictures,
     }
 
 
@@ -277,6 +369,9 @@ def main() -> int:
                 say("{:28}{:>11}{:>9}{:>9.1f}{:>6}".format(name, *figures))
                 if chosen.plans and chosen.plans in name:
                     show_plans(name, read)
+            name = f"revoking {REVOKED:,}"
+            found.setdefault(name, {})[size] = figures = revoke_many()
+            say("{:28}{:>11}{:>9}{:>9.1f}{:>6}".format(name, *figures))
     say(f"\nBlocks, {sizes[-1]:,} sessions against {sizes[0]:,} (at most {TARGET})")
     too_much = []
     for name, by_size in found.items():

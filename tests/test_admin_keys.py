@@ -89,7 +89,13 @@ class TestMaking:
 
     @pytest.mark.parametrize(
         "wrong",
-        [{"name": ""}, {"name": "two\nlines"}, {"name": "x" * 101}, {"scope": "all"}, {"days": "5"}],
+        [
+            {"name": ""},
+            {"name": "two\nlines"},
+            {"name": "x" * 101},
+            {"scope": "all"},
+            {"days": "5"},
+        ],
     )
     def test_a_form_that_is_wrong_makes_no_key(self, office, wrong):
         answer = office.post(ADD, filled_in(**wrong))

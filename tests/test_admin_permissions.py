@@ -36,6 +36,7 @@ READERS = {
 #: "see": 200 for the row of an ordinary user. Others get 403.
 MAY = {
     "session_changelist": {"view", "both", "tenant", "superuser"},
+    "session_pictures": {"view", "both", "superuser"},  # not those of a narrowed list
     "session_export_csv": {"view", "both", "tenant", "superuser"},
     "session_export_json": {"view", "both", "tenant", "superuser"},
     "session_revoke": {"both", "tenant", "superuser"},

@@ -24,15 +24,19 @@ from multisession.ground.moments import in_utc
 from multisession.ground.origin import ip_address
 from multisession.models import Event, Session
 from multisession.pages.browsers import browser_name
+from multisession.upkeep.counting import ENDS
 
+from . import paging
 from .lists import (
     ChosenFilter,
+    DuringFilter,
     PagedAdmin,
     PagedList,
     SinceFilter,
     UserFilter,
     link_of_user,
 )
+from .paging import BY_KEY, BY_TIME
 from .people import address_and_place, place
 
 if TYPE_CHECKING:
@@ -49,15 +53,21 @@ class KindFilter(admin.SimpleListFilter):
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return list(Event.Kind.choices)
+        return [*Event.Kind.choices, (ANY_END, _("all ends"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         value = self.value()
+        if value == ANY_END:
+            return queryset.filter(kind__in=ENDS)
         return queryset.filter(kind=value) if value in Event.Kind.values else queryset
 
 
 class WhenFilter(SinceFilter):
     title = _("when")
+    field = "at"
+
+
+class HappenedDuringFilter(DuringFilter):
     field = "at"
 
 
@@ -84,10 +94,20 @@ class EventClientFilter(ChosenFilter):
         return _equal(queryset, "client_id", self.value())
 
 
-FILTERS = (KindFilter, WhenFilter, EventUserFilter, EventSessionFilter, EventClientFilter)
+FILTERS = (
+    KindFilter,
+    WhenFilter,
+    HappenedDuringFilter,
+    EventUserFilter,
+    EventSessionFilter,
+    EventClientFilter,
+)
 
 #: The filters of which a timeline needs one.
 SUBJECTS = ("user", "client", "session")
+
+#: The value of ``KindFilter`` for every way in which a session ends.
+ANY_END = "ends"
 
 
 def shown_actor(event: Event, shown: Collection[str]) -> str:
@@ -104,6 +124,13 @@ def _equal(queryset: Any, field: str, value: str | None) -> Any:
 
 
 class EventList(PagedList):
+    @property
+    def order(self) -> paging.Order:
+        if self.query or self.subject:
+            return BY_KEY
+        has_index = any(self.params.get(name) for name in ("kind", "since", "during"))
+        return BY_TIME if has_index else BY_KEY
+
     def number(self, count: int) -> str:
         return ngettext("%(count)s event", "%(count)s events", count)
 

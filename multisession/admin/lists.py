@@ -6,9 +6,11 @@ The lists are fast at any size, as they allow only what an index can answer (see
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings as django_settings
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
@@ -17,13 +19,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
-from django.utils.formats import number_format
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from multisession import lists
+from multisession.ground.moments import in_utc
 from multisession.models.managers import users_to_read
 
 from . import paging
@@ -266,6 +269,46 @@ class SinceFilter(admin.SimpleListFilter):
             return queryset
         since = timezone.now() - datetime.timedelta(days=int(value))
         return queryset.filter(**{f"{self.field}__gte": since})
+
+
+class DuringFilter(ChosenFilter):
+    """Filter by a span of the datetime in ``field``, as the bars of the pictures lead to it."""
+
+    title = _("time")
+    parameter_name = "during"
+    field: str
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if not self.value():
+            return queryset
+        span = _span(self.value() or "")
+        if span is None:
+            return queryset.none()
+        return queryset.filter(**{f"{self.field}__gte": span[0], f"{self.field}__lt": span[1]})
+
+    def name_of(self, request: HttpRequest, model_admin: Any, value: str) -> str:
+        span = _span(value)
+        if span is None:
+            return value
+        ends = (
+            date_format(timezone.localtime(in_utc(end)), "SHORT_DATETIME_FORMAT") for end in span
+        )
+        return " – ".join(ends)
+
+
+def during(start: datetime.datetime, end: datetime.datetime) -> str:
+    """Return the value of a ``DuringFilter``."""
+    return f"{int(start.timestamp())}-{int(end.timestamp())}"
+
+
+def _span(value: str) -> tuple[datetime.datetime, datetime.datetime] | None:
+    found = re.fullmatch(r"([0-9]{1,11})-([0-9]{1,11})", value)
+    if found is None:
+        return None
+    # Without USE_TZ, naive and in the process's time zone, which Django sets to TIME_ZONE.
+    zone = datetime.UTC if django_settings.USE_TZ else None
+    first, last = (datetime.datetime.fromtimestamp(int(part), zone) for part in found.groups())
+    return first, last
 
 
 def link_to(

@@ -24,19 +24,25 @@ MOST_COUNTED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The order of a list, descending: by ``field``, then by primary key.
+    """The order of a list: by ``field``, then by primary key; descending, or ``ascending``.
 
+    "Newer" below is towards the first page, whatever the direction.
     ``statuses``: query each one separately, because an index on (status, field) is sorted by the
     field within one status only.
     """
 
     field: str = "pk"
     statuses: tuple[str, ...] = ()
+    ascending: bool = False
 
 
 BY_KEY = Order()
-#: The order of ``get_session_list``, for which a user's sessions have an index.
+#: The order of ``get_session_list``. All sessions have an index for it, and a user's have one.
 BY_SIGN_IN = Order("created_at")
+#: The order of live sessions that expire soon.
+BY_EXPIRY = Order("expire_at", ascending=True)
+#: The order of events of one kind, or of one time.
+BY_TIME = Order("at")
 BY_CLOCK = {
     Session.Status.EXPIRED.value: Order("expire_at", ("active", "expired")),
     Session.Status.ABANDONED.value: Order("abandon_at", ("active", "expired", "abandoned")),
@@ -108,14 +114,14 @@ def _nearest(
     found: QuerySet[Any], order: Order, size: int, place: Place | None, *, newer: bool = False
 ) -> list[Any]:
     """Return the ``size`` rows next to a position, the nearest first."""
-    sign, side = ("", "gt") if newer else ("-", "lt")
+    sign, side = ("", "gt") if newer != order.ascending else ("-", "lt")
     if place is not None:
         found = found.filter(_beyond(order, place, side))
     parts = [_of_status(found, order, status) for status in order.statuses] or [found]
     sorting = [f"{sign}{order.field}"] + ([] if order.field == "pk" else [f"{sign}pk"])
     rows = [row for part in parts for row in part.order_by(*sorting)[:size]]
     if len(parts) > 1:
-        rows.sort(key=lambda row: (getattr(row, order.field), row.pk), reverse=not newer)
+        rows.sort(key=lambda row: (getattr(row, order.field), row.pk), reverse=sign == "-")
     return rows[:size]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -45,14 +46,16 @@ from . import export, paging
 from .events import link_to_events, shown_actor
 from .lists import (
     ChosenFilter,
+    DuringFilter,
     PagedList,
     SinceFilter,
     UserFilter,
     link_of_user,
     user_has_field,
 )
-from .paging import BY_CLOCK, BY_KEY, BY_SIGN_IN
+from .paging import BY_CLOCK, BY_EXPIRY, BY_KEY, BY_SIGN_IN
 from .people import address_and_place, ago, person, place
+from .pictures import PicturesAdmin
 from .revoking import RevokingAdmin
 
 __all__ = ["SessionAdmin", "link_to_events", "link_to_sessions"]
@@ -83,6 +86,30 @@ class StatusFilter(admin.SimpleListFilter):
         if value not in Session.Status.values:
             return queryset
         return queryset.with_current_status(value)
+
+
+class SignedInDuringFilter(DuringFilter):
+    field = "created_at"
+
+
+class SortFilter(admin.SimpleListFilter):
+    """The orders for which there is an index. Last use has none: every touch would write to it."""
+
+    title = _("order")
+    parameter_name = "sort"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("oldest", _("Oldest first")), ("expiring", _("Signed in, expiring first"))]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            is_default = choice["query_string"] == changelist.get_query_string(
+                remove=[self.parameter_name]
+            )
+            yield {**choice, "display": _("Newest first")} if is_default else choice
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.live() if self.value() == "expiring" else queryset
 
 
 class ClientFilter(ChosenFilter):
@@ -126,7 +153,15 @@ class SignedInFilter(SinceFilter):
     field = "created_at"
 
 
-FILTERS = (StatusFilter, SignedInFilter, BrowserFilter, UserFilter, ClientFilter)
+FILTERS = (
+    SortFilter,
+    StatusFilter,
+    SignedInFilter,
+    SignedInDuringFilter,
+    BrowserFilter,
+    UserFilter,
+    ClientFilter,
+)
 
 
 class SessionList(PagedList):
@@ -134,18 +169,34 @@ class SessionList(PagedList):
 
     @property
     def order(self) -> paging.Order:
+        sort = self.params.get("sort")
+        if sort == "expiring":
+            return BY_EXPIRY
+        return replace(self._newest_first, ascending=sort == "oldest")
+
+    @property
+    def _newest_first(self) -> paging.Order:
         if self.query or self.params.get("client"):
             return BY_KEY  # Few rows, in the order of an index.
-        if self.params.get("user"):
+        if self.params.get("user") or self.params.get("during"):
             return BY_SIGN_IN
-        return BY_CLOCK.get(self.params.get("status", ""), BY_KEY)
+        by_clock = BY_CLOCK.get(self.params.get("status", ""))
+        if self.params.get("since") and (not by_clock or self.params.get("sort") == "oldest"):
+            return BY_SIGN_IN  # So the database begins with the oldest row that matches.
+        return by_clock or BY_KEY
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.query or self.get_filters_params().keys() - {"sort"}) or (
+            self.params.get("sort") == "expiring"
+        )
 
     def number(self, count: int) -> str:
         return ngettext("%(count)s session", "%(count)s sessions", count)
 
 
 @admin.register(Session)
-class SessionAdmin(RevokingAdmin):
+class SessionAdmin(PicturesAdmin, RevokingAdmin):
     #: The user's fields whose beginning a search matches. None: those of username and e-mail
     #: address that have an index.
     user_search_fields: tuple[str, ...] | None = None
@@ -192,7 +243,9 @@ class SessionAdmin(RevokingAdmin):
         return getattr(self.get_queryset, "__func__", None) is not SessionAdmin.get_queryset
 
     def name_of_user(self, request: HttpRequest, key: Any) -> str:
-        session = self.get_queryset(request).filter(user_id=key).first()
+        # In the order of an index: by primary key, all of the user's rows would be read.
+        found = self.get_queryset(request).filter(user_id=key)
+        session = found.order_by("-created_at", "-pk").first()
         return plain_name(session.user) if session is not None and session.user else ""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -448,7 +501,9 @@ class SessionAdmin(RevokingAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        return super().changelist_view(request, self._with_permission(request, extra_context))
+        context = self._with_permission(request, extra_context)
+        context["may_see_pictures"] = self.may_see_pictures(request)
+        return super().changelist_view(request, context)
 
     def change_view(
         self,

@@ -111,6 +111,12 @@ def _tidy(name: str) -> str:
     return printable[:LONGEST_NAME].strip()
 
 
+def common_names(user_agent: str) -> tuple[str, str]:
+    """Return the browser and the system if they are on the short lists; "" for all others."""
+    known = user_agent[:LONGEST_USER_AGENT]
+    return _first_of(FAMILIES, known), _first_of(SYSTEMS, known)
+
+
 @functools.lru_cache(maxsize=1024)
 def kind_of(user_agent: str) -> str:
     """Return the kind of browser, "Firefox on Linux", to compare it with that of another request.

@@ -9,6 +9,7 @@ sessions that it and its ancestors added (tokens.py). A session ends through
 from . import (  # noqa: F401 - Django looks for models here
     nicknames,
     sent_forms,
+    tallies,
     tokens,
     user_locks,
 )

@@ -98,7 +98,7 @@ class Event(models.Model):
             models.Index(fields=["actor_id", "-id"], name="multisession_ev_actor"),
             models.Index(fields=["account", "-id"], name="multisession_ev_account"),
             models.Index(fields=["ip_address", "-id"], name="multisession_ev_address"),
-            models.Index(fields=["kind", "-id"], name="multisession_ev_kind"),
+            models.Index(fields=["kind", "-at", "-id"], name="multisession_ev_kind"),
             models.Index(fields=["at"], name="multisession_ev_at"),
         ]
 

@@ -131,6 +131,7 @@ class Session(models.Model):
             models.Index(fields=["client", "-id"], name="multisession_of_client"),
             models.Index(fields=["user", "-created_at", "-id"], name="multisession_of_user"),
             models.Index(fields=["user", "status", "expire_at"], name="multisession_live_of_user"),
+            models.Index(fields=["-created_at", "-id"], name="multisession_by_sign_in"),
             models.Index(fields=["status", "expire_at"], name="multisession_by_expiry"),
             models.Index(fields=["status", "abandon_at"], name="multisession_by_abandon"),
             models.Index(fields=["ip_address", "-id"], name="multisession_by_address"),

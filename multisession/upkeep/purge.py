@@ -23,6 +23,8 @@ from multisession.models.sent_forms import SentForm
 from multisession.models.status import ended_before, left, over
 from multisession.models.tokens import Token
 
+from . import counting
+
 #: Rows that one transaction deletes or changes.
 BATCH = 10_000
 
@@ -84,6 +86,9 @@ class Purged:
     tokens: int = 0
     #: Clients without any session, such as a visitor's whose data has expired: deleted.
     clients: int = 0
+    #: Sign-ins, ends and failed sign-ins: added to the sums by hour and by day (counting.py).
+    counted: int = 0
+    failures: int = 0
     #: Events of the audit trail that are older than ``RETENTION``: deleted.
     events: int = 0
     #: Events older than ``DETAILS_RETENTION``: their address and user agent are erased.
@@ -118,6 +123,8 @@ def purge(
             setattr(purged, field.name, done)
             if progress is not None:
                 progress(field.name, done, total)
+    if not dry_run:
+        counting.finish(using)
     return purged
 
 
@@ -169,6 +176,8 @@ def _steps(using: str) -> dict[str, Step]:
             partial(_delete_clients, old_clients),
             old_clients,
         ),
+        "counted": _counting(counting.events(using)),
+        "failures": _counting(counting.failures(using)),
         "events": _step(events.filter(at__lte=old_event), _delete),
         "origins": _step(
             events.filter(at__lte=stale, at__gt=old_event).exclude(ip_address=None, user_agent=""),
@@ -180,6 +189,20 @@ def _steps(using: str) -> dict[str, Step]:
 
 def _step(rows: QuerySet[Any], work: Callable[[Any], int]) -> Step:
     return Step(rows, lambda span: work(rows.filter(**_within(span))), rows)
+
+
+def _counting(source: counting.Source | None) -> Step:
+    if source is None:
+        nothing = Event.objects.none()
+        return Step(nothing, lambda span: 0, nothing)
+    last = source.last_settled()
+    rows = source.uncounted().filter(pk__lte=last)
+
+    def work(span: Span) -> int:
+        upto = last if span[1] is None else span[1]
+        return counting.add(source, rows.filter(**_within(span)), upto) if upto else 0
+
+    return Step(rows, work, rows)
 
 
 class _Outdated(Step):

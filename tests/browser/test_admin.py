@@ -59,6 +59,7 @@ def test_the_pages_fit_in_light_and_dark(new_browser, ada, boss, width, locale):
     session = Session.objects.filter(user=ada).latest("pk")
     for path in (
         LIST,
+        f"{LIST}overview/",
         f"{LIST}{session.pk}/change/",
         f"{LIST}revoke/?user={ada.pk}",
         f"/admin/multisession/event/timeline/?user={boss.pk}",

@@ -39,8 +39,9 @@ class Command(BaseCommand):
         progress = self.show if watched else None
         purged = asdict(purge(dry_run=options["dry_run"], batch=batch, progress=progress))
         if options["verbosity"] > 0:
-            # In the order of the steps, except the one that only updates a status.
+            # In the order of the steps, except those that remove nothing.
             marked = purged.pop("marked")
+            del purged["counted"], purged["failures"]
             counts = ", ".join(f"{name}: {count}" for name, count in purged.items())
             if options["dry_run"]:
                 self.stdout.write(
