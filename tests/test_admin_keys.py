@@ -1,4 +1,4 @@
-"""The keys of programs in the admin: who may make, read and revoke them, and where the secret goes."""
+"""The keys of programs in the admin: who makes, reads and revokes them, where the secret goes."""
 
 import re
 
