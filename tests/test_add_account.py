@@ -272,7 +272,7 @@ class TestThroughAPageThatSendsSignedInPeopleAway:
         sign_in(browser, add_account(browser), grace)
         press(browser, browser.get("/multisession/choose/"), f"Sign out of {ada.name}")
         notice = browser.get("/multisession/notice/", {"session": session, "next": "/users/1/"})
-        form = press(browser, notice, "Sign in again", follow=True)
+        form = press(browser, notice, f"Sign in as {ada.name}", follow=True)
         # In a new tab: the page stays with all that was typed, and the notice goes by itself.
         assert 'target="_blank"' in notice.text
         assert form.redirect_chain == [(f"/login/?session={session}", 302)]

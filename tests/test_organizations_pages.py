@@ -119,7 +119,7 @@ class TestTheSwitcher:
         provider = organization_urls.Groups
         monkeypatch.setattr(provider, "organizations_of", lambda self, user: [own])
         html = firefox.get("/switcher/").text
-        assert '<a class="ms-row" href="https://acme.test/">' in html
+        assert '<a class="ms-row" href="https://acme.test/"' in html
 
     def test_names_are_escaped(self, firefox, ada):
         from django.contrib.auth.models import Group

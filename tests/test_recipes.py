@@ -261,7 +261,7 @@ class TestInTheAdmin:
     def test_an_account_is_added_on_the_admins_sign_in_page(self, browser, ada, grace):
         sign_in(browser, ada, "/admin/login/")
         response = press(browser, menu_on(browser, "/admin/"), "Add account", follow=True)
-        assert response.redirect_chain == [("/admin/login/", 302)]
+        assert response.redirect_chain == [("/admin/login/?next=/admin/", 302)]
         assert "Back to Ada Lovelace" in strip_tags(response.text)
         landed = browser.post("/admin/login/", filled_in(response, grace), follow=True)
         assert landed.redirect_chain == [("/admin/", 302)]

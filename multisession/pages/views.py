@@ -158,6 +158,7 @@ def _notice(request: MultiSessionRequest) -> HttpResponse:
             "refused": "refused" in request.GET,
             "next": requested_next(request),
             "choose_url": choose_url(),
+            "is_anyone_signed_in": bool(page is None and request.multisession.sessions),
         }
         return render(request, "multisession/_cover.html", context)
     if "refused" in request.GET and said:
