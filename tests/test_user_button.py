@@ -530,11 +530,11 @@ class TestDocs:
         )
 
     def test_the_docs_show_every_picture_that_is_made_and_no_other(self):
-        shown = set(re.findall(r"\(user-button/([\w-]+)\.png\)", self.TEXT))
+        docs = PACKAGE.parent / "docs"
+        text = "".join(page.read_text(encoding="utf-8") for page in docs.rglob("*.md"))
+        shown = set(re.findall(r"pictures/([\w-]+)\.png\)", text))
         assert shown == {picture.name for picture in PICTURES_WANTED}
-        there = {
-            path.stem for path in (PACKAGE.parent / "docs" / "howto" / "user-button").glob("*.png")
-        }
+        there = {path.stem for path in (docs / "howto" / "pictures").glob("*.png")}
         assert there == shown
 
     def test_the_docs_name_templates_that_exist(self):

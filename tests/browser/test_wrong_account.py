@@ -946,7 +946,7 @@ class TestNothingStays:
             tab.locator("[data-multisession-panel]").get_by_text("Other accounts")
         ).to_have_count(1)
         sign_out(tab, ada)
-        expect(notice(page)).to_be_visible()
+        expect(page.locator("dialog.ms-cover")).to_be_visible()
         for one in (page, tab):
             # htmx 2 notes the path of the page there, and nothing of what is on it.
             kept = one.evaluate("({...sessionStorage})")
