@@ -213,6 +213,23 @@ class TestTimeline:
         assert "signed in ada@example.com" in text
         assert "Firefox" not in text
 
+    def test_what_a_person_did_to_others_is_one_link_further(self, office, ada, grace):
+        signed_in(grace)
+        signed_in(ada, headers={"user-agent": "Firefox on Linux"})
+        actions.revoke(session_of(ada), by=grace)
+        User.objects.filter(pk=grace.pk).update(email="renamed@example.com")
+        assert f'href="?actor={grace.pk}"' in page(office, TIMELINE, user=str(grace.pk))
+        text = told(office, actor=str(grace.pk))
+        assert "revoked ada@example.com by grace@example.com" in text
+        assert "signed in" not in text  # not what happened to her
+
+    def test_a_superuser_s_acts_are_told_to_superusers(self, office, ada, grace):
+        User.objects.filter(pk=grace.pk).update(is_superuser=True)
+        signed_in(ada)
+        actions.revoke(session_of(ada), by=grace)
+        assert "revoked" not in told(office, actor=str(grace.pk))
+        assert grace.email not in told(office, actor=str(grace.pk))
+
     def test_older_leads_through_a_timeline_once(self, office, monkeypatch):
         monkeypatch.setattr(EventAdmin, "list_per_page", 3)
         many(8)
@@ -229,7 +246,7 @@ class TestTimeline:
             assert office.get(TIMELINE + query)["Location"].startswith(LIST)
 
     @pytest.mark.parametrize("value", ["x", "' OR 1=1 --", "\x00", "x" * 5000, "-1", "9" * 30])
-    @pytest.mark.parametrize("name", ["user", "client", "session"])
+    @pytest.mark.parametrize("name", ["user", "actor", "client", "session"])
     def test_nonsense_in_a_timeline_s_address_breaks_nothing(self, office, name, value):
         assert office.get(TIMELINE, {name: value}).status_code == 200
 

@@ -78,6 +78,26 @@ class EventUserFilter(UserFilter):
         return _equal(queryset, "user_id", self.value())
 
 
+class EventActorFilter(ChosenFilter):
+    """Filter by who did it to others. Nothing for a reader who may not see that user's name."""
+
+    title = _("by")
+    parameter_name = "actor"
+
+    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+        self._admin = model_admin
+        super().__init__(request, params, model, model_admin)
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        key = self.value()
+        if key and not self._admin.readable(request, {key}):
+            return queryset.none()
+        return _equal(queryset, "actor_id", key).exclude(user_id=key) if key else queryset
+
+    def name_of(self, request: HttpRequest, model_admin: Any, value: str) -> str:
+        return model_admin.name_of_user(request, value) or value
+
+
 class EventSessionFilter(ChosenFilter):
     title = _("session")
     parameter_name = "session"
@@ -99,12 +119,13 @@ FILTERS = (
     WhenFilter,
     HappenedDuringFilter,
     EventUserFilter,
+    EventActorFilter,
     EventSessionFilter,
     EventClientFilter,
 )
 
 #: The filters of which a timeline needs one.
-SUBJECTS = ("user", "client", "session")
+SUBJECTS = ("user", "actor", "client", "session")
 
 #: The value of ``KindFilter`` for every way in which a session ends.
 ANY_END = "ends"
@@ -282,6 +303,8 @@ class EventAdmin(PagedAdmin):
         name = shown.params[shown.subject]
         if shown.subject == "user":
             name = next((event.account for event in shown.result_list), "") or name
+        elif shown.subject == "actor":
+            name = self.name_of_user(request, name) or name
         context = {
             **self.admin_site.each_context(request),
             "title": _("Timeline"),
