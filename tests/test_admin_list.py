@@ -6,9 +6,11 @@ import html
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
@@ -17,6 +19,7 @@ from django.urls import resolve
 from django.utils import timezone
 
 from accounts.models import User
+from multisession import actions
 from multisession.admin import export, paging
 from multisession.admin.sessions import SessionAdmin
 from multisession.models import Client, Event, Session
@@ -29,6 +32,16 @@ from tests.stories import (
     statuses,
     with_engine_urls,
 )
+from tests.test_recipes import blocks, run
+
+try:
+    from django.tasks import task
+except ImportError:  # Django 5.2
+
+    def task(function):
+        """Stand in for Django's task, and run it at once, as its ImmediateBackend does."""
+        return SimpleNamespace(enqueue=lambda *given: function(*json.loads(json.dumps(given))))
+
 
 pytestmark = with_engine_urls
 
@@ -36,6 +49,29 @@ LIST = "/admin/multisession/session/"
 REVOKE = f"{LIST}revoke/"
 #: A confirmation that includes every session.
 NOW = {"before": "9999-01-01T00:00:00+00:00"}
+
+
+class Waiting:
+    """A task queue whose worker starts when the test says so."""
+
+    def __init__(self) -> None:
+        self.tasks: list[str] = []
+
+    def __call__(self, function):
+        self.function = function
+        return SimpleNamespace(enqueue=lambda *given: self.tasks.append(json.dumps(given)))
+
+    def run(self) -> None:
+        for given in self.tasks:
+            self.function(*json.loads(given))
+
+
+def recipe_for_a_queue(decorator):
+    """Return what the recipe of docs/howto/admin.md defines, with this ``@task``."""
+    names = {"task": decorator, "SessionAdmin": SessionAdmin, "Session": Session}
+    names |= {"actions": actions, "get_user_model": get_user_model}
+    first, second = blocks("admin.md", heading="Revoking many sessions")
+    return run(f"{first}\n{second}", **names)
 
 
 @pytest.fixture
@@ -567,6 +603,33 @@ class TestManySessions:
         assert set(statuses(ada)) == {"active"}
         [(keys, by, address)] = queue
         assert (sorted(keys), by, address) == (sorted(s.pk for s in made), staff, "127.0.0.1")
+
+    def test_the_recipe_for_djangos_tasks_revokes_them_and_names_the_administrator(
+        self, office, staff, ada, monkeypatch
+    ):
+        made = many(ada, 5)
+        recipe = recipe_for_a_queue(task)
+        monkeypatch.setattr(SessionAdmin, "hand_over", recipe.OurSessionAdmin.hand_over)
+        confirmed(office, f"{REVOKE}?user={ada.pk}")
+        assert set(statuses(ada)) == {"revoked"}
+        # A queue may deliver a task twice.
+        recipe.revoke_sessions.enqueue([session.pk for session in made], str(staff.pk))
+        assert Event.objects.filter(kind="revoked", actor=staff.email).count() == 5
+
+    def test_the_recipe_revokes_them_if_the_administrator_is_deleted_before_the_task_runs(
+        self, office, staff, ada, monkeypatch
+    ):
+        many(ada, 5)
+        waiting = Waiting()
+        recipe = recipe_for_a_queue(waiting)
+        monkeypatch.setattr(SessionAdmin, "hand_over", recipe.OurSessionAdmin.hand_over)
+        confirmed(office, f"{REVOKE}?user={ada.pk}")
+        assert set(statuses(ada)) == {"active"}
+        key = staff.pk
+        staff.delete()
+        waiting.run()
+        assert set(statuses(ada)) == {"revoked"}
+        assert Event.objects.filter(kind="revoked", actor=f"deleted user {key}").count() == 5
 
     def test_atomic_requests_do_not_hold_the_locks_of_all_batches(self):
         assert resolve(REVOKE).func._non_atomic_requests >= {"default"}
