@@ -161,6 +161,27 @@ class TestTheCover:
         page.reload()
         expect(page.get_by_text(SECRET)).to_have_count(0)
 
+    def test_what_the_page_shows_on_top_of_everything_is_not_seen_either(self, new_browser, ada):
+        page = new_browser(bypass_csp=True)
+        sign_in(page, ada)
+        page.evaluate(
+            """() => document.querySelector("main").insertAdjacentHTML("beforeend", `
+                <p class="shown">Seen</p><p popover>Seen</p><dialog>Seen</dialog>`)"""
+        )
+        page.add_style_tag(content=".shown { visibility: visible !important }")
+        open_all = """() => {
+            document.querySelector("main p[popover]").showPopover();
+            document.querySelector("main dialog").showModal();
+        }"""
+        hidden = "() => [...document.querySelectorAll('main :is(p, dialog)')].every(item =>"
+        hidden += " !item.checkVisibility({visibilityProperty: true}))"
+        assert not page.evaluate(hidden)
+        Session.objects.get(user=ada).revoke()
+        page.evaluate(TO_THE_FRONT)
+        is_covered(page)
+        page.evaluate(open_all)
+        assert page.evaluate(hidden)
+
     def test_a_stranger_who_signs_in_on_the_cover_does_not_uncover_it(
         self, page, ada, grace, settings
     ):
