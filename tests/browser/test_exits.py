@@ -161,6 +161,27 @@ class TestTheCover:
         page.reload()
         expect(page.get_by_text(SECRET)).to_have_count(0)
 
+    def test_what_the_page_shows_on_top_of_everything_is_not_seen_either(self, new_browser, ada):
+        page = new_browser(bypass_csp=True)
+        sign_in(page, ada)
+        page.evaluate(
+            """() => document.querySelector("main").insertAdjacentHTML("beforeend", `
+                <p class="shown">Seen</p><p popover>Seen</p><dialog>Seen</dialog>`)"""
+        )
+        page.add_style_tag(content=".shown { visibility: visible !important }")
+        open_all = """() => {
+            document.querySelector("main p[popover]").showPopover();
+            document.querySelector("main dialog").showModal();
+        }"""
+        hidden = "() => [...document.querySelectorAll('main :is(p, dialog)')].every(item =>"
+        hidden += " !item.checkVisibility({visibilityProperty: true}))"
+        assert not page.evaluate(hidden)
+        Session.objects.get(user=ada).revoke()
+        page.evaluate(TO_THE_FRONT)
+        is_covered(page)
+        page.evaluate(open_all)
+        assert page.evaluate(hidden)
+
     def test_a_stranger_who_signs_in_on_the_cover_does_not_uncover_it(
         self, page, ada, grace, settings
     ):
@@ -226,6 +247,93 @@ class TestOtherSignInPages:
         tab = opened.value
         tab.goto("/accounts/sign-in/")
         fill_in_password(tab)
+        expect(cover(page)).to_have_count(0)
+
+    def test_a_form_that_was_refused_leaves_a_link_to_its_page(self, page, ada):
+        Session.objects.get(user=ada).revoke()
+        page.evaluate(TO_THE_FRONT)
+        link = cover(page).get_by_role("link", name=f"Sign in as {ada.name}")
+        expect(cover(page).get_by_label("Password")).to_be_focused()
+        expect(link).to_have_count(0)
+        # As a form does without the scripts of its page.
+        type_password(page, "not it")
+        with page.context.expect_page() as opened:
+            link.click()
+        fill_in_password(opened.value)
+        expect(cover(page)).to_have_count(0)
+
+    def test_a_sign_in_url_that_redirects_leads_to_the_form_and_back(self, page, ada, settings):
+        settings.LOGIN_URL = "/accounts/sign-in"
+        Session.objects.get(user=ada).revoke()
+        page.evaluate(TO_THE_FRONT)
+        type_password(page)
+        expect(cover(page)).to_have_count(0)
+
+
+class TestUserContent:
+    """Somebody has put content into a page without a content policy.
+
+    The sanitizer keeps attributes that begin with ``data-``.
+    """
+
+    @pytest.fixture
+    def page(self, new_browser, ada: User) -> Page:
+        page = new_browser(bypass_csp=True)
+        sign_in(page, ada)
+        return page
+
+    def put(self, page: Page, where: str, html: str) -> None:
+        script = "([where, html]) => document.body.insertAdjacentHTML(where, html)"
+        page.evaluate(script, [where, html])
+
+    FORM = "<form action='{}'><input type='password'><img src='x' onerror='window.ran = 1'></form>"
+    PLACE = "<div class='ms-wrong-account'><i data-multisession-again='{}'>A comment</i></div>"
+
+    @pytest.mark.parametrize(
+        ("url", "kind"),
+        [
+            ("http://evil.example/form", {"content-type": "text/html"}),
+            ("/upload", {"content-type": "text/plain"}),
+            ("/upload", {"content-type": "text/html", "content-disposition": "attachment"}),
+        ],
+    )
+    def test_no_form_comes_from_where_content_of_the_page_leads(self, page, complaints, url, kind):
+        marked = {
+            "access-control-allow-origin": "*",
+            "access-control-expose-headers": "*",
+            "x-multisession": "signed-out",
+        }
+        form = self.FORM.format(page.url)
+        page.route(f"**{url}*", lambda route: route.fulfill(headers=kind | marked, body=form))
+        self.put(page, "beforeend", self.PLACE.format(url))
+        page.wait_for_timeout(300)
+        expect(page.get_by_text("A comment")).to_be_visible()
+        assert page.evaluate("window.ran") is None
+        complaints.allow("same-origin")
+
+    def test_no_script_comes_from_where_content_of_the_page_leads(self, page):
+        asked: list[str] = []
+
+        def answer(route):
+            asked.append(route.request.url)
+            headers = {"access-control-allow-origin": "*", "content-type": "text/javascript"}
+            route.fulfill(headers=headers, body="export const signIn = () => {}")
+
+        page.route("**://evil.example/**", answer)
+        url = "http://evil.example/more.js"
+        content = f"<p data-multisession-page='' data-multisession-more='{url}'></p>"
+        self.put(page, "afterbegin", content)
+        page.get_by_label("New note").press_sequentially("half a note")
+        page.wait_for_timeout(300)
+        assert asked == []
+
+    def test_content_with_the_id_of_the_cover_does_not_prevent_it(self, page, ada):
+        content = "<p id='ms-wrong-account'>A comment</p>"
+        self.put(page, "afterbegin", f"<div>{content}</div>")
+        Session.objects.get(user=ada).revoke()
+        page.evaluate(TO_THE_FRONT)
+        is_covered(page)
+        type_password(page)
         expect(cover(page)).to_have_count(0)
 
 

@@ -6,8 +6,15 @@ const { matches, closest } = Element.prototype;
 const is = (target, what) => target instanceof Element && matches.call(target, what);
 const within = (target, what) => (target instanceof Element ? closest.call(target, what) : null);
 
+// A page that the middleware has marked, and neither a text nor a download: user content may have
+// put a URL of its own in the place of ours.
+const isPage = ({ headers }) =>
+  headers.has("X-Multisession") &&
+  /^text\/html/i.test(headers.get("Content-Type")) &&
+  !headers.has("Content-Disposition");
+
 /* The project's own sign-in form, in the place of a link to its page. What it can't do here (a second
-   step, a provider) is done there, in a new tab.
+   step, a provider, its own scripts) is done there, in a new tab.
    place: an element with the URL and the user's name; or nothing.
    send: fetch, as the browser has it.
    done: asks the server whether the account is back, and tells the other tabs. */
@@ -20,15 +27,18 @@ export const signIn = async (place, send, done) => {
   if (box.ariaLabel) hideTitle(box);
   if (document.hidden) await new Promise((seen) => addEventListener("visibilitychange", seen, { once: true }));
 
+  // The URL of the page that the form is on: LOGIN_URL may redirect.
+  let base;
   const load = async (address, options) => {
-    const answer = await send(address, options).catch(() => {});
+    // Never from or to another site, whatever URL the page names and wherever that redirects.
+    const answer = await send(address, { ...options, mode: "same-origin" }).catch(() => {});
+    if (answer?.url) base = answer.url;
     return [answer, answer ? parse(await answer.text()) : parse("")];
   };
 
-  const addressOf = (form) =>
-    new URL(form.getAttribute("action") || url, new URL(url, document.baseURI));
+  const addressOf = (form) => new URL(form.getAttribute("action") ?? "", base);
 
-  const put = (page) => {
+  const put = (page, tried) => {
     const form = page.querySelector("input[autocomplete~=current-password], input[type=password]")?.form;
     if (!form || addressOf(form).origin !== location.origin) return place.replaceChildren(...instead);
     const name = form.querySelector("[autocomplete~=username], [name=username], [name=login]");
@@ -36,7 +46,8 @@ export const signIn = async (place, send, done) => {
     // Of what other scripts do to a form of theirs, nothing is done to this one.
     delete form.dataset.multisessionForm;
     form.onsubmit = submit;
-    place.replaceChildren(form);
+    // A form that was refused may need scripts of its own page, so the link to that comes back.
+    place.replaceChildren(form, ...(tried ? instead : []));
     if (!place.contains(document.activeElement)) focusIn(form);
   };
 
@@ -53,7 +64,7 @@ export const signIn = async (place, send, done) => {
     const [answer, page] = await load(addressOf(form), { method: "POST", body, redirect: "manual" });
     form.ariaBusy = null;
     if (!answer) return focusIn(form);
-    if (answer.type !== "opaqueredirect") return put(page);
+    if (answer.type !== "opaqueredirect") return put(page, true);
     const kept = box.querySelector("[data-multisession-back]");
     if (!kept) await done();
     if (place.isConnected) place.replaceChildren(...instead);
@@ -62,9 +73,8 @@ export const signIn = async (place, send, done) => {
     else kept?.requestSubmit();
   };
 
-  // The middleware marks it: what somebody has put into the page may lead to a file of his.
   const [answer, page] = await load(url, { headers: { "X-Multisession-Page": "again" } });
-  if (answer?.headers.has("X-Multisession")) put(page);
+  if (answer && isPage(answer)) put(page);
 };
 
 let title;

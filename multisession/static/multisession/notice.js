@@ -6,7 +6,7 @@
   // Looked up each time: hx-boost may have put another body in.
   const page = () => find("page")?.dataset;
   const here = () => page()?.multisessionPage;
-  const sheet = () => document.getElementById("ms-wrong-account");
+  const sheet = () => document.querySelector("body > #ms-wrong-account");
   const on = (type, then) => addEventListener(type, then, true);
   const later = (then) => setTimeout(then, 99);
   // Whether the page is hidden: it stays as it is, and comes back with all that was typed.
@@ -32,8 +32,7 @@
     const query = { session: here(), next: location.pathname + location.search, ...what };
     try {
       const url = page().multisessionNotice + "?" + new URLSearchParams(query);
-      if (new URL(url, document.baseURI).origin !== origin) throw 0;
-      const answer = await send(url, { redirect: "error" });
+      const answer = await send(url, { mode: "same-origin", redirect: "error" });
       const html = await answer.text();
       // Ours says so: what somebody has put into the page may lead to a file of his.
       if (!answer.ok || !answer.headers.has(mark)) throw 0;
@@ -70,7 +69,8 @@
   // question about text that nobody has sent.
   const more = () => {
     const url = page()?.multisessionMore;
-    if (url) import(url).then(({ signIn }) => signIn(find("again"), send, signedIn));
+    // From the folder of this script alone: user content may name a script of its own.
+    if (url) import("./" + url.split(/[/\\]/).pop()).then(({ signIn }) => signIn(find("again"), send, signedIn));
   };
   const signedIn = async () => {
     await back();
@@ -122,9 +122,8 @@
   const isPersons = (address) => {
     if (navigator.userActivation?.isActive === false) acted = -1e9;
     if (window.event && isAct(window.event)) return true;
-    const recent = performance.now() - acted < 500;
-    if (!recent) quiet.add(address);
-    return recent && !quiet.has(address);
+    if (performance.now() - acted < 500) return !quiet.has(address);
+    quiet.add(address);
   };
 
   // A script that reads the CSRF cookie when it sends speaks for the browser: so say which page.
@@ -217,7 +216,7 @@
   // Whoever put the sheet into the page: it is made modal, gives the focus back, and goes.
   new MutationObserver(() => {
     const found = sheet();
-    if (found?.open && found.parentNode === document.body && !found.matches(":modal")) {
+    if (found?.open && !found.matches(":modal")) {
       find("said")?.remove();
       found.onclose = () => {
         // Escape doesn't take a cover away.
