@@ -17,7 +17,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import path
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.decorators import method_decorator
@@ -27,6 +27,8 @@ from django.views.decorators.debug import sensitive_variables
 
 from multisession.api import keys
 from multisession.models import ApiKey, Session
+
+from .lists import PagedAdmin
 
 #: How long a key may be valid, in days; 0: until it is revoked.
 DAYS = (30, 90, 365, 0)
@@ -98,8 +100,10 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             sessions: Any = self.admin_site.get_model_admin(Session)
         except NotRegistered:
             return ()
-        is_narrowed = sessions.is_narrowed() and not user.is_superuser
-        if is_narrowed or not user.has_perm("multisession.view_session"):
+        is_narrowed = not isinstance(sessions, PagedAdmin) or sessions.is_narrowed()
+        if (is_narrowed and not user.is_superuser) or not user.has_perm(
+            "multisession.view_session"
+        ):
             return ()
         if not user.has_perm("multisession.revoke_session"):
             return (ApiKey.Scope.READ,)
@@ -173,7 +177,10 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             self.log_change(request, key, [{"changed": {"fields": [gettext("revoked")]}}])
             text = gettext("%(name)s is revoked: it opens nothing any more.")
             messages.success(request, text % {"name": key.name})
-        return redirect("admin:multisession_apikey_change", key.pk)
+        site = self.admin_site.name
+        return redirect(
+            reverse("admin:multisession_apikey_change", args=[key.pk], current_app=site)
+        )
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.revoke_view)
