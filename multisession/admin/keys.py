@@ -177,10 +177,8 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             self.log_change(request, key, [{"changed": {"fields": [gettext("revoked")]}}])
             text = gettext("%(name)s is revoked: it opens nothing any more.")
             messages.success(request, text % {"name": key.name})
-        site = self.admin_site.name
-        return redirect(
-            reverse("admin:multisession_apikey_change", args=[key.pk], current_app=site)
-        )
+        page, site = "admin:multisession_apikey_change", self.admin_site.name
+        return redirect(reverse(page, args=[key.pk], current_app=site))
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.revoke_view)
