@@ -216,8 +216,12 @@ class Story:
         assert self.notes.revisions() == []
 
     def is_saved_once_as_ada(self, done: str = "has been updated") -> None:
+        self.is_saved_as_ada(done)
+        assert len(self.notes.revisions()) == 1
+
+    def is_saved_as_ada(self, done: str = "has been updated") -> None:
         expect(self.tab.get_by_text(f"Page '{self.title}' {done}.")).to_be_visible()
-        [(who, title, body)] = self.notes.revisions()
+        who, title, body = self.notes.revisions()[-1]
         assert (who, title) == (ADA, self.title)
         assert self.body in html.unescape(body)
         assert self.notes.writers() == {ADA}
@@ -262,22 +266,29 @@ class EditorStories:
         ids=["expired", "revoked", "revoked, and another is active"],
     )
     def test_the_editor_after_adas_session(self, site, tabs, adas, happens):
+        """The editor pings, so the cover comes at once. What Ada had typed is there after it."""
         story = Story(site, adas)
+        story.write(f"Home, before {happens.__name__}", "Ada's first text")
         happens(site, tabs.new_page())
-        story.write(f"Home, {happens.__name__}", f"Ada's text, {happens.__name__}")
         cover = adas.locator(".ms-cover")
         expect(cover).to_contain_text(f"{ADA}@example.com was signed out.")
+        expect(story.editor.title).to_be_hidden()
         if happens is revoke_and_switch_to_grace:
             # Wagtail's sign-in page sends Grace away, so it is in a new tab, where she steps aside.
             with tabs.expect_page() as opened:
-                press(adas, f"Sign in as {ADA}@example.com")
+                cover.get_by_role("button", name=f"Sign in as {ADA}@example.com").click()
             sign_in_in_tab(opened.value, ADA)
         else:
             cover.get_by_label("Password").fill(PASSWORD)
             adas.keyboard.press("Enter")
         expect(cover).to_have_count(0)
+        expect(story.editor.title).to_have_value(story.title)
+        expect(story.editor.body).to_contain_text(story.body)
+        # Wagtail saves no more by itself after a ping was refused.
+        story.title = f"Home, {happens.__name__}"
+        story.editor.title.fill(story.title)
         story.editor.save_draft()
-        story.is_saved_once_as_ada()
+        story.is_saved_as_ada()
 
     @pytest.mark.browser
     def test_the_notice_switches_and_the_editor_saves_by_itself(self, site, tabs, adas):

@@ -115,7 +115,8 @@ def signs_in_again(person, kind, happening):
     typed = f"{kind}, {happening.__name__}"
     person.open(kind.path, typed)
     happening(person)
-    if happening not in happenings.TOLD:
+    # A page that sends by itself hears of it by the answer.
+    if happening not in happenings.TOLD and not kind.has_timer:
         nothing_has_happened(person, kind, typed)
         press_save(person, kind)
         if kind.is_script:
