@@ -48,16 +48,24 @@ ANY_DATABASE = {
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests of ``ANY_DATABASE``. Of each test, keep as many variants as VARIANTS says."""
+    """Mark the tests of ``ANY_DATABASE``. Of each test, keep as many variants as VARIANTS says.
+
+    BROWSER_VARIANTS says it for the tests in a browser alone, which take longest.
+    """
     for item in items:
         if item.path.stem in ANY_DATABASE and item.path.parent == HERE:
             item.add_marker("any_database")
-    if most := int(os.environ.get("VARIANTS", 0)):
-        variants: dict[str, list[pytest.Item]] = {}
-        for item in items:
-            variants.setdefault(item.nodeid.partition("[")[0], []).append(item)
-        kept = {item for found in variants.values() for item in spread(found, most)}
-        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    most = int(os.environ.get("VARIANTS", 0))
+    in_browser = int(os.environ.get("BROWSER_VARIANTS", most))
+    variants: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        variants.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    kept: set[pytest.Item] = set()
+    for found in variants.values():
+        is_browser = found[0].get_closest_marker("browser") is not None
+        kept.update(spread(found, (in_browser if is_browser else most) or len(found)))
+    if left_out := [item for item in items if item not in kept]:
+        config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item in kept]
 
 
