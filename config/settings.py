@@ -139,8 +139,9 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # Where links in e-mails lead. Not the request's host, which its sender chooses.
 SITE_URL = env.text("SITE_URL", default="http://127.0.0.1:8000").rstrip("/")
-# EMAIL_BACKEND=django.core.mail.backends.smtp.EmailBackend sends them; the demo prints them.
-_MAIL = env.text("EMAIL_BACKEND", default="django.core.mail.backends.console.EmailBackend")
+# While you develop they are printed. EMAIL_BACKEND names another way to send them.
+_SENT_BY = "console" if DEBUG else "smtp"
+_MAIL = env.text("EMAIL_BACKEND", default=f"django.core.mail.backends.{_SENT_BY}.EmailBackend")
 if django.VERSION >= (6, 1):
     MAILERS = {"default": {"BACKEND": _MAIL}}
 else:
