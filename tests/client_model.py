@@ -19,10 +19,9 @@ MINUTE = 60
 DAY = 24 * 60 * MINUTE
 #: A value presented this long after it was made has arrived for good.
 SETTLING = MINUTE
-#: Ancestors of a value that was presented earlier go on for so long.
+#: Ancestors of a value that was presented earlier go on for so long. One of them that is presented
+#: all the same, SETTLING after that, goes on for good.
 GRACE = DAY
-#: One of them that is presented all the same goes on for another day, noted once in this time.
-RENEWAL = 60 * MINUTE
 ABANDON_AGE = 30 * DAY
 LIFETIME = 14 * DAY
 #: Statuses of what a browser does not remember.
@@ -199,8 +198,8 @@ class Model:
         """Note at the end of a request, loaded at that time, that its cookie was presented."""
         if token is None or not self.lives(token):
             return
-        if token.ends is not None and token.ends < loaded + GRACE - RENEWAL:
-            token.ends = loaded + GRACE
+        if token.ends is not None and token.ends <= loaded + GRACE - SETTLING:
+            token.ends = None
         if token.parent is None:
             return
         if loaded - token.made >= SETTLING:

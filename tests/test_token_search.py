@@ -457,7 +457,7 @@ class PagesCountWhenTheyEnd(Model):
         super().present(token, self.now)
 
 
-class NoOtherDay(Model):
+class NothingGoesOn(Model):
     def present(self, token: Token | None, loaded: int) -> None:
         ends = None if token is None else token.ends
         super().present(token, loaded)
@@ -530,7 +530,7 @@ def test_the_search_finds_that_a_long_page_settles_a_value_too_late():
 
 
 def test_the_search_finds_that_a_value_in_use_ends_after_its_day_of_grace():
-    found = search(NoOtherDay, tokens=2)
+    found = search(NothingGoesOn, tokens=2)
     assert found.problem == "loss: the browser's own value has ended"
 
 

@@ -5,13 +5,15 @@ cookie gets a new value when an account signs in and when a person proves who th
 only moves ``session``, the pointer to the active account.
 
 **An old value stays valid until the browser has stored its successor.** When a token is first
-presented, its ancestors end a day later. When it is presented again, at least ``SETTLING`` after it
-was made, it is *settled*: its ancestors end at once. (Browsers write cookies to disk about every
-half minute, and after a crash they start with what is on the disk.) Nothing else ends: a sibling
-lives on, as a browser of its own. An ended token opens nothing.
+presented, its ancestors end a day later. When it is presented ``SETTLING`` or more after it was
+made, it is *settled*: its ancestors end at once. (Browsers write cookies to disk about every half
+minute, and after a crash they start with what is on the disk. An ancestor that such a browser
+presents goes on, until a follower settles.) Nothing else ends: a sibling lives on, as a browser of
+its own. An ended token opens nothing.
 
-**A token always sees the same sessions:** those that it and its ancestors added. So a value that
-was planted or copied before an account signed in does not give access to that account.
+**A token sees the sessions that it and its ancestors added**, and no others. So a value that was
+planted or copied before an account signed in does not give access to that account. (After a change
+of password, the account belongs to the newest token alone.)
 """
 
 from __future__ import annotations
@@ -36,10 +38,8 @@ from .sessions import Session, announce
 
 #: How old a token has to be for its presentation to settle it.
 SETTLING = datetime.timedelta(seconds=60)
-#: How long its ancestors go on, from its first presentation, if nothing settles it.
+#: How long its ancestors go on, from its first presentation, if nobody presents them.
 GRACE = datetime.timedelta(days=1)
-#: An ancestor that is presented meanwhile gets another day at most this often.
-RENEWAL = datetime.timedelta(hours=1)
 #: How far the clocks of two servers may be apart.
 SKEW = datetime.timedelta(minutes=5)
 
@@ -102,19 +102,25 @@ class Token(models.Model):
 
     def is_to_be_noted(self, at: datetime.datetime) -> bool:
         """Return True if ``note_presentation`` at that moment would change anything."""
-        if self._is_to_go_on(at):
-            return True
-        if self.parent_id is None:
-            return False
+        return self._is_to_go_on(at) or self._is_to_be_shown() or self._is_to_settle(at)
+
+    def _is_to_be_shown(self) -> bool:
+        """Return True if nobody has presented it yet, and it has ancestors to end."""
+        return self.parent_id is not None and self.presented_at is None
+
+    def _is_to_settle(self, at: datetime.datetime) -> bool:
+        """Return True if a presentation at that moment shows that it has arrived for good."""
         settling = self.created_at + SETTLING
-        return self.presented_at is None or self.presented_at < settling <= at
+        is_settled = self.presented_at is not None and self.presented_at >= settling
+        return self.parent_id is not None and not is_settled and at >= settling
 
     def _is_to_go_on(self, at: datetime.datetime) -> bool:
-        """Return True if a presentation at that moment would postpone its end.
+        """Return True if a presentation at that moment shows that its browser has no newer value.
 
-        Not if it ends within ``SKEW``: by another server's clock it may have ended already.
+        A request that was sent before the newer value had come is not as old as ``SETTLING``. And
+        not if it ends within ``SKEW``: by another server's clock it may have ended already.
         """
-        return self.ends_at is not None and at + SKEW < self.ends_at < at + GRACE - RENEWAL
+        return self.ends_at is not None and at + SKEW < self.ends_at <= at + GRACE - SETTLING
 
     @property
     def known_session(self) -> Session | None:
@@ -139,7 +145,12 @@ class Token(models.Model):
             return [self.pk]
         return list(_line(self.pk, self._parents()))
 
-    def lock(self) -> Client | None:
+    def sees(self, session: Session) -> bool:
+        """Return True if this session is visible to it: see ``SessionQuerySet.visible_to``."""
+        mine = session.added_by_id is None or session.added_by_id in self.family
+        return mine and session.client_id == self.client_id
+
+    def lock_client(self) -> Client | None:
         """Lock the client and read this token again. None if it has ended or was purged.
 
         Call it in a transaction: nothing of the client changes until that ends.
@@ -186,45 +197,45 @@ class Token(models.Model):
         )
 
     def note_presentation(self, at: datetime.datetime) -> None:
-        """Note that the browser presented this token: its ancestors end, at once or in a day.
+        """Note that the browser presented this token. Call it in a transaction.
 
-        A token that is to end gets another day: its browser has lost the newer value in a crash. It
-        settles like any other. If only its followers are left on the client, it takes over the
-        sessions that its ancestors added, and loses its parent.
+        When it is new, its ancestors end in a day. When it has settled, they end now. A token that
+        was to end itself goes on: its browser has lost the newer value in a crash.
         """
-        using = self._using
-        everything, later = Token.objects.using(using), at + GRACE
-        if self._is_to_go_on(at):
-            # If it has ended meanwhile, ``ends_at`` differs from what was read.
-            if everything.filter(pk=self.pk, ends_at=self.ends_at).update(ends_at=later):
-                self.ends_at = later
-            if not self.is_to_be_noted(at):
+        mine = Token.objects.using(self._using).filter(pk=self.pk)
+        if self._is_to_settle(at):
+            # (First of all: the client's lock comes before those of its tokens.)
+            if self.lock_client() is None:
                 return
-        if at < self.created_at + SETTLING:
-            ancestors = self.family[1:]
-            with transaction.atomic(using=using, savepoint=False):
-                going_on = everything.filter(Q(ends_at=None) | Q(ends_at__gt=later))
-                going_on.filter(pk__in=ancestors).update(ends_at=later)
-                everything.filter(pk=self.pk).update(presented_at=at)
+            if self._is_to_settle(at):  # as it was read again
+                self._settle(at)
+        elif self._is_to_be_shown():
+            ancestors, later = self.family[1:], at + GRACE
+            going_on = Token.objects.using(self._using).filter(pk__in=ancestors)
+            going_on.filter(Q(ends_at=None) | Q(ends_at__gt=later)).update(ends_at=later)
+            mine.update(presented_at=at)
             self.presented_at = at
-            return
-        now = timezone.now()
-        with transaction.atomic(using=using, savepoint=False):
-            if self.lock() is None or not self.is_to_be_noted(at):
-                return
-            self.presented_at = at
-            ancestors = self.family[1:]
-            if self._is_alone():
-                added = Session.objects.using(using).filter(client_id=self.client_id)
-                added.filter(added_by_id__in=ancestors).update(added_by=self.pk)
-                everything.filter(pk__in=ancestors).update(parent=None)
-                everything.living().filter(pk__in=ancestors).update(ends_at=now)
-                self.parent = None
-            else:
-                everything.living().filter(pk__in=ancestors).update(ends_at=now)
-            everything.filter(pk=self.pk).update(presented_at=at, parent=self.parent_id)
+        # If it has ended meanwhile, ``ends_at`` differs from what was read.
+        if self._is_to_go_on(at) and mine.filter(ends_at=self.ends_at).update(ends_at=None):
+            self.ends_at = None
+
+    def _settle(self, at: datetime.datetime) -> None:
+        """End its ancestors. Needs the lock.
+
+        If only its followers are left on the client, it takes over the sessions that its ancestors
+        added, and loses its parent.
+        """
+        everything, ancestors = Token.objects.using(self._using), self.family[1:]
+        if self._is_alone():
+            added = Session.objects.using(self._using).filter(client_id=self.client_id)
+            added.filter(added_by_id__in=ancestors).update(added_by=self.pk)
+            everything.filter(pk__in=ancestors).update(parent=None)
+            self.parent = None
+        everything.living().filter(pk__in=ancestors).update(ends_at=timezone.now())
+        everything.filter(pk=self.pk).update(presented_at=at, parent=self.parent_id)
+        self.presented_at = at
         vars(self).pop("family", None)
-        clients_changed([self.client_id], using)
+        clients_changed([self.client_id], self._using)
 
     def note_reuse(self, origin: Origin) -> None:
         """Record, once, that an ended token was presented, perhaps by a thief.
