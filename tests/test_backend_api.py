@@ -12,6 +12,8 @@ from django.test import Client as Http
 from django.urls import Resolver404, include, path, resolve
 from django.utils import timezone
 
+from accounts.models import User
+from multisession import actions
 from multisession.api import keys
 from multisession.api.resources import milliseconds
 from multisession.models import ApiKey, Client, Session
@@ -158,6 +160,41 @@ class TestSessions:
                 signed_in(ada)
             with django_assert_num_queries(3):  # the key, the number, the page
                 api.get("/v1/sessions", {"user_id": f"user_{ada.pk}"})
+
+
+class TestActor:
+    """Who acts as the user: an administrator who signed in as her."""
+
+    @pytest.fixture
+    def actor(self, api, ada, grace):
+        """Ask the API who acts as Ada; at first it is Grace."""
+        signed_in(ada)
+        Session.objects.filter(user=ada).update(actor_id=str(grace.pk))
+
+        def actor() -> dict:
+            by_id = api.get(f"/v1/sessions/{session_of(ada).public_id}").json()
+            assert api.get("/v1/sessions", {"user_id": f"user_{ada.pk}"}).json() == [by_id]
+            return by_id["actor"]
+
+        assert actor() == {"sub": f"user_{grace.pk}"}
+        return actor
+
+    def test_an_administrator_who_is_renamed_has_the_same_id(self, actor, grace):
+        User.objects.filter(pk=grace.pk).update(email="renamed@example.com", name="Renamed")
+        assert actor() == {"sub": f"user_{grace.pk}"}
+
+    @pytest.mark.parametrize("way", ["deleted", "erased"])
+    def test_an_administrator_who_is_gone_is_nobody_s_id(self, api, actor, ada, grace, way):
+        grace.delete() if way == "deleted" else actions.erase(grace)
+        assert actor() == {"sub": "erased"}
+        assert statuses(ada) == ["revoked"]
+        refusal(api.get("/v1/sessions", {"user_id": "erased"}), 422, "form_param_format_invalid")
+
+    def test_an_administrator_who_is_deleted_behind_our_back_stays_a_key(self, actor, ada, grace):
+        key = grace.pk
+        User.objects.filter(pk=key)._raw_delete("default")
+        assert actor() == {"sub": f"user_{key}"}
+        assert session_of(ada).actor == str(key)
 
 
 class TestClients:

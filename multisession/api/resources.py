@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from multisession import lists
+from multisession.ground.impersonation import SOMEBODY
 from multisession.ground.moments import in_utc
 from multisession.models import Client, Session
 from multisession.pages import browsers
@@ -21,7 +22,7 @@ def session_resource(session: Session) -> dict[str, Any]:
         "id": session.public_id,
         "client_id": session.client.public_id,
         "user_id": lists.user_id_of(session),
-        "actor": {"sub": f"{lists.USER_PREFIX}{session.actor_id}"} if session.actor_id else None,
+        "actor": {"sub": _acting(session.actor_id)} if session.actor_id else None,
         "status": session.current_status.value,
         "last_active_organization_id": session.organization or None,
         "last_active_at": milliseconds(session.last_active_at),
@@ -32,6 +33,11 @@ def session_resource(session: Session) -> dict[str, Any]:
         "updated_at": milliseconds(session.updated_at),
         "tasks": None,
     }
+
+
+def _acting(actor_id: str) -> str:
+    """Return the user id of who acts as somebody else. "erased" is nobody's: it has no prefix."""
+    return SOMEBODY if actor_id == SOMEBODY else f"{lists.USER_PREFIX}{actor_id}"
 
 
 def activity_resource(session: Session) -> dict[str, Any]:
