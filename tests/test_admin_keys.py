@@ -9,16 +9,17 @@ from django.contrib.auth.models import Permission
 from django.contrib.messages import get_messages
 
 from accounts.models import User
+from multisession.admin.events import EventAdmin
 from multisession.admin.sessions import SessionAdmin
 from multisession.api import keys
-from multisession.models import ApiKey, Session
+from multisession.models import ApiKey, Event, Session
 from tests.stories import later, session_of, signed_in, statuses, with_engine_urls
 
 pytestmark = with_engine_urls
 
 LIST = "/admin/multisession/apikey/"
 ADD = f"{LIST}add/"
-MAKE = ("add_apikey", "view_apikey", "view_session")
+MAKE = ("add_apikey", "view_apikey", "view_session", "view_event")
 
 
 def staff(*permissions: str, **fields) -> User:
@@ -141,17 +142,21 @@ class TestVillains:
         assert office.post(ADD, filled_in()).status_code == 200
         assert ApiKey.objects.get().scope == "read"
 
-    def test_who_may_not_see_sessions_makes_no_key(self, ada):
-        office = signed_in(staff("add_apikey", "view_apikey", "revoke_session"))
+    @pytest.mark.parametrize("missing", ["view_session", "view_event"])
+    def test_who_may_not_see_sessions_and_the_trail_makes_no_key(self, missing):
+        office = signed_in(staff(*{*MAKE, "revoke_session"} - {missing}))
         assert office.get(ADD).status_code == 403
         assert office.post(ADD, filled_in()).status_code == 403
 
-    def test_a_tenants_staff_make_no_key_because_it_would_see_the_others(self, monkeypatch):
-        class TenantAdmin(SessionAdmin):
+    @pytest.mark.parametrize(("model", "base"), [(Session, SessionAdmin), (Event, EventAdmin)])
+    def test_a_tenants_staff_make_no_key_because_it_would_see_the_others(
+        self, monkeypatch, model, base
+    ):
+        class TenantAdmin(base):
             def get_queryset(self, request):
                 return super().get_queryset(request).none()
 
-        monkeypatch.setattr(admin.site._registry[Session], "__class__", TenantAdmin)
+        monkeypatch.setattr(admin.site._registry[model], "__class__", TenantAdmin)
         office = signed_in(staff(*MAKE, "revoke_session"))
         assert office.post(ADD, filled_in()).status_code == 403
 
