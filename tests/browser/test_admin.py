@@ -5,10 +5,12 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.db import OperationalError
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
+from multisession.admin.sessions import SessionAdmin
 from multisession.models import Client, Session
 from tests.browser.test_devices import FIREFOX, sign_in
 from tests.conftest import PASSWORD
@@ -100,3 +102,31 @@ def test_a_large_revocation_runs_to_its_end(new_browser, ada, boss, monkeypatch,
     assert not Session.objects.filter(user=ada).live().exists()
     page.get_by_role("link", name="Back").click()
     expect(page).to_have_url(re.compile(re.escape(f"{LIST}?user={ada.pk}") + "$"))
+
+
+@pytest.mark.parametrize(("scripts", "batch"), [(True, 6), (False, 2)], ids=["script", "no-script"])
+def test_a_revocation_that_lost_its_database_says_how_far_it_came_and_goes_on(
+    new_browser, complaints, ada, boss, monkeypatch, scripts, batch
+):
+    noted = []
+
+    def note(self, request, ended):
+        noted.append(ended)
+        if len(noted) == batch:
+            raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr("multisession.actions.BATCH", 2)
+    monkeypatch.setattr(SessionAdmin, "_note", note)
+    complaints.allow("503 (Service Unavailable)")
+    many(ada, 20)
+    page = sign_in(new_browser(java_script_enabled=scripts), boss)
+    page.goto(f"{LIST}revoke/?user={ada.pk}")
+    page.get_by_role("button", name="Revoke 20 sessions").click()
+    expect(page.get_by_text("The database stopped answering.")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text(f"{2 * batch} of 20 sessions revoked.")
+    page.get_by_role("button", name="Continue").click()
+    if not scripts:
+        expect(page.get_by_role("status")).to_have_text("12 of 20 sessions revoked.")
+        page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("status")).to_have_text("20 sessions revoked.")
+    assert not Session.objects.filter(user=ada).live().exists()
