@@ -76,7 +76,9 @@ class TestMaking:
         assert secret not in "".join(str(vars(entry)) for entry in LogEntry.objects.all())
         assert not [m for m in get_messages(answer.wsgi_request) if secret in str(m)]
         for path in (LIST, f"{LIST}{key.pk}/change/", f"{LIST}{key.pk}/history/", "/admin/"):
-            assert secret not in office.get(path).content.decode()
+            shown = office.get(path)
+            assert shown.status_code == 200
+            assert secret not in shown.content.decode()
         assert secret not in str([row.session_data for row in Session.objects.all()])
 
     def test_the_admins_log_says_who_made_it_and_who_revoked_it(self, office):
@@ -125,6 +127,23 @@ class TestRevoking:
         assert changed.status_code == 403
         assert office.post(f"{LIST}{key.pk}/delete/", {"post": "yes"}).status_code == 403
         assert ApiKey.objects.get().scope == "read"
+
+    def test_the_page_of_a_key_shows_it_and_leads_to_its_end(self, office):
+        office.post(ADD, filled_in())
+        key = ApiKey.objects.get()
+        page = f"{LIST}{key.pk}/change/"
+        assert f'href="{page}"' in office.get(LIST).content.decode()
+        shown = office.get(page)
+        assert shown.status_code == 200
+        assert "Nightly report" in shown.content.decode()
+        assert "<input" not in shown.content.decode().partition('id="apikey_form"')[2].replace(
+            '<input type="hidden" name="csrfmiddlewaretoken"', ""
+        )
+        assert f'href="{LIST}{key.pk}/revoke/"' in shown.content.decode()
+        office.post(f"{LIST}{key.pk}/revoke/")
+        ended = office.get(page)
+        assert ended.status_code == 200
+        assert f'href="{LIST}{key.pk}/revoke/"' not in ended.content.decode()
 
     @pytest.mark.parametrize("pk", ["0", "999999", "x", "9" * 30])
     def test_an_unknown_key_is_not_found(self, office, pk):

@@ -124,6 +124,8 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
+        if obj is not None:  # A key's page has nothing to fill in.
+            return super().get_form(request, obj, change, form=forms.ModelForm, **kwargs)
         form: Any = super().get_form(request, obj, change, **kwargs)
         form.scopes = self.scopes_of(request)
         return form
