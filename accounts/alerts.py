@@ -7,6 +7,7 @@ changes nothing, as mail scanners open every link; the page has a button.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.conf import settings
@@ -36,6 +37,8 @@ from multisession.guard import any_account
 from multisession.models import Session
 from multisession.pages.browsers import browser_name
 from multisession.pages.places import place_of
+
+logger = logging.getLogger(__name__)
 
 SALT = "accounts.alerts"
 #: How long the link works, in seconds.
@@ -83,7 +86,8 @@ def not_me(request: HttpRequest, token: str) -> HttpResponse:
     """Ask, by a button, if a sign-in was somebody else's; then end it and ask for a new password.
 
     The old password may be known to a stranger, so it is taken away, which ends every session of
-    the account. The way to the new one is also sent by e-mail, for whoever closes the page.
+    the account. The way to the new one is also sent by e-mail, for whoever closes the page. If that
+    fails, the page says so: it is then the only way.
     """
     found = session_of(token)
     if found is None:
@@ -99,7 +103,9 @@ def not_me(request: HttpRequest, token: str) -> HttpResponse:
     user.refresh_from_db()
     key = urlsafe_base64_encode(force_bytes(user.pk))
     link = reverse("accounts:new_password", args=[key, default_token_generator.make_token(user)])
-    _write_to(user, _("Set a new password"), "new_password", session, link)
+    if not _write_to(user, _("Set a new password"), "new_password", session, link):
+        text = _("We couldn't send you an e-mail. Set a new password before you close this page.")
+        messages.warning(request, text)
     return redirect(link)
 
 
@@ -145,8 +151,16 @@ def _about(session: Session) -> dict[str, Any]:
     }
 
 
-def _write_to(user: User, subject: str, name: str, session: Session, path: str) -> None:
-    """Send an e-mail with one link. Its host is a setting: a request's may be forged."""
+def _write_to(user: User, subject: str, name: str, session: Session, path: str) -> bool:
+    """Send an e-mail with one link. Return False, and log why, if the mail server doesn't take it.
+
+    The link's host is a setting: a request's may be forged.
+    """
     context = {"account": user, "link": f"{settings.SITE_URL}{path}", **_about(session)}
     text = render_to_string(f"accounts/mail/{name}.txt", context)
-    send_mail(subject, text, None, [user.email])
+    try:
+        send_mail(subject, text, None, [user.email])
+    except Exception:  # Each backend has errors of its own. What the mail tells of has happened.
+        logger.exception("No mail server took the e-mail %r to user %s.", name, user.pk)
+        return False
+    return True

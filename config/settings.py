@@ -142,10 +142,15 @@ SITE_URL = env.text("SITE_URL", default="http://127.0.0.1:8000").rstrip("/")
 # While you develop they are printed. EMAIL_BACKEND names another way to send them.
 _SENT_BY = "console" if DEBUG else "smtp"
 _MAIL = env.text("EMAIL_BACKEND", default=f"django.core.mail.backends.{_SENT_BY}.EmailBackend")
+_MAIL_HOST = env.text("EMAIL_HOST", default="localhost")
+_MAIL_TIMEOUT = 10  # Seconds. A sign-in waits for the mail server.
 if django.VERSION >= (6, 1):
-    MAILERS = {"default": {"BACKEND": _MAIL}}
+    _MAILER: dict[str, object] = {"BACKEND": _MAIL}
+    if _MAIL == "django.core.mail.backends.smtp.EmailBackend":  # No other takes these options.
+        _MAILER["OPTIONS"] = {"host": _MAIL_HOST, "timeout": _MAIL_TIMEOUT}
+    MAILERS = {"default": _MAILER}
 else:
-    EMAIL_BACKEND = _MAIL
+    EMAIL_BACKEND, EMAIL_HOST, EMAIL_TIMEOUT = _MAIL, _MAIL_HOST, _MAIL_TIMEOUT
 
 # --- Wrong passwords ----------------------------------------------------------------------
 

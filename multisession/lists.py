@@ -1,4 +1,4 @@
-"""List sessions: the functions behind Python's ``get_session_list()``, the HTTP API and commands.
+"""List sessions and events: the functions behind Python's lists, the HTTP API and commands.
 
 Every parameter is checked before it reaches the database. An invalid value raises
 ``InvalidParameter``, which says what is valid. A well-formed id that does not exist gives an empty
@@ -14,15 +14,19 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ValidationError
 
-from .models import Client, Session
+from .models import Client, Event, Session
+from .models.events import short_name
 from .models.session_sets import SessionQuerySet
 
 __all__ = [
+    "EventList",
     "InvalidParameter",
     "MissingParameter",
     "SessionList",
+    "aget_event_list",
     "aget_session_list",
     "find_session",
+    "get_event_list",
     "get_session_list",
 ]
 
@@ -30,10 +34,12 @@ MAX_LIMIT = 500
 #: The largest integer that databases accept.
 MAX_OFFSET = 2**63 - 1
 USER_PREFIX = "user_"
+EVENT_PREFIX = "event_"
 
 # The ids that fit the columns. No row has any other id.
 _CLIENT_ID = re.compile(r"client_[0-9A-Za-z]{1,33}", re.ASCII)
 _SESSION_ID = re.compile(r"sess_[0-9A-Za-z]{1,35}", re.ASCII)
+_EVENT_ID = re.compile(rf"{EVENT_PREFIX}([0-9]{{1,19}})", re.ASCII)
 
 
 class InvalidParameter(ValueError):
@@ -47,13 +53,14 @@ class InvalidParameter(ValueError):
 
 
 class MissingParameter(InvalidParameter):
-    """Neither ``client_id`` nor ``user_id`` was given."""
+    """Neither ``client_id`` nor ``user_id`` was given, or not the one that is required."""
 
-    def __init__(self) -> None:
-        ValueError.__init__(self, "Give client_id, user_id, or both.")
-        self.parameter = "client_id, user_id"
+    def __init__(self, required: str = "") -> None:
+        text = f"Give {required}." if required else "Give client_id, user_id, or both."
+        ValueError.__init__(self, text)
+        self.parameter = required or "client_id, user_id"
         self.value = None
-        self.valid = "given, at least one of them"
+        self.valid = "given" if required else "given, at least one of them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,14 @@ class SessionList:
 
     data: list[Session]
     total_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventList:
+    """One page of events in ``data``. ``older``: the ``before`` of the next page, or None."""
+
+    data: list[Event]
+    older: str | None
 
 
 def get_session_list(
@@ -91,6 +106,29 @@ def get_session_list(
 
 
 aget_session_list = sync_to_async(get_session_list)
+
+
+def get_event_list(
+    *, user_id: object = None, limit: int = 10, before: Event | str | None = None
+) -> EventList:
+    """List the events of a user from the audit trail, the newest first.
+
+    ``user_id`` is a user, its primary key, or ``"user_<primary key>"``. ``limit`` is from 1 to 500.
+    ``before`` is an event or its id: the page begins with the one before it, so new events move
+    nothing. Costs one query at any depth.
+    """
+    if user_id is None:
+        raise MissingParameter("user_id")
+    found = Event.objects.filter(user_id=short_name(user_key(user_id)))
+    checked_number("limit", limit, 1, MAX_LIMIT)
+    if before is not None:
+        found = found.filter(pk__lt=_event_key(before))
+    rows = list(found.order_by("-pk")[: limit + 1])
+    data = rows[:limit]
+    return EventList(data, event_id_of(data[-1]) if len(rows) > limit else None)
+
+
+aget_event_list = sync_to_async(get_event_list)
 
 
 def matching(
@@ -131,6 +169,11 @@ def is_client_id(value: object) -> bool:
 def user_id_of(session: Session) -> str:
     """Return the user's id in the lists, ``user_<primary key>``, also if the user is deleted."""
     return f"{USER_PREFIX}{session.user_id}"
+
+
+def event_id_of(event: Event) -> str:
+    """Return the event's id in the lists, ``event_<number>``."""
+    return f"{EVENT_PREFIX}{event.pk}"
 
 
 def user_key(value: object) -> Any:
@@ -192,6 +235,15 @@ def _client(value: object) -> dict[str, Any]:
     if is_client_id(value):
         return {"client__public_id": value}
     raise InvalidParameter("client_id", value, "a client, or an id such as 'client_2NxV…'")
+
+
+def _event_key(value: object) -> int:
+    if isinstance(value, Event) and value.pk is not None:
+        return int(value.pk)
+    found = _EVENT_ID.fullmatch(value) if isinstance(value, str) else None
+    if found is not None and int(found[1]) <= MAX_OFFSET:
+        return int(found[1])
+    raise InvalidParameter("before", value, f"an event, or an id such as '{EVENT_PREFIX}1'")
 
 
 def _status(value: object) -> str:

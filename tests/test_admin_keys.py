@@ -9,16 +9,17 @@ from django.contrib.auth.models import Permission
 from django.contrib.messages import get_messages
 
 from accounts.models import User
+from multisession.admin.events import EventAdmin
 from multisession.admin.sessions import SessionAdmin
 from multisession.api import keys
-from multisession.models import ApiKey, Session
+from multisession.models import ApiKey, Event, Session
 from tests.stories import later, session_of, signed_in, statuses, with_engine_urls
 
 pytestmark = with_engine_urls
 
 LIST = "/admin/multisession/apikey/"
 ADD = f"{LIST}add/"
-MAKE = ("add_apikey", "view_apikey", "view_session")
+MAKE = ("add_apikey", "view_apikey", "view_session", "view_event")
 
 
 def staff(*permissions: str, **fields) -> User:
@@ -75,7 +76,9 @@ class TestMaking:
         assert secret not in "".join(str(vars(entry)) for entry in LogEntry.objects.all())
         assert not [m for m in get_messages(answer.wsgi_request) if secret in str(m)]
         for path in (LIST, f"{LIST}{key.pk}/change/", f"{LIST}{key.pk}/history/", "/admin/"):
-            assert secret not in office.get(path).content.decode()
+            shown = office.get(path)
+            assert shown.status_code == 200
+            assert secret not in shown.content.decode()
         assert secret not in str([row.session_data for row in Session.objects.all()])
 
     def test_the_admins_log_says_who_made_it_and_who_revoked_it(self, office):
@@ -125,6 +128,23 @@ class TestRevoking:
         assert office.post(f"{LIST}{key.pk}/delete/", {"post": "yes"}).status_code == 403
         assert ApiKey.objects.get().scope == "read"
 
+    def test_the_page_of_a_key_shows_it_and_leads_to_its_end(self, office):
+        office.post(ADD, filled_in())
+        key = ApiKey.objects.get()
+        page = f"{LIST}{key.pk}/change/"
+        assert f'href="{page}"' in office.get(LIST).content.decode()
+        shown = office.get(page)
+        assert shown.status_code == 200
+        assert "Nightly report" in shown.content.decode()
+        assert "<input" not in shown.content.decode().partition('id="apikey_form"')[2].replace(
+            '<input type="hidden" name="csrfmiddlewaretoken"', ""
+        )
+        assert f'href="{LIST}{key.pk}/revoke/"' in shown.content.decode()
+        office.post(f"{LIST}{key.pk}/revoke/")
+        ended = office.get(page)
+        assert ended.status_code == 200
+        assert f'href="{LIST}{key.pk}/revoke/"' not in ended.content.decode()
+
     @pytest.mark.parametrize("pk", ["0", "999999", "x", "9" * 30])
     def test_an_unknown_key_is_not_found(self, office, pk):
         assert office.post(f"{LIST}{pk}/revoke/").status_code == 404
@@ -141,17 +161,21 @@ class TestVillains:
         assert office.post(ADD, filled_in()).status_code == 200
         assert ApiKey.objects.get().scope == "read"
 
-    def test_who_may_not_see_sessions_makes_no_key(self, ada):
-        office = signed_in(staff("add_apikey", "view_apikey", "revoke_session"))
+    @pytest.mark.parametrize("missing", ["view_session", "view_event"])
+    def test_who_may_not_see_sessions_and_the_trail_makes_no_key(self, missing):
+        office = signed_in(staff(*{*MAKE, "revoke_session"} - {missing}))
         assert office.get(ADD).status_code == 403
         assert office.post(ADD, filled_in()).status_code == 403
 
-    def test_a_tenants_staff_make_no_key_because_it_would_see_the_others(self, monkeypatch):
-        class TenantAdmin(SessionAdmin):
+    @pytest.mark.parametrize(("model", "base"), [(Session, SessionAdmin), (Event, EventAdmin)])
+    def test_a_tenants_staff_make_no_key_because_it_would_see_the_others(
+        self, monkeypatch, model, base
+    ):
+        class TenantAdmin(base):
             def get_queryset(self, request):
                 return super().get_queryset(request).none()
 
-        monkeypatch.setattr(admin.site._registry[Session], "__class__", TenantAdmin)
+        monkeypatch.setattr(admin.site._registry[model], "__class__", TenantAdmin)
         office = signed_in(staff(*MAKE, "revoke_session"))
         assert office.post(ADD, filled_in()).status_code == 403
 

@@ -54,6 +54,19 @@ MAY = {
 }
 
 
+#: What one person did to another: who, to whom, and which readers ask for it by its actor and read
+#: it. Ada and Grace are of the tenant, Eve is not, Root is a superuser.
+ACTS = {
+    ("grace", "ada"): {"trail", "tenant", "superuser"},
+    ("grace", "eve"): {"trail", "superuser"},
+    ("grace", "root"): {"superuser"},
+    ("eve", "ada"): {"trail", "superuser"},
+    ("eve", "grace"): {"trail", "superuser"},
+    ("root", "ada"): {"superuser"},
+    ("root", "eve"): {"superuser"},
+}
+
+
 class TenantAdmin(SessionAdmin):
     """All that a project writes for its tenants: here these are the domains of the addresses."""
 
@@ -157,6 +170,66 @@ def test_the_action_revokes_for_those_who_may(reader, ada):
     office.post(f"{SESSIONS}{key}/revoke/")
     may = reader.reads_as in MAY["session_revoke"]
     assert statuses(ada) == ["revoked" if may else "active"]
+
+
+class TestWhatAPersonDidToOthers:
+    """``?actor=`` reads no event outside the reader's own trail, and finds nobody by it."""
+
+    @pytest.fixture
+    def people(self, ada, grace, root, stranger) -> dict[str, User]:
+        found = {"ada": ada, "grace": grace, "root": root, "eve": stranger}
+        for actor, other in ACTS:
+            signed_in(found[other])
+            actions.revoke(session_of(found[other]), by=found[actor])
+        return found
+
+    @as_each()
+    @pytest.mark.parametrize("path", [EVENTS, TIMELINE])
+    @pytest.mark.parametrize("actor", ["grace", "eve", "root"])
+    def test_each_reader_finds_the_acts_of_an_account_that_are_in_the_reader_s_trail(
+        self, reader, people, actor, path
+    ):
+        response = signed_in(reader).get(path, {"actor": str(people[actor].pk)})
+        if reader.reads_as not in MAY["event_timeline"]:
+            assert response.status_code == 403
+            return
+        told = sorted(event.account for event in response.context["cl"].result_list)
+        readable = [act for act, readers in ACTS.items() if reader.reads_as in readers]
+        assert told == sorted(people[other].email for by, other in readable if by == actor)
+        text = text_of(response)
+        hidden = people.keys() - {name for act in readable for name in act}
+        for name in hidden:
+            assert people[name].email not in text
+            assert session_of(people[name]).public_id not in text
+
+    @as_each("tenant")
+    @pytest.mark.parametrize("name", ["user", "session", "client", "q", "kind", "since", "before"])
+    def test_no_second_filter_leads_a_tenant_s_staff_out_of_their_trail(self, reader, people, name):
+        foreign = Event.objects.get(account="eve@elsewhere.test", actor="grace@example.com")
+        values = {
+            "user": foreign.user_id,
+            "session": foreign.session_id,
+            "client": foreign.client_id,
+            "q": foreign.account,
+            "kind": foreign.kind,
+            "since": "1",
+            "before": str(foreign.pk + 1),
+        }
+        office = signed_in(reader)
+        for path in (EVENTS, TIMELINE):
+            query = {"actor": foreign.actor_id, name: values[name]}
+            found = office.get(path, query).context["cl"].result_list
+            assert {event.account for event in found} <= {"ada@example.com"}
+
+    @as_each("trail", "tenant")
+    @pytest.mark.parametrize("spelling", ["{} ", "0{}", "+{}", "{}.0", "user_{}", "{}\x00"])
+    def test_no_other_spelling_of_a_superuser_s_key_finds_the_acts(self, reader, people, spelling):
+        key = spelling.format(people["root"].pk)
+        office = signed_in(reader)
+        for path in (EVENTS, TIMELINE):
+            response = office.get(path, {"actor": key})
+            assert list(response.context["cl"].result_list) == []
+            assert "root@" not in text_of(response)
 
 
 class TestNames:

@@ -12,9 +12,11 @@ from django.test import Client as Http
 from django.urls import Resolver404, include, path, resolve
 from django.utils import timezone
 
+from accounts.models import User
+from multisession import actions
 from multisession.api import keys
 from multisession.api.resources import milliseconds
-from multisession.models import ApiKey, Client, Session
+from multisession.models import ApiKey, Client, Event, Session
 
 from .stories import NOBODY, Browser, count_rows, later, session_of, signed_in, statuses
 
@@ -160,6 +162,194 @@ class TestSessions:
                 api.get("/v1/sessions", {"user_id": f"user_{ada.pk}"})
 
 
+class TestHistory:
+    """What happened to a user's sessions, for a program."""
+
+    @staticmethod
+    def pages(api: Http, user: User, **query: object) -> list[list[str]]:
+        """Follow the pages to the end. The kinds of event on each."""
+        found, older = [], {}
+        while older is not None:
+            ask = {"user_id": f"user_{user.pk}", **query, **older}
+            page = api.get("/v1/events", ask).json()
+            found.append([event["kind"] for event in page["data"]])
+            older = {"before": page["older"]} if page["older"] else None
+        return found
+
+    def test_a_program_reads_the_sign_ins_and_ends_of_a_user(self, api, ada, grace):
+        agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+        signed_in(ada, headers={"user-agent": agent})
+        session = session_of(ada)
+        actions.revoke(session, by=grace)
+        response = api.get("/v1/events", {"user_id": f"user_{ada.pk}"})
+        assert "no-store" in response["Cache-Control"]
+        end, beginning = response.json()["data"]
+        event = Event.objects.get(kind="signed-in")
+        assert beginning == {
+            "object": "event",
+            "id": f"event_{event.pk}",
+            "kind": "signed-in",
+            "user_id": f"user_{ada.pk}",
+            "account": "ada@example.com",
+            "session_id": session.public_id,
+            "client_id": session.client.public_id,
+            "organization_id": None,
+            "actor": {"sub": f"user_{ada.pk}", "name": "ada@example.com"},
+            "ip_address": "127.0.0.1",
+            "browser_name": "Firefox",
+            "device_type": "Linux",
+            "created_at": milliseconds(event.at),
+        }
+        assert end["kind"] == "revoked"
+        assert end["actor"] == {"sub": f"user_{grace.pk}", "name": "grace@example.com"}
+
+    @pytest.mark.parametrize(
+        ("limit", "pages"),
+        [
+            (2, [["switched", "revoked"], ["signed-in", "signed-in"]]),
+            (3, [["switched", "revoked", "signed-in"], ["signed-in"]]),
+            (4, [["switched", "revoked", "signed-in", "signed-in"]]),
+        ],
+    )
+    def test_pages_lead_through_everything_once(self, api, ada, grace, limit, pages):
+        signed_in(ada)
+        browser = signed_in(ada, grace)
+        Session.objects.filter(user=ada).earliest("pk").revoke()
+        browser.switch(ada)
+        assert self.pages(api, ada, limit=limit) == pages
+
+    def test_an_event_that_happens_meanwhile_moves_nothing(self, api, ada):
+        for _ in range(3):
+            signed_in(ada)
+        query = {"user_id": f"user_{ada.pk}", "limit": 2}
+        first = api.get("/v1/events", query).json()
+        session_of(ada).revoke()
+        rest = api.get("/v1/events", query | {"before": first["older"]}).json()
+        assert [event["kind"] for event in rest["data"]] == ["signed-in"]
+        assert rest["older"] is None
+
+    def test_a_page_costs_the_same_at_any_depth(self, api, ada, django_assert_num_queries):
+        for _ in range(5):
+            signed_in(ada)
+        newest = Event.objects.latest("pk")
+        for before in (newest.pk + 1, newest.pk - 3):
+            query = {"user_id": f"user_{ada.pk}", "before": f"event_{before}", "limit": 2}
+            api.get("/v1/events", query)
+            with django_assert_num_queries(2):  # the key, the events
+                assert len(api.get("/v1/events", query).json()["data"]) == 2 - (before < newest.pk)
+
+    def test_who_acted_has_the_name_of_that_time_and_the_key_of_today(self, api, ada, grace):
+        signed_in(ada)
+        session_of(ada).revoke(by=grace)
+        User.objects.filter(pk=grace.pk).update(email="renamed@example.com")
+
+        def actor() -> dict:
+            found = api.get("/v1/events", {"user_id": f"user_{ada.pk}"}).json()["data"]
+            return found[0]["actor"]
+
+        assert actor() == {"sub": f"user_{grace.pk}", "name": "grace@example.com"}
+        grace.delete()
+        assert actor() == {"sub": None, "name": "erased"}
+
+    def test_a_program_that_acted_has_a_name_and_no_id_and_a_clock_neither(self, api, ada):
+        signed_in(ada)
+        api.post(f"/v1/sessions/{session_of(ada).public_id}/revoke")
+        signed_in(ada)
+        with later(days=15):
+            call_command("clearsessions", stdout=StringIO())
+        Event.objects.filter(kind="signed-in").delete()
+        found = api.get("/v1/events", {"user_id": f"user_{ada.pk}"}).json()["data"]
+        assert {event["kind"]: event["actor"] for event in found} == {
+            "expired": None,
+            "revoked": {"sub": None, "name": "API key a program"},
+        }
+
+    @pytest.mark.parametrize("way", ["deleted", "erased"])
+    def test_a_person_who_was_erased_has_no_history(self, api, ada, way):
+        signed_in(ada)
+        key = ada.pk
+        ada.delete() if way == "deleted" else actions.erase(ada)
+        assert Event.objects.exists()
+        for user_id in (f"user_{key}", "user_0"):
+            found = api.get("/v1/events", {"user_id": user_id}).json()
+            assert found == {"data": [], "older": None}
+        refusal(api.get("/v1/events?user_id=user_"), 422, "form_param_format_invalid")
+
+    def test_another_user_s_event_as_a_cursor_shows_nothing_of_that_user(self, api, ada, grace):
+        signed_in(ada)
+        signed_in(grace)
+        foreign = f"event_{Event.objects.latest('pk').pk}"
+        found = api.get("/v1/events", {"user_id": f"user_{ada.pk}", "before": foreign}).json()
+        assert {event["account"] for event in found["data"]} == {"ada@example.com"}
+
+    def test_the_history_of_nobody_in_particular_is_refused(self, api, ada):
+        signed_in(ada)
+        for query in ({}, {"limit": "5"}, {"client_id": session_of(ada).client.public_id}):
+            error = refusal(api.get("/v1/events", query), 400, "missing_query_parameter")
+            assert error["long_message"].endswith(": user_id.")
+
+    @pytest.mark.parametrize(
+        "before",
+        ["", "1", "event_", "event_-1", "event_1.5", "event_٣", "event_1 ", "event_1\0", "sess_1"]
+        + [f"event_{2**63}", "event_" + "9" * 5000, "' OR 1=1 --"],
+        ids=[f"n{number}" for number in range(12)],
+    )
+    def test_a_cursor_that_is_none_is_refused(self, api, ada, before):
+        query = {"user_id": f"user_{ada.pk}", "before": before}
+        error = refusal(api.get("/v1/events", query), 422, "form_param_format_invalid")
+        assert error["meta"]["param_name"] == "before"
+
+    @pytest.mark.parametrize(
+        ("limit", "code"),
+        [("0", "form_param_format_invalid"), ("501", "form_param_format_invalid")]
+        + [("x", "form_param_type_invalid")],
+    )
+    def test_a_limit_that_is_none_is_refused(self, api, ada, limit, code):
+        query = {"user_id": f"user_{ada.pk}", "limit": limit}
+        refusal(api.get("/v1/events", query), 422, code)
+
+    def test_no_event_is_written_or_deleted_over_the_api(self, api, ada):
+        signed_in(ada)
+        for method in ("post", "put", "patch", "delete"):
+            response = getattr(api, method)(f"/v1/events?user_id=user_{ada.pk}")
+            refusal(response, 405, "method_not_allowed")
+
+
+class TestActor:
+    """Who acts as the user: an administrator who signed in as her."""
+
+    @pytest.fixture
+    def actor(self, api, ada, grace):
+        """Ask the API who acts as Ada; at first it is Grace."""
+        signed_in(ada)
+        Session.objects.filter(user=ada).update(actor_id=str(grace.pk))
+
+        def actor() -> dict:
+            by_id = api.get(f"/v1/sessions/{session_of(ada).public_id}").json()
+            assert api.get("/v1/sessions", {"user_id": f"user_{ada.pk}"}).json() == [by_id]
+            return by_id["actor"]
+
+        assert actor() == {"sub": f"user_{grace.pk}"}
+        return actor
+
+    def test_an_administrator_who_is_renamed_has_the_same_id(self, actor, grace):
+        User.objects.filter(pk=grace.pk).update(email="renamed@example.com", name="Renamed")
+        assert actor() == {"sub": f"user_{grace.pk}"}
+
+    @pytest.mark.parametrize("way", ["deleted", "erased"])
+    def test_an_administrator_who_is_gone_is_nobody_s_id(self, api, actor, ada, grace, way):
+        grace.delete() if way == "deleted" else actions.erase(grace)
+        assert actor() == {"sub": "erased"}
+        assert statuses(ada) == ["revoked"]
+        refusal(api.get("/v1/sessions", {"user_id": "erased"}), 422, "form_param_format_invalid")
+
+    def test_an_administrator_who_is_deleted_behind_our_back_stays_a_key(self, actor, ada, grace):
+        key = grace.pk
+        User.objects.filter(pk=key)._raw_delete("default")
+        assert actor() == {"sub": f"user_{key}"}
+        assert session_of(ada).actor == str(key)
+
+
 class TestClients:
     def test_a_client_is_read_with_the_accounts_that_it_remembers(self, api, ada, grace, alan):
         firefox = signed_in(ada, grace, alan)
@@ -205,7 +395,13 @@ class TestClients:
 class TestKeys:
     """Villains without a key, or with something else."""
 
-    PATHS = ("/v1/sessions?user_id=user_1", "/v1/sessions/sess_1", "/v1/clients", "/v1/nothing")
+    PATHS = (
+        "/v1/sessions?user_id=user_1",
+        "/v1/sessions/sess_1",
+        "/v1/clients",
+        "/v1/events?user_id=user_1",
+        "/v1/nothing",
+    )
 
     @pytest.mark.parametrize("address", PATHS)
     def test_a_request_without_a_key_learns_nothing(self, db, address):
@@ -328,7 +524,8 @@ class TestScope:
         """Somebody wrote it into the table by hand."""
         api = self.with_key()
         ApiKey.objects.update(scope="all")
-        refusal(api.get("/v1/clients"), 403, "authorization_invalid")
+        for path_ in ("/v1/clients", f"/v1/events?user_id=user_{ada.pk}"):
+            refusal(api.get(path_), 403, "authorization_invalid")
 
     def test_a_key_opens_nothing_after_its_time(self, there, ada):
         month = timezone.now() + datetime.timedelta(days=30)
@@ -473,6 +670,9 @@ class TestDescription:
         schemas = Http().get("/v1/openapi.json").json()["components"]["schemas"]
         [client] = api.get("/v1/clients").json()
         for name, found in (("Client", client), ("Session", client["sessions"][0])):
+            assert set(schemas[name]["required"]) == set(found)
+        page = api.get("/v1/events", {"user_id": f"user_{ada.pk}"}).json()
+        for name, found in (("EventPage", page), ("Event", page["data"][0])):
             assert set(schemas[name]["required"]) == set(found)
         assert set(schemas["Session"]["properties"]["status"]["enum"]) == set(STATUSES)
 

@@ -308,6 +308,16 @@ class TestDeployment:
         done = python("-c", program, SHOP="postgres:///shop", **DEPLOYED)
         assert done.stdout.split() == ["0"], done.stderr
 
+    def test_mails_go_to_the_named_server_which_is_not_waited_for_for_ever(self):
+        program = (
+            "import django; django.setup(); from django.core import mail; "
+            "sent_by = mail.mailers.default if django.VERSION >= (6, 1) else mail.get_connection();"
+            "print(sent_by.host, 0 < sent_by.timeout < 30)"
+        )
+        deployed = {**DEPLOYED, "DJANGO_SETTINGS_MODULE": "config.settings"}
+        done = python("-c", program, EMAIL_HOST="mail.example.com", **deployed)
+        assert done.stdout.split() == ["mail.example.com", "True"], done.stderr
+
     def test_without_a_secret_there_is_no_site(self):
         done = manage("check", DEBUG="0")
         assert done.returncode != 0

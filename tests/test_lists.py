@@ -19,8 +19,14 @@ from django.test import RequestFactory
 from accounts.models import User
 from multisession.api import keys
 from multisession.api.resources import session_resource
-from multisession.lists import InvalidParameter, aget_session_list, get_session_list
-from multisession.models import Client, Session
+from multisession.lists import (
+    InvalidParameter,
+    aget_event_list,
+    aget_session_list,
+    get_event_list,
+    get_session_list,
+)
+from multisession.models import Client, Event, Session
 
 from .histories import History, make_history, status_now
 from .stories import Browser, later, session_of, signed_in, with_engine_urls
@@ -102,6 +108,36 @@ class TestWhatItReturns:
         signed_in(ada)
         found = async_to_sync(aget_session_list)(user_id=ada, status="active")
         assert found == get_session_list(user_id=ada)
+
+
+class TestEvents:
+    """``get_event_list()``: a user's history."""
+
+    def test_a_user_and_a_cursor_may_be_said_in_every_way(self, ada, grace):
+        signed_in(ada, grace)
+        signed_in(ada)
+        newest, oldest = Event.objects.filter(user_id=str(ada.pk)).order_by("-pk")
+        for user in (ada, ada.pk, str(ada.pk), f"user_{ada.pk}"):
+            found = get_event_list(user_id=user, limit=1)
+            assert (found.data, found.older) == ([newest], f"event_{newest.pk}")
+            for before in (newest, found.older):
+                rest = get_event_list(user_id=user, limit=1, before=before)
+                assert (rest.data, rest.older) == ([oldest], None)
+        assert async_to_sync(aget_event_list)(user_id=ada) == get_event_list(user_id=ada)
+
+    def test_a_user_is_required(self):
+        with pytest.raises(InvalidParameter, match="Give user_id"):
+            get_event_list()
+
+    @each("ada", AnonymousUser(), True, *HOSTILE)
+    def test_a_user_who_can_be_nobody_is_refused(self, ada, value):
+        with pytest.raises(InvalidParameter, match="user_id"):
+            get_event_list(user_id=value)
+
+    @each(1, True, Event(), f"event_{HUGE}", *HOSTILE)
+    def test_a_cursor_that_can_be_none_is_refused(self, ada, value):
+        with pytest.raises(InvalidParameter, match="before"):
+            get_event_list(user_id=ada, before=value)
 
 
 class TestWhatItRefuses:

@@ -1,10 +1,13 @@
 """The e-mail after a sign-in on a new browser, and its link "This wasn't me"."""
 
 import re
+import socket
 from unittest import mock
 
+import django
 import pytest
 from django.core import signing
+from django.core.mail.backends.base import BaseEmailBackend
 from django.test import Client
 
 from accounts import alerts
@@ -40,6 +43,31 @@ def link_in(mail) -> str:
     found = re.search(r"http://127\.0\.0\.1:8000(/\S+)", mail.body)
     assert found is not None
     return found[1]
+
+
+class Broken(BaseEmailBackend):
+    """A way to send mail with an error of its own, as those of packages have."""
+
+    def send_messages(self, email_messages):
+        raise LookupError("no quota left")
+
+
+@pytest.fixture(params=["its own error", "nobody answers"])
+def no_mail(request, settings, caplog):
+    """No mail can be sent, from now on; the log says so."""
+    with socket.socket() as silent:  # Bound, but it doesn't listen: connections are refused.
+        silent.bind(("127.0.0.1", 0))
+        backend, options = f"{__name__}.Broken", {}
+        if request.param == "nobody answers":
+            backend = "django.core.mail.backends.smtp.EmailBackend"
+            options = {"host": "127.0.0.1", "port": silent.getsockname()[1]}
+        if django.VERSION >= (6, 1):
+            settings.MAILERS = {"default": {"BACKEND": backend, "OPTIONS": options}}
+        else:
+            settings.EMAIL_BACKEND = backend
+            for name, value in options.items():
+                setattr(settings, f"EMAIL_{name.upper()}", value)
+        yield caplog
 
 
 @pytest.fixture
@@ -79,10 +107,10 @@ class TestTheMail:
         sign_in(ada, Client(headers={"host": "evil.example"}))
         assert "evil.example" not in mailoutbox[0].body
 
-    def test_a_mail_server_that_is_down_costs_nobody_the_sign_in(self, sign_in, ada):
+    def test_a_mail_server_that_is_down_costs_nobody_the_sign_in(self, sign_in, ada, no_mail):
         sign_in(ada)
-        with mock.patch("accounts.alerts.send_mail", side_effect=OSError("no mail today")):
-            assert who(sign_in(ada)) == "ada@example.com"
+        assert who(sign_in(ada)) == "ada@example.com"
+        assert "No mail server took the e-mail 'new_browser'" in no_mail.text
 
 
 class TestTheLink:
@@ -111,6 +139,29 @@ class TestTheLink:
         Client().post(link)
         page = Client().get(link_in(mailoutbox[1]), follow=True)
         assert "Set a new password" in page.content.decode()
+
+    def test_without_a_mail_server_the_page_is_the_way_in_and_says_so(
+        self, thief, link, ada, sign_in, no_mail
+    ):
+        owner = Client()
+        page = owner.post(link, follow=True)
+        assert page.status_code == 200
+        assert "couldn&#x27;t send you an e-mail" in page.content.decode()
+        assert (who(thief), who(sign_in(ada))) == (None, None)
+        set_to = page.request["PATH_INFO"]
+        owner.post(set_to, {"new_password1": NEW, "new_password2": NEW})
+        assert who(sign_in(ada, owner, password=NEW)) == "ada@example.com"
+
+    def test_without_a_mail_server_the_link_works_no_second_time(self, thief, link, no_mail):
+        Client().post(link)
+        for method in ("get", "post"):
+            assert getattr(Client(), method)(link).status_code == 410
+
+    def test_no_link_to_a_new_password_is_in_the_log(self, thief, link, no_mail):
+        page = Client().post(link)
+        assert page.status_code == 302
+        assert "No mail server took the e-mail 'new_password'" in no_mail.text
+        assert page["Location"].split("/")[-2] not in no_mail.text
 
     def test_a_scanner_that_opens_the_link_changes_nothing(self, thief, link, ada):
         for method in ("get", "head"):

@@ -219,11 +219,13 @@ class EventAdmin(PagedAdmin):
         return narrowing.get_queryset(request).order_by().values("public_id")
 
     def _in_queryset(self, request: HttpRequest, keys: set[str]) -> set[str]:
-        rows = self.get_queryset(request).filter(user_id__in=keys)
+        known = [key for key in keys if "\x00" not in key]
+        rows = self.get_queryset(request).filter(user_id__in=known)
         return set(rows.order_by().values_list("user_id", flat=True).distinct())
 
     def name_of_user(self, request: HttpRequest, key: Any) -> str:
-        event = self.get_queryset(request).filter(user_id=str(key)).first()
+        text = str(key)
+        event = _equal(self.get_queryset(request), "user_id", text).first() if text else None
         return event.account if event is not None else ""
 
     def prepare(self, request: HttpRequest, rows: list[Any]) -> None:

@@ -1,8 +1,9 @@
 """The secret keys of programs in the admin: make one, see what it is used for, revoke it.
 
-A key sees every session, so whoever makes one needs the permission for what the key may do:
-``view_session``, and ``revoke_session`` for a key that revokes. Where a project narrows what its
-staff see (``SessionAdmin.get_queryset``), nobody but a superuser makes keys.
+A key sees every session and the audit trail, so whoever makes one needs the permissions for what
+the key may do: ``view_session`` and ``view_event``, and ``revoke_session`` for a key that revokes.
+Where a project narrows what its staff see (``get_queryset`` of ``SessionAdmin`` or ``EventAdmin``),
+nobody but a superuser makes keys.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.exceptions import NotRegistered
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from multisession.api import keys
-from multisession.models import ApiKey, Session
+from multisession.models import ApiKey, Event, Session
 
 from .lists import PagedAdmin
 
@@ -96,18 +96,20 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def scopes_of(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the scopes that this person may give to a key: no more than they have."""
         user: Any = request.user
-        try:
-            sessions: Any = self.admin_site.get_model_admin(Session)
-        except NotRegistered:
+        may_read = user.has_perms(["multisession.view_session", "multisession.view_event"])
+        if not may_read or not self.admin_site.is_registered(Session):
             return ()
-        is_narrowed = not isinstance(sessions, PagedAdmin) or sessions.is_narrowed()
-        if (is_narrowed and not user.is_superuser) or not user.has_perm(
-            "multisession.view_session"
-        ):
+        if self._is_narrowed() and not user.is_superuser:
             return ()
         if not user.has_perm("multisession.revoke_session"):
             return (ApiKey.Scope.READ,)
         return (ApiKey.Scope.READ, ApiKey.Scope.REVOKE)
+
+    def _is_narrowed(self) -> bool:
+        """Return True if staff may see only a part of what a key sees."""
+        site = self.admin_site
+        shown = [site.get_model_admin(m) for m in (Session, Event) if site.is_registered(m)]
+        return any(not isinstance(each, PagedAdmin) or each.is_narrowed() for each in shown)
 
     # The list
 
@@ -122,6 +124,8 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
+        if obj is not None:  # A key's page has nothing to fill in.
+            return super().get_form(request, obj, change, form=forms.ModelForm, **kwargs)
         form: Any = super().get_form(request, obj, change, **kwargs)
         form.scopes = self.scopes_of(request)
         return form

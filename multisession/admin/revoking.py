@@ -2,7 +2,8 @@
 
 A page names who will be signed out before anything happens. A large number goes in steps: each
 POST revokes some batches and answers with the progress and the form of the next step, which a
-script sends, or a person who presses *Continue*. A revocation is named by its filters, which are in
+script sends, or a person who presses *Continue*. If the database is lost in between, the answer
+says how far it came and has the same form. A revocation is named by its filters, which are in
 the URL, and by the moment at which it was confirmed; what has ended is no longer in it. So nothing
 is lost if the page is reloaded or closed, and nothing else has to be stored.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import logging
 from collections.abc import Iterable
 from typing import Any, Unpack
 
@@ -20,6 +22,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError, close_old_connections
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -50,7 +53,9 @@ BATCHES = 4
 #: The most sessions that can be selected one by one.
 MOST_SELECTED = 1000
 
-UNPROCESSABLE = 422
+UNPROCESSABLE, UNAVAILABLE = 422, 503
+
+logger = logging.getLogger("multisession")
 
 
 class RevokingAdmin(PagedAdmin):
@@ -139,10 +144,20 @@ class RevokingAdmin(PagedAdmin):
                 messages.success(request, text % {"count": of})
                 return redirect(back)
         batches = actions.revoke_in_batches(found, before=moment, **cause)
-        for ended in itertools.islice(batches, BATCHES):
-            self._note(request, ended)
-            done += len(ended)
-        left = started.count() if of else 0
+        is_lost = False
+        try:
+            for ended in itertools.islice(batches, BATCHES):
+                done += len(ended)
+                self._note(request, ended)
+            left = started.count() if of else 0
+        except (OperationalError, InterfaceError):
+            if not of:
+                raise  # The only batch: nothing has ended.
+            logger.exception("A revocation was interrupted after %d of %d sessions.", done, of)
+            close_old_connections()  # The next query opens a new one.
+            is_lost, left = True, max(of - done, 1)
+        else:
+            done = max(done, of - left)  # A step whose answer got lost counts, too.
         if is_first and not left:
             self._say_how_many(request, done)
             return redirect(back)
@@ -153,8 +168,9 @@ class RevokingAdmin(PagedAdmin):
             "done": done,
             "left": left,
             "of": max(of, done + left),
+            "is_lost": is_lost,
         }
-        return self._page(request, context)
+        return self._page(request, context, status=UNAVAILABLE if is_lost else 200)
 
     def _ask(
         self,

@@ -90,15 +90,12 @@ def wrong_type(parameter: str, type_: str) -> ApiError:
 
 
 def wrong_parameter(error: InvalidParameter) -> ApiError:
-    """Return the API error for an InvalidParameter that ``get_session_list()`` raised."""
-    if isinstance(error, MissingParameter):
-        return ApiError(
-            400,
-            "missing_query_parameter",
-            "Missing query parameter",
-            "Either of the following query parameters must be provided: client_id, user_id.",
-        )
+    """Return the API error for an InvalidParameter that a list raised."""
     name = error.parameter
+    if isinstance(error, MissingParameter):
+        which = "Either of the following query parameters" if "," in name else "The query parameter"
+        text = f"{which} must be provided: {name}."
+        return ApiError(400, "missing_query_parameter", "Missing query parameter", text)
     if name == "status":
         code = "form_param_value_invalid"
         text = f"{_cut(error.value)} does not match one of the allowed values for parameter {name}"

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import models
 
 from multisession import __version__, lists
-from multisession.models import Session
+from multisession.models import Event, Session
 
 Schema = dict[str, Any]
 
@@ -23,7 +23,8 @@ def document(base: str) -> Schema:
         "info": {
             "title": "multisession",
             "version": __version__,
-            "description": "Who is signed in where: sessions and clients, as in Clerk's API.",
+            "description": "Who is signed in where: sessions and clients, as in Clerk's API; and "
+            "the history of a user.",
         },
         "servers": [{"url": base or "/"}],
         "security": [{"secret_key": []}],
@@ -80,6 +81,21 @@ def _paths() -> Schema:
         "/clients/{client_id}": {
             "get": _operation("GetClient", "One client.", _ref("Client"), [client_id], "404")
         },
+        "/events": {
+            "get": _operation(
+                "GetEventList",
+                "What happened to the sessions of a user, the newest first. For the next page, "
+                "send the answer's older as before; null is the end.",
+                _ref("EventPage"),
+                [
+                    _query("user_id", {"type": "string", "pattern": _pattern_of_user_ids()})
+                    | {"required": True},
+                    _query("before", {"type": "string", "pattern": "^event_[0-9]{1,18}$"}),
+                    _query("limit", _limit()),
+                ],
+                "422",
+            )
+        },
     }
 
 
@@ -115,13 +131,16 @@ def _array_or_page(name: str) -> Schema:
 
 
 def _page() -> list[Schema]:
-    limit = {"type": "integer", "minimum": 1, "maximum": lists.MAX_LIMIT, "default": 10}
     offset = {"type": "integer", "minimum": 0, "maximum": lists.MAX_OFFSET, "default": 0}
     return [
-        _query("limit", limit),
+        _query("limit", _limit()),
         _query("offset", offset),
         _query("paginated", {"type": "boolean", "default": False}),
     ]
+
+
+def _limit() -> Schema:
+    return {"type": "integer", "minimum": 1, "maximum": lists.MAX_LIMIT, "default": 10}
 
 
 def _query(name: str, schema: Schema) -> Schema:
@@ -199,8 +218,33 @@ def _schemas() -> Schema:
         }
     )
     text = {"type": "string"}
+    actor = _object({"sub": _TEXT_OR_NULL, "name": text})
+    event = _object(
+        {
+            "object": {"type": "string", "const": "event"},
+            "id": _ID,
+            "kind": {"type": "string", "enum": list(Event.Kind.values)},
+            "user_id": _ID,
+            "account": text,
+            "session_id": _ID,
+            "client_id": _ID,
+            "organization_id": _TEXT_OR_NULL,
+            "actor": {**actor, "type": ["object", "null"]},
+            "ip_address": _TEXT_OR_NULL,
+            "browser_name": _TEXT_OR_NULL,
+            "device_type": _TEXT_OR_NULL,
+            "created_at": _TIME,
+        }
+    )
+    events = _object({"data": {"type": "array", "items": _ref("Event")}, "older": _TEXT_OR_NULL})
     error = _object(
         {"message": text, "long_message": text, "code": text, "meta": {"type": "object"}}
     )
     errors = _object({"errors": {"type": "array", "items": error, "minItems": 1}})
-    return {"Session": session, "Client": client, "Errors": errors}
+    return {
+        "Session": session,
+        "Client": client,
+        "Event": event,
+        "EventPage": events,
+        "Errors": errors,
+    }

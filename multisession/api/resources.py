@@ -1,4 +1,4 @@
-"""Convert rows to dictionaries in the shapes of Clerk's Backend API."""
+"""Convert rows to dictionaries in the shapes of Clerk's Backend API, and events in our own."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from multisession import lists
+from multisession.ground.impersonation import SOMEBODY
 from multisession.ground.moments import in_utc
-from multisession.models import Client, Session
+from multisession.models import Client, Event, Session
 from multisession.pages import browsers
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -21,7 +22,7 @@ def session_resource(session: Session) -> dict[str, Any]:
         "id": session.public_id,
         "client_id": session.client.public_id,
         "user_id": lists.user_id_of(session),
-        "actor": {"sub": f"{lists.USER_PREFIX}{session.actor_id}"} if session.actor_id else None,
+        "actor": {"sub": _acting(session.actor_id)} if session.actor_id else None,
         "status": session.current_status.value,
         "last_active_organization_id": session.organization or None,
         "last_active_at": milliseconds(session.last_active_at),
@@ -32,6 +33,11 @@ def session_resource(session: Session) -> dict[str, Any]:
         "updated_at": milliseconds(session.updated_at),
         "tasks": None,
     }
+
+
+def _acting(actor_id: str) -> str:
+    """Return the user id of who acts as somebody else. "erased" is nobody's: it has no prefix."""
+    return SOMEBODY if actor_id == SOMEBODY else f"{lists.USER_PREFIX}{actor_id}"
 
 
 def activity_resource(session: Session) -> dict[str, Any]:
@@ -65,6 +71,30 @@ def client_resource(client: Client, sessions: Sequence[Session]) -> dict[str, An
         "last_authentication_strategy": None,
         "created_at": milliseconds(client.created_at),
         "updated_at": milliseconds(client.updated_at),
+    }
+
+
+def event_resource(event: Event) -> dict[str, Any]:
+    """Return an event of the audit trail, with the names of that time."""
+    family, system = browsers.family_and_system(event.user_agent)
+    actor = None
+    if event.actor or event.actor_id:
+        sub = f"{lists.USER_PREFIX}{event.actor_id}" if event.actor_id else None
+        actor = {"sub": sub, "name": event.actor}
+    return {
+        "object": "event",
+        "id": lists.event_id_of(event),
+        "kind": event.kind,
+        "user_id": f"{lists.USER_PREFIX}{event.user_id}",
+        "account": event.account,
+        "session_id": event.session_id,
+        "client_id": event.client_id,
+        "organization_id": event.organization or None,
+        "actor": actor,
+        "ip_address": event.ip_address,
+        "browser_name": family or None,
+        "device_type": system or None,
+        "created_at": milliseconds(event.at),
     }
 
 

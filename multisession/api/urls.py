@@ -13,6 +13,7 @@ urlpatterns = [
     path("sessions/<str:session_id>/revoke", views.revoke, name="revoke"),
     path("clients", views.client_list, name="client_list"),
     path("clients/<str:client_id>", views.client, name="client"),
+    path("events", views.event_list, name="event_list"),
     # Any other path: a 404 in JSON.
     re_path(r"", views.nothing),
 ]

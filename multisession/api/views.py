@@ -21,7 +21,13 @@ from multisession.models.events import Cause
 from multisession.models.tokens import Token
 
 from . import errors, keys, openapi
-from .resources import client_resource, error_resource, page_resource, session_resource
+from .resources import (
+    client_resource,
+    error_resource,
+    event_resource,
+    page_resource,
+    session_resource,
+)
 
 View = Callable[..., Any]
 
@@ -124,6 +130,15 @@ def client(query: QueryDict, client_id: str) -> Any:
     if row is None:
         raise errors.not_found("Client", client_id)
     return client_resource(row, row.remembered_sessions)
+
+
+@endpoint(*READ)
+def event_list(query: QueryDict) -> Any:
+    """List what happened to a user's sessions, the newest first."""
+    found = lists.get_event_list(
+        user_id=_user_id(query), limit=_number(query, "limit", 10), before=query.get("before")
+    )
+    return {"data": [event_resource(event) for event in found.data], "older": found.older}
 
 
 @csrf_exempt

@@ -16,6 +16,10 @@ from django.core.exceptions import ValidationError
 #: The length of the column that stores the key.
 LONGEST_KEY = 255
 
+#: In place of the person who acted and was erased or deleted: that somebody else did stays on
+#: record.
+SOMEBODY = "erased"
+
 #: A project's own "login as" writes the administrator's primary key here, as text.
 ACTOR_KEY = "multisession_actor"
 #: django-hijack: the keys of the administrators, the first one first.

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from multisession import signals
 from multisession.conf import settings
 from multisession.ground import serialization, tokens
-from multisession.ground.impersonation import LONGEST_KEY
+from multisession.ground.impersonation import LONGEST_KEY, SOMEBODY
 from multisession.ground.origin import Origin
 
 from . import session_sets
@@ -224,10 +224,12 @@ class Session(models.Model):
     def actor(self) -> AbstractBaseUser | str | None:
         """Return the administrator who signed in as the user, or None.
 
-        Only the key if that account was deleted.
+        "erased" once that account is deleted; its key if that was done without Django's signals.
         """
         if not self.actor_id:
             return None
+        if self.actor_id == SOMEBODY:  # Not a key, though a user may have this one.
+            return SOMEBODY
         user_model: Any = type(self)._meta.get_field("user").related_model
         try:
             found = user_model._base_manager.filter(pk=self.actor_id).first()

@@ -9,15 +9,13 @@ from django.db import router
 from django.db.models import Exists, OuterRef, Q
 
 from multisession.ground.attempts import attempt
+from multisession.ground.impersonation import SOMEBODY
 from multisession.models import Client, Event, Session
 from multisession.models.clients import clients_changed
 from multisession.models.events import short_name
 from multisession.models.nicknames import Nickname
 from multisession.models.session_sets import SessionQuerySet
 from multisession.models.user_locks import UserLock
-
-#: In place of the person who acted: that somebody else did stays on record.
-SOMEBODY = "erased"
 
 
 @dataclass(frozen=True)

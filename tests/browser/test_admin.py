@@ -5,10 +5,12 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.db import OperationalError
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
+from multisession.admin.sessions import SessionAdmin
 from multisession.models import Client, Session
 from tests.browser.test_devices import FIREFOX, sign_in
 from tests.conftest import PASSWORD
@@ -100,3 +102,74 @@ def test_a_large_revocation_runs_to_its_end(new_browser, ada, boss, monkeypatch,
     assert not Session.objects.filter(user=ada).live().exists()
     page.get_by_role("link", name="Back").click()
     expect(page).to_have_url(re.compile(re.escape(f"{LIST}?user={ada.pk}") + "$"))
+
+
+@pytest.mark.parametrize(("scripts", "batch"), [(True, 6), (False, 2)], ids=["script", "no-script"])
+def test_a_revocation_that_lost_its_database_says_how_far_it_came_and_goes_on(
+    new_browser, complaints, ada, boss, monkeypatch, scripts, batch
+):
+    noted = []
+
+    def note(self, request, ended):
+        noted.append(ended)
+        if len(noted) == batch:
+            raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr("multisession.actions.BATCH", 2)
+    monkeypatch.setattr(SessionAdmin, "_note", note)
+    complaints.allow("503 (Service Unavailable)")
+    many(ada, 20)
+    page = sign_in(new_browser(java_script_enabled=scripts), boss)
+    page.goto(f"{LIST}revoke/?user={ada.pk}")
+    page.get_by_role("button", name="Revoke 20 sessions").click()
+    expect(page.get_by_text("The database stopped answering.")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text(f"{2 * batch} of 20 sessions revoked.")
+    page.get_by_role("button", name="Continue").click()
+    if not scripts:
+        expect(page.get_by_role("status")).to_have_text("12 of 20 sessions revoked.")
+        page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("status")).to_have_text("20 sessions revoked.")
+    assert not Session.objects.filter(user=ada).live().exists()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+def test_every_page_is_reached_and_used_by_its_links_and_buttons(new_browser, ada, boss, scripts):
+    many(ada, 2)
+    page = sign_in(new_browser(java_script_enabled=scripts), boss)
+    page.goto("/admin/")
+    content = page.locator("#content")
+    content.get_by_role("link", name="Sessions", exact=True).last.click()
+    page.get_by_role("link", name="Oldest first").click()
+    page.locator("#searchbar").fill("ada@")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("#result_list tbody tr")).to_have_count(2)
+    page.locator("#result_list tbody input[type=checkbox]").first.check()
+    page.get_by_role("combobox", name="Action").select_option("revoke_selected")
+    page.get_by_role("button", name=re.compile("^(Go|Run)")).click()
+    page.get_by_role("button", name="Revoke 1 session").click()
+    expect(page.get_by_text("1 session revoked.")).to_be_visible()
+    page.get_by_role("link", name="Overview").click()
+    page.locator("svg a").first.click()
+    page.goto(f"{LIST}?q=ada@&status=active")
+    page.locator("#result_list tbody th a").click()
+    page.get_by_role("link", name="Timeline of this person").click()
+    page.get_by_role("link", name="What this person did to others").click()
+    page.get_by_role("link", name="Audit trail").last.click()
+    page.go_back()
+    page.get_by_role("link", name="Timeline of this person").click()
+    page.get_by_role("link", name="Sessions").last.click()
+    page.locator("#result_list tbody th a").last.click()
+    page.get_by_role("link", name="Revoke…", exact=True).or_(
+        page.get_by_role("link", name="Revoke all of this user…")
+    ).first.click()
+    page.get_by_role("button", name=re.compile("^Revoke")).click()
+    expect(page.get_by_text("1 session revoked.")).to_be_visible()
+    page.goto("/admin/multisession/apikey/add/")
+    page.get_by_label("Name").fill("report")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("input[value^=sk_]")).to_be_visible()
+    page.goto("/admin/multisession/apikey/")
+    page.get_by_role("link", name="report").click()
+    page.get_by_role("link", name="Revoke…").click()
+    page.get_by_role("button", name="Revoke").click()
+    expect(page.get_by_text("report is revoked")).to_be_visible()

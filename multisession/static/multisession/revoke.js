@@ -14,7 +14,7 @@
       const answer = await fetch(location.href, { method: "POST", body, redirect: "manual" });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const step = page.getElementById("ms-revoking");
-      if (!answer.ok || !step) throw new Error(`answered ${answer.status}`);
+      if (!step) throw new Error(`answered ${answer.status}`);
       document.getElementById("ms-revoking").replaceChildren(...step.childNodes);
       next();
     } catch {
