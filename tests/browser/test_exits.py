@@ -489,14 +489,26 @@ class TestTextThatWouldBeLost:
         page.on("dialog", decide)
         return asked
 
+    def type_half_a_note(self, page: Page) -> None:
+        page.get_by_label("New note").press_sequentially("half a note")
+        self.has_loaded_the_question(page)
+
+    def has_loaded_the_question(self, page: Page) -> None:
+        """Wait for the script that the first letter loads: here it is the same, loaded once."""
+        page.evaluate(
+            """async () => {
+                const { dataset } = document.querySelector("[data-multisession-more]");
+                await import(dataset.multisessionMore);
+            }"""
+        )
+
     def switch(self, page: Page, user: User) -> None:
         page.locator("[data-multisession-button] > summary").click()
         page.get_by_role("button", name=f"Switch to {user.name}").click()
 
     def test_a_half_filled_form_is_asked_about_before_a_switch(self, page, ada, grace):
         asked = self.answer(page, leave=False)
-        page.get_by_label("New note").press_sequentially("half a note")
-        page.wait_for_load_state("networkidle")
+        self.type_half_a_note(page)
         self.switch(page, grace)
         expect(page.get_by_label("New note")).to_have_value("half a note")
         assert asked == [self.QUESTION]
@@ -508,15 +520,14 @@ class TestTextThatWouldBeLost:
 
     def test_the_switch_goes_on_if_the_text_may_be_lost(self, page, grace):
         asked = self.answer(page, leave=True)
-        page.get_by_label("New note").press_sequentially("half a note")
-        page.wait_for_load_state("networkidle")
+        self.type_half_a_note(page)
         self.switch(page, grace)
         expect(page.get_by_text(f"Now {grace.name}")).to_be_visible()
         assert asked == [self.QUESTION]
 
     def test_the_way_out_of_a_notice_is_asked_about_too(self, page, grace):
         asked = self.answer(page, leave=False)
-        page.get_by_label("New note").press_sequentially("half a note")
+        self.type_half_a_note(page)
         switch(new_tab(page), grace)
         page.bring_to_front()
         notice(page).get_by_role("link", name="Reload as").click()
@@ -545,7 +556,7 @@ class TestTextThatWouldBeLost:
             with executed(page):
                 page.get_by_role("button", name="Save").click()
             expect(page.get_by_text("Saved.")).to_be_visible()
-        page.wait_for_load_state("networkidle")
+        self.has_loaded_the_question(page)
         self.switch(page, grace)
         expect(page.get_by_text(f"Now {grace.name}")).to_be_visible()
         assert asked == []
@@ -557,8 +568,7 @@ class TestTextThatWouldBeLost:
         number = Session.objects.get(user=ada).number
         page.goto(f"/u/{number}/")
         asked = self.answer(page, leave=False)
-        page.get_by_label("New note").press_sequentially("half a note")
-        page.wait_for_load_state("networkidle")
+        self.type_half_a_note(page)
         page.locator("[data-multisession-button] > summary").click()
         link = page.get_by_role("link", name=f"Switch to {grace.name}")
         link.click()

@@ -748,7 +748,8 @@ class TestTheNotice:
         tab = new_tab(page)
         switch(tab, grace)
         by_htmx(page, "written in the back")
-        with page.expect_response("**/notice/*"):
+        # Neither the refusal nor the sheet, both of which are answered about now.
+        with page.expect_response("**/set-active/"):
             refusal(page).get_by_role("button", name="Switch to").click()
         switch(tab, grace)
         expect(notice(page)).to_contain_text(f"You are now using {grace.name}")
