@@ -336,6 +336,25 @@ class TestUserContent:
         type_password(page)
         expect(cover(page)).to_have_count(0)
 
+    LIKE_A_REFUSAL = "<p data-multisession-wrong-account>A comment</p>"
+
+    def test_content_that_looks_like_a_refusal_does_not_prevent_the_cover(self, page, ada):
+        self.put(page, "afterbegin", self.LIKE_A_REFUSAL)
+        Session.objects.get(user=ada).revoke()
+        page.evaluate(TO_THE_FRONT)
+        is_covered(page)
+
+    def test_content_that_looks_like_a_refusal_does_not_prevent_one(
+        self, new_browser, ada, grace, complaints
+    ):
+        page = new_browser(bypass_csp=True)
+        sign_in(page, grace, ada)
+        self.put(page, "afterbegin", self.LIKE_A_REFUSAL)
+        switch(new_tab(page), grace)
+        by_htmx(page, "from Ada's page")
+        expect(page.get_by_role("dialog").get_by_role("heading")).to_have_text("Nothing was sent")
+        complaints.expect("409")
+
 
 class TestWhatWasTyped:
     def test_a_refused_request_is_sent_again_after_the_password(self, page, ada, complaints):
@@ -436,6 +455,23 @@ class TestGoingBack:
         assert self.go_back(page), "Nothing is tested: the browser has loaded the page again."
         is_covered(page)
         assert page.evaluate("window.seen") == "hidden"
+
+    def test_content_of_the_page_does_not_show_it_to_who_goes_back(self, with_back_cache, ada):
+        page = with_back_cache
+        page.evaluate(
+            f"""() => {{
+                const item = document.createElement("p");
+                item.dataset.multisessionWrongAccount = "";
+                document.body.prepend(item);
+                window.kept = true;
+                addEventListener("pageshow", () => {{ window.seen = find({SECRET!r}); }});
+            }}"""
+        )
+        page.goto("/accounts/profile/")
+        Session.objects.get(user=ada).revoke()
+        assert self.go_back(page), "Nothing is tested: the browser has loaded the page again."
+        is_covered(page)
+        assert page.evaluate("window.seen") is False
 
     def test_going_back_without_a_connection_shows_nothing(self, with_back_cache, ada):
         page = with_back_cache
