@@ -570,6 +570,21 @@ class TestTextThatWouldBeLost:
         assert asked == [self.QUESTION]
         expect(page.get_by_label("New note")).to_have_value("half a note")
 
+    def test_a_field_that_was_left_before_the_script_came_is_asked_about(self, page, grace):
+        asked = self.answer(page, leave=False)
+
+        def leave_the_field(route):
+            page.get_by_label("Anything you like").focus()
+            route.continue_()
+
+        page.route("**/more*.js", leave_the_field)
+        page.get_by_label("New note").press("h")
+        self.has_loaded_the_question(page)
+        expect(page.get_by_label("Anything you like")).to_be_focused()
+        self.switch(page, grace)
+        expect(page.get_by_label("New note")).to_have_value("h")
+        assert asked == [self.QUESTION]
+
     @pytest.mark.parametrize("what", ["nothing", "taken back", "a search", "sent"])
     def test_nobody_is_asked_about_text_that_is_not_lost(self, page, ada, grace, what):
         asked = self.answer(page, leave=False)

@@ -68,10 +68,13 @@
 
   // What is seldom needed is loaded then: the sign-in form of a cover or a refusal, and the
   // question about text that nobody has sent.
-  const more = () => {
+  const more = async (event) => {
     const url = page()?.multisessionMore;
+    if (!url) return;
     // From the folder of this script alone: user content may name a script of its own.
-    if (url) import("./" + url.split(/[/\\]/).pop()).then(({ signIn }) => signIn(find("again"), send, signedIn));
+    const { signIn, typed } = await import("./" + url.split(/[/\\]/).pop());
+    typed.add(event?.target);
+    signIn(find("again"), send, signedIn);
   };
   const signedIn = async () => {
     await back();
