@@ -127,6 +127,16 @@ class TestTheCover:
         reload.click()
         expect(page.get_by_role("link", name=SECRET)).to_be_visible()
 
+    def test_a_page_beside_hears_that_another_account_signed_its_own_out(self, page, ada, grace):
+        tab = new_tab(page)
+        switch(tab, grace)
+        expect(notice(page)).to_be_visible()
+        tab.goto("/accounts/choose/")
+        tab.get_by_role("button", name=f"Sign out of {ada.name}").click()
+        expect(tab.get_by_role("button", name=f"Sign in again as {ada.name}")).to_be_visible()
+        is_covered(page)
+        assert whoami(page) == grace.email
+
     @pytest.mark.parametrize("end", ["revoked", "expired"])
     def test_a_page_whose_session_ended_is_covered_as_it_comes_to_the_front(self, page, ada, end):
         session = Session.objects.get(user=ada)

@@ -716,6 +716,8 @@ class TestTheNotice:
         assert asked == []
         switch(tab, grace)
         expect(notice(page)).to_have_count(1)
+        by_form(tab, "Grace's note")
+        expect(tab.get_by_role("link", name="Grace's note")).to_be_visible()
         for url in ("/", "/accounts/profile/", "/"):
             tab.goto(url)
         page.wait_for_timeout(200)

@@ -238,6 +238,8 @@
     // Going back to the page that refused it would ask to send it once more.
     if (is(form, "[data-multisession-back]"))
       history.replaceState(null, "", form.dataset.multisessionBack);
+    // Perhaps of another account: then the next page has no news, but this one when it goes.
+    if (is(form, "[action*=sign-out]")) heard = 0;
     if (!is(form, "[data-multisession-stay]")) return;
     event.preventDefault();
     event.stopImmediatePropagation();
@@ -256,7 +258,10 @@
   // Whoever comes back to a page, perhaps the next person at this computer, sees it if the server
   // says that its account is still signed in: browsers keep pages whole, with "no-store" too. An
   // open channel may prevent that.
-  on("pagehide", () => channel.close(veil(1)));
+  on("pagehide", () => {
+    if (heard === 0) channel.postMessage(heard);
+    channel.close(veil(1));
+  });
   on("pageshow", ({ persisted }) => {
     if (persisted) listen();
     else if (performance.navigation.type < 2) return;
