@@ -280,6 +280,8 @@ class TestAForm:
     def test_a_form_sent_before_the_sign_in_is_kept(self, page, ada, complaints):
         Session.objects.get(user=ada).revoke()
         by_form(page, "from Ada's page")
+        # The sign-in form comes above the button and moves it.
+        expect(refusal(page).get_by_label("Password")).to_be_focused()
         refusal(page).get_by_role("button", name=f"Send as {ada.name}").click()
         expect(refusal(page)).to_contain_text(f"{ada.name} is not signed in yet.")
         fill_in_password(new_tab(page, "/accounts/sign-in/"))
