@@ -8,6 +8,7 @@ from pathlib import Path
 from string import ascii_letters
 
 import pytest
+from django.template import Context, Template
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
@@ -15,6 +16,7 @@ import multisession
 from accounts.models import User
 from multisession import actions
 from multisession.models import Session
+from multisession.pages.refusal import keep_quiet
 from tests.test_guard import PASSWORD, Tab, follow_form
 
 pytestmark = pytest.mark.django_db
@@ -188,6 +190,26 @@ class TestThePageSaysWhoseItIs:
         ada.is_staff = True
         ada.save()
         assert said.findall(client.get("/admin/").text) == [(session, NOTICE)]
+
+    def test_the_page_of_a_refusal_has_nothing_to_ask(self, client, ada, grace):
+        sign_in(client, ada)
+        tab = Tab(client)
+        session = sign_in(client, grace)
+        refused = tab.send("/notes/", {"text": "x"})
+        assert f'data-multisession-page="{session}"' in refused.text
+        assert "data-multisession-notice" not in refused.text
+
+    def test_a_button_loaded_by_the_page_of_a_refusal_has_nothing_to_ask(self, client, rf, ada):
+        sign_in(client, ada)
+        request = rf.get("/")
+        mount = Template("{% load multisession %}{% user_button_mount show_name=True %}")
+        usual = unescape(mount.render(Context({"request": request})))
+        keep_quiet(request)
+        quiet = unescape(mount.render(Context({"request": request})))
+        for html, has_notice in ((usual, True), (quiet, False)):
+            button = client.get(re.search(r'hx-get="([^"]+)"', html)[1]).text
+            assert "ms-trigger-name" in button
+            assert ("data-multisession-notice" in button) is has_notice
 
 
 class TestTheRefusal:

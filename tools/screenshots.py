@@ -181,12 +181,27 @@ def signed_out_of_all(page: Page) -> None:
 
 
 def covered(page: Page) -> None:
+    signed_out_elsewhere(page)
+    page.locator("dialog.ms-cover [autocomplete~=current-password]").wait_for()
+
+
+def signed_out_elsewhere(page: Page) -> None:
     """Ada has been signed out elsewhere, and the tab comes to the front."""
     from multisession.models import Session
 
     Session.objects.filter(user__email="ada@example.com").live().latest("pk").revoke()
     page.evaluate('document.dispatchEvent(new Event("visibilitychange", {bubbles: true}))')
-    page.locator("dialog.ms-cover [autocomplete~=current-password]").wait_for()
+
+
+def covered_beside_another(page: Page) -> None:
+    """Ada has been signed out after another tab had switched to Grace."""
+    tab = page.context.new_page()
+    tab.goto("/accounts/choose/")
+    tab.get_by_role("main").get_by_role("button", name="Switch to Grace").click()
+    tab.get_by_role("heading", name="Hello, Grace Hopper").wait_for()
+    tab.close()
+    signed_out_elsewhere(page)
+    page.locator("dialog.ms-cover").get_by_role("button", name="Sign in as Ada").wait_for()
 
 
 def named(page: Page) -> None:
@@ -266,6 +281,8 @@ PICTURES_WANTED = (
     Picture("tab", "/u/2/", steps=open_menu, clip=taller(580), paths=True),
     Picture("cover", steps=covered, **WIDE),
     Picture("cover-dark-phone", steps=covered, browser=DARK, **PHONE),
+    Picture("cover-other-account", steps=covered_beside_another, **WIDE),
+    Picture("cover-forced-colors", steps=covered, browser={"forced_colors": "active"}, **WIDE),
     Picture("devices", "/accounts/sessions/", **WIDE),
     Picture("devices-phone", "/accounts/sessions/", browser=DARK, **PHONE),
     Picture("history", "/multisession/sessions/history/", **WIDE),

@@ -40,11 +40,15 @@ from .profiles import Profile, organization_profile, profile_of
 
 STATUS = 409
 
+#: Parameter of the URL from which the page of a refusal loads its UserButton.
+QUIET = "quiet"
+
 
 def answer(request: HttpRequest, wrong: WrongAccount) -> HttpResponse:
     """Return the 409 in the right form for its sender."""
     sender = sender_of(request)
     if sender is Sender.FORM:
+        keep_quiet(request)
         said = page_context(request, wrong)
         response = render(request, "multisession/wrong_account.html", said, status=STATUS)
     elif sender is Sender.TURBO and PAGE_HEADER not in request.headers:
@@ -60,6 +64,18 @@ def answer(request: HttpRequest, wrong: WrongAccount) -> HttpResponse:
         response = few_words(request, wrong)
         response["HX-Reswap"] = "none"
     return _finished(response)
+
+
+def keep_quiet(request: HttpRequest) -> None:
+    """Give ``notice.js`` nothing to say on this page, because the page itself says what happened.
+
+    The server decides that: a mark in the page could as well come from user content.
+    """
+    request._multisession_is_quiet = True  # type: ignore[attr-defined]
+
+
+def is_quiet(request: HttpRequest) -> bool:
+    return getattr(request, "_multisession_is_quiet", False)
 
 
 def sent_already(request: HttpRequest) -> HttpResponse:

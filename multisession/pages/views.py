@@ -87,6 +87,8 @@ def action(view: Callable[[MultiSessionRequest, str], HttpResponse]) -> Callable
 @csrf_protect
 def button(request: MultiSessionRequest) -> HttpResponse:
     """Show the UserButton, for ``{% user_button_mount %}``."""
+    if refusal.QUIET in request.GET:
+        refusal.keep_quiet(request)
     context = button_context(request, Options.from_query(request.GET))
     return render(request, "multisession/user_button.html", context)
 

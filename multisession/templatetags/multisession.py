@@ -27,6 +27,7 @@ from multisession.pages.links import (
 from multisession.pages.menu import Options, account_list_context, button_context
 from multisession.pages.organization_menu import SwitcherOptions, switcher_context
 from multisession.pages.profiles import Profile, profile_of
+from multisession.pages.refusal import QUIET, is_quiet
 from multisession.pages.views import SWITCHED
 from multisession.request import MultiSessionRequest
 
@@ -107,8 +108,11 @@ def user_button_mount(context: Context, **options: Any) -> dict[str, Any]:
     Takes the options of ``user_button``. Reads neither session nor user, so the page may be cached.
     """
     button_url = url_of("multisession:button")
+    request = context.get("request")
+    more = {QUIET: "1"} if request is not None and is_quiet(request) else {}
+    query = _options("user_button_mount", options).query(**more)
     return {
-        "button_url": button_url and button_url + _options("user_button_mount", options).query(),
+        "button_url": button_url and button_url + query,
         "choose_url": url_of(settings.CHOOSE_URL),
     }
 
@@ -203,10 +207,11 @@ def page_attributes(context: Context) -> SafeString | str:
     request: MultiSessionRequest | None = context.get("request")
     if request is None:
         return ""
+    notice_url = "" if is_quiet(request) else url_of("multisession:notice")
     return format_html(
-        'data-multisession-page="{}" data-multisession-notice="{}" data-multisession-more="{}"',
+        'data-multisession-page="{}" {}data-multisession-more="{}"',
         page_tokens.page_name(page_tokens.effective_session(request)),
-        url_of("multisession:notice"),
+        notice_url and format_html('data-multisession-notice="{}" ', notice_url),
         script_url("multisession/more.js"),
     )
 

@@ -1,9 +1,12 @@
 """An account has ended: its pages are covered, and signing in again uncovers them.
 
-And a half-filled form is asked about before a switch leaves its page.
+And a half-filled form is asked about before a switch leaves its page. LOOKS=folder stores a
+screenshot of each way to see the cover.
 """
 
 import datetime
+import re
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -13,6 +16,7 @@ from accounts.models import Note, User
 from config.middleware import PrivatePagesMiddleware
 from multisession.models import Session
 from tests.browser.conftest import FLAGS
+from tests.browser.test_looks import PICTURES, WITHOUT_AN_EDGE
 from tests.browser.test_wrong_account import (
     by_form,
     by_htmx,
@@ -51,6 +55,36 @@ READABLE = """() => {
 }"""
 
 
+#: What of the cover can't be brought into the window whole, or lies under something else.
+NOT_WHOLE = """() => {
+  const shown = (item) => item.checkVisibility() && !item.ariaHidden;
+  const items = document.querySelectorAll("dialog.ms-cover :is(h1, p, a, button, input, label)");
+  return [...items].filter(shown).filter((item) => {
+    item.scrollIntoView({ block: "center", behavior: "instant" });
+    const { left, right, top, bottom } = item.getBoundingClientRect();
+    if (left < 0 || right > innerWidth || top < 0 || bottom > innerHeight) return true;
+    const hit = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+    return !item.contains(hit) && !hit.contains(item);
+  }).map((item) => item.outerHTML.slice(0, 200));
+}"""
+
+#: Ways to see the cover: options of the browser.
+WAYS = {
+    "light": {},
+    "dark": {"color_scheme": "dark"},
+    "forced-colors": {"forced_colors": "active"},
+    "forced-colors-dark": {"forced_colors": "active", "color_scheme": "dark"},
+    "narrow": {"viewport": {"width": 320, "height": 640}},
+    "enlarged-four-times": {"viewport": {"width": 320, "height": 256}},
+    "right-to-left": {"locale": "ar"},
+    "right-to-left-narrow-dark": {
+        "locale": "ar",
+        "viewport": {"width": 320, "height": 640},
+        "color_scheme": "dark",
+    },
+}
+
+
 @pytest.fixture
 def page(new_browser, ada: User, grace: User) -> Page:
     """Ada's page with a note, and Grace signed in beside her."""
@@ -66,11 +100,15 @@ def cover(page: Page) -> Locator:
 
 
 def is_covered(page: Page) -> None:
+    nothing_is_read(page)
+    expect(page).to_have_title("Signed out")
+
+
+def nothing_is_read(page: Page) -> None:
     expect(cover(page)).to_be_visible()
     assert page.evaluate(READABLE) == []
     assert not page.evaluate(f"find({SECRET!r})"), "The browser's search finds it."
     expect(page.get_by_role("link", name=SECRET)).to_have_count(0)  # by the accessibility tree
-    expect(page).to_have_title("Signed out")
 
 
 def type_password(page: Page, password: str = PASSWORD) -> None:
@@ -126,6 +164,16 @@ class TestTheCover:
         is_covered(page)
         reload.click()
         expect(page.get_by_role("link", name=SECRET)).to_be_visible()
+
+    def test_a_page_beside_hears_that_another_account_signed_its_own_out(self, page, ada, grace):
+        tab = new_tab(page)
+        switch(tab, grace)
+        expect(notice(page)).to_be_visible()
+        tab.goto("/accounts/choose/")
+        tab.get_by_role("button", name=f"Sign out of {ada.name}").click()
+        expect(tab.get_by_role("button", name=f"Sign in again as {ada.name}")).to_be_visible()
+        is_covered(page)
+        assert whoami(page) == grace.email
 
     @pytest.mark.parametrize("end", ["revoked", "expired"])
     def test_a_page_whose_session_ended_is_covered_as_it_comes_to_the_front(self, page, ada, end):
@@ -209,18 +257,34 @@ class TestTheCover:
         expect(cover(page)).to_have_count(0)
         complaints.expect("ERR_FAILED")
 
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
-    @pytest.mark.parametrize(("locale", "width"), [("en", 1280), ("ar", 390)])
-    def test_the_cover_is_accessible(self, new_browser, ada, scheme, locale, width):
-        page = new_browser(color_scheme=scheme, locale=locale, reduced_motion="reduce")
-        page.set_viewport_size({"width": width, "height": 800})
+    @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+    @pytest.mark.parametrize("name", ["Ada Lovelace", "Ada " + "Lovelace" * 10], ids=["", "long"])
+    def test_the_cover_hides_the_page_and_is_used_however_it_is_seen(
+        self, new_browser, ada, way, name
+    ):
+        User.objects.filter(pk=ada.pk).update(name=name)
+        Note.objects.create(user=ada, text=SECRET)
+        page = new_browser(reduced_motion="reduce", **way)
         sign_in(page, ada)
         Session.objects.get(user=ada).revoke()
         page.evaluate(TO_THE_FRONT)
         expect(cover(page).locator("[type=password]")).to_be_focused()
-        found = Axe().run(page, options={"preload": False}).response["violations"]
+        if PICTURES:
+            file = re.sub(r"\W+", "-", f"cover {name[:20]} {way}")
+            page.screenshot(path=Path(PICTURES) / f"{file}.png")
+        nothing_is_read(page)
+        for _ in range(6):
+            page.keyboard.press("Tab")
+            assert page.evaluate("document.activeElement.matches('body, .ms-cover, .ms-cover *')")
+        # Where the system chooses the colours, axe reads those of the style sheet.
+        rules = {"color-contrast": {"enabled": "forced_colors" not in way}}
+        found = Axe().run(page, options={"preload": False, "rules": rules}).response["violations"]
         assert [each["id"] for each in found] == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.evaluate("document.querySelector('.ms-cover').scrollWidth <= innerWidth")
+        assert page.evaluate(NOT_WHOLE) == []
+        if "forced_colors" in way:
+            assert page.evaluate(WITHOUT_AN_EDGE) == []
 
 
 class TestOtherSignInPages:
@@ -336,6 +400,25 @@ class TestUserContent:
         type_password(page)
         expect(cover(page)).to_have_count(0)
 
+    LIKE_A_REFUSAL = "<p data-multisession-wrong-account>A comment</p>"
+
+    def test_content_that_looks_like_a_refusal_does_not_prevent_the_cover(self, page, ada):
+        self.put(page, "afterbegin", self.LIKE_A_REFUSAL)
+        Session.objects.get(user=ada).revoke()
+        page.evaluate(TO_THE_FRONT)
+        is_covered(page)
+
+    def test_content_that_looks_like_a_refusal_does_not_prevent_one(
+        self, new_browser, ada, grace, complaints
+    ):
+        page = new_browser(bypass_csp=True)
+        sign_in(page, grace, ada)
+        self.put(page, "afterbegin", self.LIKE_A_REFUSAL)
+        switch(new_tab(page), grace)
+        by_htmx(page, "from Ada's page")
+        expect(page.get_by_role("dialog").get_by_role("heading")).to_have_text("Nothing was sent")
+        complaints.expect("409")
+
 
 class TestWhatWasTyped:
     def test_a_refused_request_is_sent_again_after_the_password(self, page, ada, complaints):
@@ -437,6 +520,23 @@ class TestGoingBack:
         is_covered(page)
         assert page.evaluate("window.seen") == "hidden"
 
+    def test_content_of_the_page_does_not_show_it_to_who_goes_back(self, with_back_cache, ada):
+        page = with_back_cache
+        page.evaluate(
+            f"""() => {{
+                const item = document.createElement("p");
+                item.dataset.multisessionWrongAccount = "";
+                document.body.prepend(item);
+                window.kept = true;
+                addEventListener("pageshow", () => {{ window.seen = find({SECRET!r}); }});
+            }}"""
+        )
+        page.goto("/accounts/profile/")
+        Session.objects.get(user=ada).revoke()
+        assert self.go_back(page), "Nothing is tested: the browser has loaded the page again."
+        is_covered(page)
+        assert page.evaluate("window.seen") is False
+
     def test_going_back_without_a_connection_shows_nothing(self, with_back_cache, ada):
         page = with_back_cache
         page.evaluate("window.kept = true")
@@ -489,14 +589,26 @@ class TestTextThatWouldBeLost:
         page.on("dialog", decide)
         return asked
 
+    def type_half_a_note(self, page: Page) -> None:
+        page.get_by_label("New note").press_sequentially("half a note")
+        self.has_loaded_the_question(page)
+
+    def has_loaded_the_question(self, page: Page) -> None:
+        """Wait for the script that the first letter loads: here it is the same, loaded once."""
+        page.evaluate(
+            """async () => {
+                const { dataset } = document.querySelector("[data-multisession-more]");
+                await import(dataset.multisessionMore);
+            }"""
+        )
+
     def switch(self, page: Page, user: User) -> None:
         page.locator("[data-multisession-button] > summary").click()
         page.get_by_role("button", name=f"Switch to {user.name}").click()
 
     def test_a_half_filled_form_is_asked_about_before_a_switch(self, page, ada, grace):
         asked = self.answer(page, leave=False)
-        page.get_by_label("New note").press_sequentially("half a note")
-        page.wait_for_load_state("networkidle")
+        self.type_half_a_note(page)
         self.switch(page, grace)
         expect(page.get_by_label("New note")).to_have_value("half a note")
         assert asked == [self.QUESTION]
@@ -508,20 +620,34 @@ class TestTextThatWouldBeLost:
 
     def test_the_switch_goes_on_if_the_text_may_be_lost(self, page, grace):
         asked = self.answer(page, leave=True)
-        page.get_by_label("New note").press_sequentially("half a note")
-        page.wait_for_load_state("networkidle")
+        self.type_half_a_note(page)
         self.switch(page, grace)
         expect(page.get_by_text(f"Now {grace.name}")).to_be_visible()
         assert asked == [self.QUESTION]
 
     def test_the_way_out_of_a_notice_is_asked_about_too(self, page, grace):
         asked = self.answer(page, leave=False)
-        page.get_by_label("New note").press_sequentially("half a note")
+        self.type_half_a_note(page)
         switch(new_tab(page), grace)
         page.bring_to_front()
         notice(page).get_by_role("link", name="Reload as").click()
         assert asked == [self.QUESTION]
         expect(page.get_by_label("New note")).to_have_value("half a note")
+
+    def test_a_field_that_was_left_before_the_script_came_is_asked_about(self, page, grace):
+        asked = self.answer(page, leave=False)
+
+        def leave_the_field(route):
+            page.get_by_label("Anything you like").focus()
+            route.continue_()
+
+        page.route("**/more*.js", leave_the_field)
+        page.get_by_label("New note").press("h")
+        self.has_loaded_the_question(page)
+        expect(page.get_by_label("Anything you like")).to_be_focused()
+        self.switch(page, grace)
+        expect(page.get_by_label("New note")).to_have_value("h")
+        assert asked == [self.QUESTION]
 
     @pytest.mark.parametrize("what", ["nothing", "taken back", "a search", "sent"])
     def test_nobody_is_asked_about_text_that_is_not_lost(self, page, ada, grace, what):
@@ -545,7 +671,7 @@ class TestTextThatWouldBeLost:
             with executed(page):
                 page.get_by_role("button", name="Save").click()
             expect(page.get_by_text("Saved.")).to_be_visible()
-        page.wait_for_load_state("networkidle")
+        self.has_loaded_the_question(page)
         self.switch(page, grace)
         expect(page.get_by_text(f"Now {grace.name}")).to_be_visible()
         assert asked == []
@@ -557,8 +683,7 @@ class TestTextThatWouldBeLost:
         number = Session.objects.get(user=ada).number
         page.goto(f"/u/{number}/")
         asked = self.answer(page, leave=False)
-        page.get_by_label("New note").press_sequentially("half a note")
-        page.wait_for_load_state("networkidle")
+        self.type_half_a_note(page)
         page.locator("[data-multisession-button] > summary").click()
         link = page.get_by_role("link", name=f"Switch to {grace.name}")
         link.click()

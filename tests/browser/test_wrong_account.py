@@ -280,6 +280,8 @@ class TestAForm:
     def test_a_form_sent_before_the_sign_in_is_kept(self, page, ada, complaints):
         Session.objects.get(user=ada).revoke()
         by_form(page, "from Ada's page")
+        # The sign-in form comes above the button and moves it.
+        expect(refusal(page).get_by_label("Password")).to_be_focused()
         refusal(page).get_by_role("button", name=f"Send as {ada.name}").click()
         expect(refusal(page)).to_contain_text(f"{ada.name} is not signed in yet.")
         fill_in_password(new_tab(page, "/accounts/sign-in/"))
@@ -716,6 +718,8 @@ class TestTheNotice:
         assert asked == []
         switch(tab, grace)
         expect(notice(page)).to_have_count(1)
+        by_form(tab, "Grace's note")
+        expect(tab.get_by_role("link", name="Grace's note")).to_be_visible()
         for url in ("/", "/accounts/profile/", "/"):
             tab.goto(url)
         page.wait_for_timeout(200)
@@ -748,6 +752,7 @@ class TestTheNotice:
         tab = new_tab(page)
         switch(tab, grace)
         by_htmx(page, "written in the back")
+        # Neither the refusal nor the sheet, both of which are answered about now.
         with page.expect_response("**/set-active/"):
             refusal(page).get_by_role("button", name="Switch to").click()
         switch(tab, grace)

@@ -88,8 +88,9 @@ const hideTitle = (cover) => {
   });
 };
 
-/* Text that somebody typed into a form of the page and has not sent: fields, and what was sent. */
-const typed = new Set([document.activeElement]);
+/* Text that somebody typed into a form of the page and has not sent: fields, which notice.js adds
+   from the first letter on, and what was sent. */
+export const typed = new Set();
 let sent = new WeakMap();
 const on = (type, then) => addEventListener(type, then, true);
 const text = (field) => field.value ?? field.textContent;
@@ -100,7 +101,6 @@ const isUnsaved = (field) =>
   is(field.closest("form"), ":not([method=get i], [role=search], [role=search] *, [class^=ms-] *)") &&
   text(field) !== (sent.get(field) ?? field.defaultValue ?? "");
 
-on("input", ({ target }) => typed.add(target));
 on("submit", ({ target }) => {
   for (const field of typed) if (within(field, "form") === target) sent.set(field, text(field));
 });

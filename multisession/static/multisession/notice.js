@@ -6,6 +6,8 @@
   // Looked up each time: hx-boost may have put another body in.
   const page = () => find("page")?.dataset;
   const here = () => page()?.multisessionPage;
+  // A refusal has no such URL: it says itself what happened.
+  const asks = () => find("notice")?.dataset.multisessionNotice;
   const sheet = () => document.querySelector("body > #ms-wrong-account");
   const on = (type, then) => addEventListener(type, then, true);
   const later = (then) => setTimeout(then, 99);
@@ -16,23 +18,23 @@
   let channel;
   let heard = here();
   let turn = 0;
-  let told = false;
+  let told;
   let covered;
 
   // Each page says whose it is when it loads. Whoever hears something new asks what is true, and
   // goes by that: a page that took long to load says what was true before.
   const listen = () => {
     channel = new BroadcastChannel("multisession");
-    channel.onmessage = ({ data }) => data === heard || ask((heard = data), (told = false));
+    channel.onmessage = ({ data }) => data === heard || back((heard = data));
   };
 
   const look = async (what) => {
     const mine = ++turn;
-    if (!page()?.multisessionNotice) return;
+    const url = asks();
+    if (!url) return;
     const query = { session: here(), next: location.pathname + location.search, ...what };
     try {
-      const url = page().multisessionNotice + "?" + new URLSearchParams(query);
-      const answer = await send(url, { mode: "same-origin", redirect: "error" });
+      const answer = await send(url + "?" + new URLSearchParams(query), { mode: "same-origin", redirect: "error" });
       const html = await answer.text();
       // Ours says so: what somebody has put into the page may lead to a file of his.
       if (!answer.ok || !answer.headers.has(mark)) throw 0;
@@ -47,7 +49,6 @@
   };
 
   const ask = async () => {
-    if (find("wrong-account") && !sheet()) return;
     const found = await look();
     if (!found) return;
     if (is(found[0], "dialog")) return put(found[0]);
@@ -67,10 +68,13 @@
 
   // What is seldom needed is loaded then: the sign-in form of a cover or a refusal, and the
   // question about text that nobody has sent.
-  const more = () => {
+  const more = async (event) => {
     const url = page()?.multisessionMore;
+    if (!url) return;
     // From the folder of this script alone: user content may name a script of its own.
-    if (url) import("./" + url.split(/[/\\]/).pop()).then(({ signIn }) => signIn(find("again"), send, signedIn));
+    const { signIn, typed } = await import("./" + url.split(/[/\\]/).pop());
+    typed.add(event?.target);
+    signIn(find("again"), send, signedIn);
   };
   const signedIn = async () => {
     await back();
@@ -146,13 +150,12 @@
   const refused = (marks, reason, html) => {
     if (reason === "other-account")
       return later(() => sheet() || (html && document.body.prepend(parse(html))));
-    if (reason === "wrong-account" && !(mark + "-Background" in marks)) return later(openSheet);
-    if (!told) later(ask);
-    told = true;
+    if (reason === "wrong-account" && !marks[mark + "-Background"]) return later(openSheet);
+    told ||= later(ask);
   };
 
   const openSheet = async () => {
-    const found = !find("wrong-account") && (await look({ refused: 1 }));
+    const found = !sheet() && (await look({ refused: 1 }));
     if (found?.[0]) put(found[0]);
   };
 
@@ -184,10 +187,9 @@
   // Whether it is htmx's is known when that says so.
   XMLHttpRequest.prototype.setRequestHeader = function (name, value) {
     setRequestHeader.apply(this, arguments);
-    const background = mark + "-Background";
     const marks = marked.get(this);
-    if (name === "HX-Request" && marks?.[background] && !(mark + "-Page" in marks))
-      setRequestHeader.call(this, background, "true");
+    if (name === "HX-Request" && marks?.[mark + "-Background"] && !marks[mark + "-Page"])
+      setRequestHeader.call(this, mark + "-Background", "true");
   };
 
   // Inertia shows an answer that is not its own in a window.
@@ -236,6 +238,8 @@
     // Going back to the page that refused it would ask to send it once more.
     if (is(form, "[data-multisession-back]"))
       history.replaceState(null, "", form.dataset.multisessionBack);
+    // Perhaps of another account: then the next page has no news, but this one when it goes.
+    if (is(form, "[action*=sign-out]")) heard = 0;
     if (!is(form, "[data-multisession-stay]")) return;
     event.preventDefault();
     event.stopImmediatePropagation();
@@ -247,18 +251,21 @@
 
   listen();
   if (page()) channel.postMessage(heard);
-  const back = () => ask((told = false));
+  const back = () => ask((told = 0));
   on("visibilitychange", () => document.hidden || back());
   on("input", more);
   if (find("again")) more();
   // Whoever comes back to a page, perhaps the next person at this computer, sees it if the server
   // says that its account is still signed in: browsers keep pages whole, with "no-store" too. An
   // open channel may prevent that.
-  on("pagehide", () => channel.close(veil(1)));
+  on("pagehide", () => {
+    if (heard === 0) channel.postMessage(heard);
+    channel.close(veil(1));
+  });
   on("pageshow", ({ persisted }) => {
     if (persisted) listen();
     else if (performance.navigation.type < 2) return;
-    veil(here() && page().multisessionNotice && !find("wrong-account"));
+    veil(here() && asks());
     back();
   });
 })();
