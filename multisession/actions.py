@@ -25,6 +25,7 @@ from django.utils import timezone
 from . import lists, organizations, request_user, signals
 from .backends.db import SessionStore
 from .engine import switch_rule, verbs
+from .ground.attempts import attempt
 from .guard import page_tokens
 from .models import AccountLimitReached, Session
 from .models.events import Cause
@@ -234,7 +235,7 @@ def sign_out_all(request: HttpRequest) -> list[Session]:
     if newest is None or (store.row is None and not everything.remembered().exists()):
         return []
     ended = verbs.take_off(store, everything.filter(pk__lte=newest), by=by)
-    everything.visitors().delete()
+    attempt(store.using, everything.visitors().delete)
     _leave_active(request, forget=True)
     return ended
 
@@ -403,7 +404,7 @@ def _nothing_remembered(request: HttpRequest) -> None:
         return
     if not Session.objects.visible_to(store.token).accounts().remembered().exists():
         if store.row is None:
-            verbs.leave(store, forget=True)
+            verbs.make_nobody_active(store, forget=True)
         else:
             store.renews_cookie = True
 
@@ -414,7 +415,7 @@ def _leave_active(request: HttpRequest, *, forget: bool = False, stay: bool = Fa
     ``forget``: keep no data for the next visitor. ``stay``: activate no other account, even with
     ``AFTER_SIGN_OUT = "next"``.
     """
-    verbs.leave(_store(request), forget=forget, stay=stay)
+    verbs.make_nobody_active(_store(request), forget=forget, stay=stay)
     _nobody_is_active(request)
 
 

@@ -11,7 +11,7 @@ from . import signals
 from .backends.db import SessionStore
 from .conf import settings
 from .engine import doubled, login
-from .engine.leaving import said_without_request
+from .engine.departures import said_without_request
 from .guard import page_tokens
 from .models import Session
 from .pages.profiles import profile_of
@@ -41,7 +41,7 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
         if fits:
             login.repeat(store, user)
         return
-    leaving = login.leaving(store)
+    leaving = login.session_left(store)
     if leaving is not None and leaving.is_of(user):
         leaving = None
     entering = Session(user=user) if fits else Session()
@@ -49,7 +49,7 @@ def on_signed_in(sender: Any, request: HttpRequest | None, user: Any, **kwargs: 
         signals.active_session_changing.send(
             sender=Session, request=request, leaving=leaving, entering=entering
         )
-        replaced = login.make_way(store, user) if fits else []
+        replaced = login.keep_to_account_limit(store, user) if fits else []
     except Exception:
         login.refuse(store)
         _nobody(request)

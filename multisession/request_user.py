@@ -120,7 +120,7 @@ def _found(request: HttpRequest) -> Any:
     is_current = constant_time_compare(of_the_sign_in, user.get_session_auth_hash())
     if is_current and backend.user_can_authenticate(user):
         return user
-    return _refused(store, user, is_current) if users.lag() else None
+    return _refused(store, user, is_current) if users.may_lag() else None
 
 
 def _refused(store: SessionStore, user: Any, is_current: bool) -> Any:

@@ -119,12 +119,21 @@ def read_messages(request: HttpRequest) -> HttpResponse:
 
 @troubled
 def sign_in(request: HttpRequest, pk: int) -> HttpResponse:
-    """``first``: what happens to the session just before. ``expiry``, ``mode``, ``message``."""
+    """``first``: what happens to the session just before. ``expiry``, ``mode``, ``message``.
+
+    ``before``: a user who signs in just before, in the same request. ``undone``: that one is rolled
+    back after its session was saved.
+    """
     query = request.GET
     if first := query.get("first"):
         {"flush": request.session.flush, "logout": lambda: auth.logout(request)}[first]()
     if mode := query.get("mode"):
         request.session.login_mode = mode
+    if before := query.get("before"):
+        with transaction.atomic():
+            auth.login(request, get_user_model().objects.get(pk=before), backend=BACKEND)
+            request.session.save()
+            transaction.set_rollback("undone" in query)
     if "count" in query:
         len(messages.get_messages(request))  # loads the unread ones, and leaves them unread
     auth.login(request, get_user_model().objects.get(pk=pk), backend=BACKEND)

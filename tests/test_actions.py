@@ -17,7 +17,7 @@ from accounts.models import User
 from multisession import actions, signals
 from multisession.backends.db import SessionStore
 from multisession.engine.placing import ASIDE
-from multisession.models import Session
+from multisession.models import Event, Session
 from tests.stories import (
     COOKIE,
     NOBODY,
@@ -650,6 +650,14 @@ class TestActivity:
         with later(hours=1):
             assert kept.touch() is False
 
+    def test_a_session_that_expires_during_a_request_does_not_come_back(self, ada, settings):
+        settings.MULTISESSION = {"INACTIVITY": 3600}
+        firefox = signed_in(ada)
+        kept = session_of(ada)
+        with later(hours=1):
+            assert kept.touch() is False
+            assert (session_of(ada).expire_at, firefox.who()) == (kept.expire_at, NOBODY)
+
     def test_two_requests_at_once_write_once(self, ada):
         signed_in(ada)
         twice = session_of(ada), session_of(ada)
@@ -705,6 +713,16 @@ class TestNextOnlyOnASafeRequest:
         response = firefox.get("/who/", headers={"sec-purpose": "prefetch"})
         assert (response.json()["user"], silent(response)) == (NOBODY, True)
         assert firefox.who() == "ada"
+
+    def test_a_link_that_signs_somebody_in_makes_no_other_account_active(
+        self, firefox, ada, grace, alan
+    ):
+        """The password of the active account was changed elsewhere, so ``login()`` finds nobody."""
+        grace.set_password("another")
+        grace.save()
+        firefox.get(f"/sign-in/{alan.pk}/")
+        assert firefox.who() == "alan"
+        assert not Event.objects.filter(kind="switched").exists()
 
 
 class TestForms(EitherSetting):

@@ -212,6 +212,17 @@ class TestSingle:
         assert firefox.accounts() == ["alan"]
         assert statuses(ada) == ["replaced"]
 
+    @pytest.mark.parametrize("how", ["a limit of one account", "replace"])
+    def test_of_two_sign_ins_in_one_request_the_second_replaces_the_first(
+        self, settings, ada, grace, how
+    ):
+        if how == "a limit of one account":
+            settings.MULTISESSION = {"MAX_ACCOUNTS": 1}
+        firefox = Browser()
+        firefox.sign_in(grace, before=ada.pk, mode="replace" if how == "replace" else "add")
+        assert (firefox.who(), firefox.accounts()) == ("grace", ["grace"])
+        assert statuses(ada) == ["replaced"]
+
     @pytest.mark.urls("config.urls")
     def test_the_menu_offers_no_other_account(self, settings, client, ada):
         settings.MULTISESSION = {**settings.MULTISESSION, "MAX_ACCOUNTS": 1}

@@ -12,7 +12,7 @@ from accounts.models import User
 from multisession.backends.db import SessionStore
 from multisession.ground import serialization, tokens
 from multisession.models import Client, Session
-from multisession.models.session_sets import LISTED
+from multisession.models.session_sets import MOST_LISTED
 from multisession.models.tokens import GRACE, SETTLING, Token
 from multisession.upkeep.purge import purge
 from tests.stories import Browser, later, session_of, signed_in, statuses, with_engine_urls
@@ -369,7 +369,7 @@ def test_of_the_accounts_that_are_signed_out_a_browser_lists_the_newest_fifty(ad
     firefox = signed_in(ada)
     client, now = session_of(ada).client, timezone.now()
     users = User.objects.bulk_create(
-        User(email=f"person{number}@example.com") for number in range(LISTED + 10)
+        User(email=f"person{number}@example.com") for number in range(MOST_LISTED + 10)
     )
     Session.objects.bulk_create(
         Session(client=client, user=user, status="ended", expire_at=now, abandon_at=now)
@@ -377,6 +377,6 @@ def test_of_the_accounts_that_are_signed_out_a_browser_lists_the_newest_fifty(ad
     )
     token = Token.objects.get(digest=tokens.digest(firefox.cookie))
     listed = Session.objects.visible_to(token).listed()
-    assert {row.user for row in listed} == {ada, *users[-LISTED:]}
-    assert listed.count() == LISTED + 1
+    assert {row.user for row in listed} == {ada, *users[-MOST_LISTED:]}
+    assert listed.count() == MOST_LISTED + 1
     assert firefox.accounts() == ["ada"]

@@ -58,6 +58,7 @@ SHOWN = {
 #: Of views that have no asynchronous twin.
 ALSO = {
     "a new password": ["ada", 200, "ada", ""],
+    "and another account beside it": [200, ["ada", "joan"]],
     "signed up": [200, "edsger"],
     "its pages": [200, 200],
     "read from there on": ["replica", "replica"],

@@ -7,6 +7,7 @@ minute or more after it was made, which *settles* it. From then on the old value
 treated like a made-up one. Two successors of one value are *siblings*, and both stay valid.
 """
 
+from contextlib import ExitStack
 from unittest import mock
 
 import pytest
@@ -424,6 +425,19 @@ class TestTheEndOfAnOldCookie:
             for user in (ada, grace, alan):
                 current.switch(user)
                 assert current.who() == name_of(user)
+
+    def test_a_request_that_outlasts_its_value_is_no_sign_of_theft(self, old, current):
+        current.who()
+        with later(hours=23, minutes=58), ExitStack() as clock:
+
+            def passes(request):
+                clock.enter_context(later(minutes=3))
+
+            clock.enter_context(mock.patch("tests.engine_urls.meanwhile", passes))
+            old.post("/slow-put/colour/red/")
+            assert not Event.objects.filter(kind="reused").exists()
+            assert old.who() == NOBODY
+            assert Event.objects.filter(kind="reused").exists()
 
     def test_an_old_cookie_goes_on_from_a_minute_after_its_successor_came(self, old, current):
         """Before that, it may be a request that was sent before the newer value had come."""

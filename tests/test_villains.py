@@ -16,6 +16,7 @@ from asgiref.sync import async_to_sync
 from django.contrib import auth
 from django.contrib.auth.signals import user_logged_in
 from django.db import OperationalError, connection, connections, transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory, override_settings
 from django.urls import include, path
@@ -871,6 +872,27 @@ class TestMore:
         with doing(view), failing("multisession.models.Event.record"):
             assert firefox.post("/run/").status_code == 200
         assert firefox.who() == NOBODY
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("way_out", ["flush", "delete"])
+    def test_a_visitors_data_whose_deletion_meets_a_conflict_is_deleted(self, way_out):
+        firefox = Browser()
+        firefox.put("cart")
+
+        once, delete = [conflict()], QuerySet.delete
+
+        def view(request: HttpRequest) -> None:
+            getattr(request.session, way_out)()
+
+        def meets(rows: QuerySet) -> Any:
+            if once:
+                raise once.pop()
+            return delete(rows)
+
+        with doing(view), mock.patch.object(QuerySet, "delete", meets):
+            assert firefox.post("/run/").status_code == 200
+        assert firefox.page()["data"] == {}
+        assert not Session.objects.exists()
 
     def test_a_sign_out_through_the_test_client_key_is_of_that_account(self, ada, grace):
         firefox = signed_in(ada, grace)

@@ -15,7 +15,8 @@ from . import next_account, saving, users
 
 if TYPE_CHECKING:
     from .current import CurrentSession
-    from .leaving import Leaving
+    from .departures import Departures
+    from .opening import Opened
 
 
 def conclude(current: CurrentSession) -> None:
@@ -24,33 +25,40 @@ def conclude(current: CurrentSession) -> None:
     Safe to call more than once, whatever the response was.
     """
     if current.is_opened:
-        left = current.left
-        if left is not None:
-            left.carry_out_noted()
-            left.carry_out_again()
+        departures = current.departures
+        if departures is not None:
+            departures.carry_out_noted()
+            departures.carry_out_again()
             if current.opened.row is None and not current.emptied:
                 saving.step_down(current)
-            _leave_outdated(current, left)
+            _leave_outdated(current, departures)
         _note_presentation(current)
         _note_kind(current)
     current.is_over = True
 
 
-def _leave_outdated(current: CurrentSession, left: Leaving) -> None:
+def _leave_outdated(current: CurrentSession, departures: Departures) -> None:
     """Make nobody active where ``get_user()`` found an earlier password.
 
     The row stays: the request that changed the password may be about to write it.
     """
-    outdated, left.outdated = left.outdated, None
+    outdated, departures.outdated = departures.outdated, None
     if outdated is None or outdated.token is None or outdated.row is None:
         return
-    if outdated.row.is_current_for(users.fresh(outdated.row)):
+    if outdated.row.is_current_for(users.as_written(outdated.row.user_id)):
         # The new password was rolled back, so the flushed session had the right one.
         current.depart(outdated.row, outdated.row.Status.REMOVED, None)
-    elif next_account.may_follow(current.request):
-        next_account.activate(current.act({}), outdated, current.request)
-    elif current.opened.row is None:
-        outdated.token.point_to(None, unless_moved=True)
+    elif current.opened.row is None and not _another_follows(current, outdated):
+        with suppress(Busy):  # the next request tries again
+            step = partial(outdated.token.point_to, None, unless_moved=True)
+            attempt(current.using, step, outdated.token, atomic=False)
+
+
+def _another_follows(current: CurrentSession, ended: Opened) -> bool:
+    """Make another account active by itself, if this request may. Return True if one is."""
+    if not next_account.may_follow(current.request):
+        return False
+    return next_account.activate(current.act({}), ended, current.request) is not None
 
 
 def _note_presentation(current: CurrentSession) -> None:
@@ -59,7 +67,8 @@ def _note_presentation(current: CurrentSession) -> None:
     if token is None:
         return
     with suppress(Busy):  # the next request tries again
-        if not token.is_living:
+        # (A value that has ended during the request was good when it was presented.)
+        if not token.is_living_at(current.began):
             attempt(current.using, partial(token.note_reuse, current.origin))
         elif token.is_to_be_noted(current.began):
             attempt(current.using, partial(token.note_presentation, current.began), token)

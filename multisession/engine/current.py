@@ -23,7 +23,7 @@ from multisession.ground.origin import Origin
 from . import next_account, users
 from .act import Act
 from .cookie import Cookie, cookie_of
-from .leaving import Departure, Leaving
+from .departures import Departure, Departures
 from .opening import Fetched, Opened, fetch, opened_by
 from .placing import CARRIED_OVER
 
@@ -84,15 +84,15 @@ class CurrentSession(SessionBase):
     #: The latest ``login()``.
     entering: Entering | None = None
     #: The primary key of the session row that this store created.
-    made: int | None = None
+    made_session_id: int | None = None
     #: The name of the program that signs the user in, instead of a person.
     _program: str | None = None
     #: The hash of the CSRF secret in the data that ``cycle_key()`` has moved.
     csrf_digest = ""
 
-    # Leaving
+    # Departures
     #: The sessions that this request leaves; None if it leaves none.
-    left: Leaving | None = None
+    departures: Departures | None = None
     #: The next ``flush()`` is a sign-out, by this user.
     announced: Announced | None = None
     #: ``flush()`` was called, and no data has been placed since.
@@ -197,6 +197,12 @@ class CurrentSession(SessionBase):
         return found if found is not None and opened.row.user_id == found.pk else None
 
     @property
+    def user(self) -> AbstractBaseUser | None:
+        """The session's user, however it has to be found; None if it has been deleted meanwhile."""
+        row = self.opened.row
+        return None if row is None else self.found_user or users.of(row)
+
+    @property
     def has_unsaved_sign_in(self) -> bool:
         """``login()`` has written an account into the data, and it has no session row yet."""
         opened, data = self.opened, self._get_session()
@@ -264,29 +270,29 @@ class CurrentSession(SessionBase):
                 self._session_cache[key] = said[key]
                 self.modified = True
 
-    def take(self, placed: Opened) -> None:
+    def become(self, placed: Opened) -> None:
         """Become a store of what a step has saved."""
         before = self.opened
         if placed.secret != before.secret or self.is_issued:
             self.is_issued = True
             self.may_be_undone |= transaction.get_connection(self.using).in_atomic_block
         self._opened, self._session_key, self.number = placed, placed.secret, None
-        if placed.row is not None and placed.base.session_id != placed.row.pk:
+        if placed.row is not None and placed.living_token.session_id != placed.row.pk:
             self.number = placed.row.number  # It goes on as an account beside the active one.
         self._is_fresh = False
         self.is_cycled = self.flushed = self.emptied = False
-        if self.left is not None:
+        if self.departures is not None:
             if placed.row is not None:
-                self.left.came_back(placed.row)
-            if not self.left.may_stay:
-                self.left.opened = None
+                self.departures.came_back(placed.row)
+            if not self.departures.may_stay:
+                self.departures.opened = None
         if self.entering is not None:
             self.entering.surplus = []
         self.modified = True
 
     def go_on_as(self, placed: Opened, data: dict[str, Any]) -> None:
         """Become a store of what a verb has saved, with this data, which needs no saving."""
-        self.take(placed)
+        self.become(placed)
         self._session_cache = data
         self.accessed, self.modified = True, False
 
@@ -300,27 +306,27 @@ class CurrentSession(SessionBase):
         """Go on as nobody on the same client."""
         self._opened = self.opened._replace(row=None, user=None)
 
-    # Leaving
+    # Departures
 
-    def leaving(self) -> Leaving:
+    def note_departures(self) -> Departures:
         """Return what this request leaves, to note more."""
-        if self.left is None:
-            self.left = Leaving(self.using)
-        return self.left
+        if self.departures is None:
+            self.departures = Departures(self.using)
+        return self.departures
 
-    def leave(self) -> Leaving:
+    def become_nobody(self) -> Departures:
         """Become a store of an empty session that belongs to nobody."""
-        opened, left = self.opened, self.leaving()
+        opened, departures = self.opened, self.note_departures()
         if opened.row is not None:
-            left.opened = opened
+            departures.opened = opened
             if opened.row.user_id is not None:
-                left.kept = CARRIED_OVER
+                departures.kept = CARRIED_OVER
         self.lose_row()
-        self.announced, self.is_cycled = None, False
+        self.made_session_id, self.announced, self.is_cycled = None, None, False
         self.clear()
         self._session_key = None
         self.flushed = True
-        return left
+        return departures
 
     def announce_sign_out(self, by: AbstractBaseUser | None) -> None:
         """Announce that the flush() that follows is a sign-out, by this user."""
@@ -348,13 +354,13 @@ class CurrentSession(SessionBase):
                     token.client = client
             row.close(status, **departure.cause)
 
-        self.leaving().insist(departure)
+        self.note_departures().carry_out_again_if_undone(departure)
         attempt(self.using, step, row)
 
     def carry_out_noted(self) -> None:
         """End the session whose departure was noted, if any."""
-        if self.left is not None:
-            self.left.carry_out_noted()
+        if self.departures is not None:
+            self.departures.carry_out_noted()
 
     # Who acts
 
@@ -363,7 +369,7 @@ class CurrentSession(SessionBase):
         row = self.opened.row
         # A sign-in is under way, and not into a session that was there before.
         is_new = self.entering is not None and (
-            row is None or row.user_id is None or row.pk == self.made
+            row is None or row.user_id is None or row.pk == self.made_session_id
         )
         return Act(
             using=self.using,
@@ -381,12 +387,6 @@ class CurrentSession(SessionBase):
         if by is None or row is None or not row.actor_id or by.pk != row.user_id:
             return by
         return row.actor
-
-    def user_of(self, opened: Opened) -> AbstractBaseUser | None:
-        """Return the user; None if the user has been deleted meanwhile."""
-        if opened.row is None:
-            return None
-        return opened.user if opened.user is not None else users.of(opened.row)
 
     def _actor_in(self, data: dict[str, Any]) -> str:
         """Return the key of the administrator who acts through a session with this data, or "".
@@ -406,7 +406,7 @@ class CurrentSession(SessionBase):
 
     @property
     def _left_session(self) -> Session | None:
-        return self.left.session if self.left is not None else None
+        return self.departures.session if self.departures is not None else None
 
     def _visitor_csrf_digest(self) -> str:
         """Return the hash of the CSRF secret that the browser's pages have had, or "".

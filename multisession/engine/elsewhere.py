@@ -10,8 +10,8 @@ from django.utils.translation import ngettext
 
 from multisession import signals
 from multisession.conf import settings
-from multisession.ground import serialization
 from multisession.models import Client, Session, SessionLimitReached
+from multisession.models.sessions import is_current
 from multisession.models.tokens import Token
 from multisession.models.user_locks import UserLock
 
@@ -19,7 +19,7 @@ from . import users
 from .act import Act
 
 
-def make_room(act: Act, data: dict[str, Any], client: Client) -> None:
+def keep_to_session_limit(act: Act, data: dict[str, Any], client: Client) -> None:
     """Keep to ``MAX_SESSIONS_PER_USER`` before a session of this user begins on this client.
 
     Needs the client's lock, and takes the user's: of two browsers that sign in at once, the second
@@ -35,7 +35,7 @@ def make_room(act: Act, data: dict[str, Any], client: Client) -> None:
     if connections[act.using].vendor == "mysql":
         # An ordinary read would show the rows as they were before the wait for the lock.
         others = others.order_by("pk").select_for_update()
-    user: Any = users.fresh(Session(user_id=user_id))
+    user: Any = users.as_written(user_id)
     found = [row for row in others if row.is_current_for(user)]
     if len(found) < most:
         return
@@ -81,8 +81,8 @@ def keep_to_new_password(
     """
     if before.get(HASH_SESSION_KEY) == data.get(HASH_SESSION_KEY):
         return
-    user: Any = users.fresh(row)
-    if Session(session_data=serialization.dumps(before)).is_current_for(user):
+    user: Any = users.as_written(row.user_id)
+    if is_current(before, user):
         return  # The hash differs by SECRET_KEY or hasher; the password is the same.
     sessions = Session.objects.using(act.using)
     key: Any = row.user_id

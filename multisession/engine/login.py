@@ -1,8 +1,8 @@
 """What a ``login()`` changes, told by Django's signals: see receivers.py.
 
 ``login()`` flushes another user's session, writes its own user into the data and sends
-``user_logged_in``. Then there has to be room for the account (``make_way``), and the departure that
-the flush has noted is dropped (``confirm``); or the sign-in is undone (``refuse``).
+``user_logged_in``. Then there has to be room for the account (``keep_to_account_limit``), and the
+departure that the flush has noted is dropped (``confirm``); or the sign-in is undone (``refuse``).
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def is_of(current: CurrentSession, user: Any) -> bool:
     )
 
 
-def leaving(current: CurrentSession) -> Session | None:
+def session_left(current: CurrentSession) -> Session | None:
     """Return the session that ``login()`` has just flushed for another user."""
-    left = current.left
-    return left.session if left is not None and left.may_stay else None
+    departures = current.departures
+    return departures.session if departures is not None and departures.may_stay else None
 
 
-def make_way(current: CurrentSession, user: AbstractBaseUser) -> list[Session]:
+def keep_to_account_limit(current: CurrentSession, user: AbstractBaseUser) -> list[Session]:
     """Return the accounts beyond ``MAX_ACCOUNTS`` that end when this user's session begins.
 
     Raises AccountLimitReached if ``AT_LIMIT`` is "refuse".
@@ -53,8 +53,8 @@ def make_way(current: CurrentSession, user: AbstractBaseUser) -> list[Session]:
         return []
     visible = Session.objects.using(current.using).visible_to(token).live()
     others = list(visible.accounts().exclude(user_id=user.pk).most_recently_used())
-    mine = visible.filter(user_id=user.pk).exclude(pk=current.made or 0)
-    first = leaving(current)
+    mine = visible.filter(user_id=user.pk).exclude(pk=current.made_session_id or 0)
+    first = session_left(current)
     if first is not None and first in others:  # the most recently used of all
         others = [first, *(row for row in others if row != first)]
     only_one = settings.MAX_ACCOUNTS == 1 and settings.AT_LIMIT == "replace"
@@ -79,15 +79,16 @@ def make_way(current: CurrentSession, user: AbstractBaseUser) -> list[Session]:
 
 def confirm(current: CurrentSession, user: AbstractBaseUser) -> None:
     """Keep the account signed in that ``flush()`` left: ``login()`` called it."""
-    if current.left is not None:
-        current.left.drop_note()
+    if current.departures is not None:
+        current.departures.drop_note()
+        current.departures.outdated = None
     entering = current.entering
     if entering is None:
         return
     entering.user = user
-    if current.made is not None and entering.surplus:
+    if current.made_session_id is not None and entering.surplus:
         # An earlier receiver had the session saved already, so they end now.
-        keys = [row.pk for row in entering.surplus if row.pk != current.made]
+        keys = [row.pk for row in entering.surplus if row.pk != current.made_session_id]
         found = Session.objects.using(current.using).filter(pk__in=keys)
         found.close(Session.Status.REPLACED, by=current.acting(user), origin=current.origin)
         entering.surplus = []
@@ -105,16 +106,16 @@ def repeat(current: CurrentSession, user: Any) -> None:
 
 def refuse(current: CurrentSession) -> None:
     """Undo a ``login()`` that a receiver refused."""
-    row, left, before = current.opened.row, current.left, leaving(current)
+    row, departures, before = current.opened.row, current.departures, session_left(current)
     if current.is_issued and row is not None and row.user_id is not None:
         # An earlier receiver of user_logged_in has saved the new session already.
         row.remove(origin=current.origin)
         current.is_issued = False
     current.is_cycled = False
-    if left is not None and left.opened is not None and before is not None:
-        left.drop_note()
-        current.go_back_to(left.opened)
-        left.opened = None
+    if departures is not None and departures.opened is not None and before is not None:
+        departures.drop_note()
+        current.go_back_to(departures.opened)
+        departures.opened = None
     else:
         for key in (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY):
             current._session_cache.pop(key, None)

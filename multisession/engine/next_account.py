@@ -51,7 +51,7 @@ def activate(act: Act, opened: Opened, request: HttpRequest | None) -> Opened | 
 
     from . import rows, steps
 
-    candidates = Session.objects.using(act.using).visible_to(opened.base).live().accounts()
+    candidates = Session.objects.using(act.using).visible_to(opened.living_token).live().accounts()
     for row in candidates.with_users().most_recently_used():
         if not row.is_current_for(row.user):
             continue
@@ -66,6 +66,6 @@ def activate(act: Act, opened: Opened, request: HttpRequest | None) -> Opened | 
             placed = steps.switch(act, opened._replace(row=None), row, by=None, unless_moved=True)
         except (steps.Refused, Busy):
             return None  # Another request was quicker.
-        rows.discard_visitor(act.using, opened.row)
+        rows.try_to_drop_visitor(act.using, opened.row)
         return placed
     return None

@@ -40,7 +40,7 @@ class Opened(NamedTuple):
     ended: Token | None = None
 
     @property
-    def base(self) -> Token:
+    def living_token(self) -> Token:
         """The token. Raises UpdateError if there is none."""
         if self.token is None:
             raise UpdateError
@@ -68,7 +68,7 @@ def fetch(using: str, digest: str, number: int | None = None) -> Fetched:
             return account
     if is_quick:
         found = quick.find(using, digest)
-        fetched = Fetched(*found, found.user is None and users.lag())
+        fetched = Fetched(*found, found.user is None and users.may_lag())
     else:
         from multisession.models.tokens import (
             Token,  # an engine is imported before the app registry is ready
@@ -76,7 +76,7 @@ def fetch(using: str, digest: str, number: int | None = None) -> Fetched:
 
         token = Token.objects.using(using).select_related("session").filter(digest=digest).first()
         session = token.session if token is not None else None
-        fetched = Fetched(token, session, None, users.lag())
+        fetched = Fetched(token, session, None, users.may_lag())
     return fetched if number is None else _with_number(fetched, number)
 
 
@@ -85,9 +85,9 @@ def _account(found: quick.Found) -> Fetched | None:
     token, session, user = found
     if token is None or session is None or not (token.is_living and session.is_live):
         return None
-    if session.added_by_id is not None and session.added_by_id not in token.family:
+    if not token.sees(session):
         return None
-    return Fetched(token, session, user, user is None and users.lag())
+    return Fetched(token, session, user, user is None and users.may_lag())
 
 
 def _with_number(fetched: Fetched, number: int) -> Fetched:
@@ -102,7 +102,7 @@ def _with_number(fetched: Fetched, number: int) -> Fetched:
     mine = Session.objects.visible_to(token).live().order_by("-pk")
     account = mine.accounts().filter(number=number).first() if number else None
     if account is not None:
-        return Fetched(token, account, is_user_missing=users.lag())
+        return Fetched(token, account, is_user_missing=users.may_lag())
     # Nobody is active there: what a sign-in in several steps keeps, beside the active account.
     pointed_to: Any = token.session_id
     return Fetched(token, mine.visitors().exclude(pk=pointed_to).first())

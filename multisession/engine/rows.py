@@ -1,4 +1,7 @@
-"""Write the rows of sessions: make, save and drop one. Called in the transaction of a step."""
+"""Write the rows of sessions: make, save and drop one.
+
+The steps call these in their transactions. ``write`` is one statement and may be called alone.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ def write(act: Act, row: Session, data: dict[str, Any], *, in_use: bool = False)
     """
     text, now, loaded = serialization.dumps(data), timezone.now(), as_loaded(row)
     if in_use:
-        note_browser(act, row)
+        note_user_agent(act, row)
     changed: dict[str, Any] = {"session_data": text, "updated_at": now}
     if in_use:
         changed |= {"last_active_at": now, "ip_address": act.origin.ip_address}
@@ -152,7 +155,7 @@ def _name_actor(act: Act, row: Session) -> None:
         told.update(**Event.actor_fields(row.actor))
 
 
-def note_browser(act: Act, row: Session) -> None:
+def note_user_agent(act: Act, row: Session) -> None:
     """Update the browser's name when the account is used again after ``BROWSER_INTERVAL``.
 
     A page reads no client, so this costs a statement. It comes before the session is written: see
@@ -177,7 +180,7 @@ def drop_visitor(using: str, row: Session | None) -> None:
     clients_changed([row.client_id], using)
 
 
-def discard_visitor(using: str, row: Session | None) -> None:
+def try_to_drop_visitor(using: str, row: Session | None) -> None:
     """Call ``drop_visitor`` after the change that made the row useless.
 
     A conflict leaves the row to the purge, but for one in an outer transaction, which is lost.

@@ -11,23 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.base import UpdateError
-from django.db import transaction
 
 from multisession.conf import settings
 from multisession.ground import serialization
 from multisession.ground.attempts import attempt
 from multisession.ground.origin import is_prefetch
+from multisession.models.sessions import is_current
 
 from . import elsewhere, placing, rows, steps, users
 from .cookie import is_wearing_out
 from .current import CurrentSession, account_in, data_of
-from .leaving import said_without_request
+from .departures import said_without_request
+from .opening import Opened
 from .placing import CARRIED_OVER, Step, decide
 
 if TYPE_CHECKING:
     from multisession.models import Session
+    from multisession.models.tokens import Token
 
-    from .opening import Opened
+    from .act import Act
 
 
 def save_to_row(current: CurrentSession, row: Session, data: dict[str, Any]) -> None:
@@ -37,7 +39,7 @@ def save_to_row(current: CurrentSession, row: Session, data: dict[str, Any]) -> 
     """
     act, before = current.act(data), serialization.loads(rows.as_loaded(row))
     closed_with_it = row.expire_at_browser_close
-    _undo_hash(current, row, data)
+    _undo_hash(current, row, before, data)
     last_active_at = row.last_active_at
     request = current.request
     in_use = request is not None and row.is_touch_due and not is_prefetch(request)
@@ -45,9 +47,8 @@ def save_to_row(current: CurrentSession, row: Session, data: dict[str, Any]) -> 
     if not attempt(current.using, write, row, atomic=False):
         _row_has_ended(current, row, data)
         return
-    if before.get(HASH_SESSION_KEY) != data.get(HASH_SESSION_KEY) and current.is_issued:
-        with transaction.atomic(using=current.using):
-            elsewhere.keep_to_new_password(act, current.opened.base, row, before, data)
+    if current.is_issued:
+        _keep_to_new_password(current, act, current.opened.token, row, before, data)
     if before.get(serialization.EXPIRY) != data.get(serialization.EXPIRY):
         # The cookie of an account lives COOKIE_AGE, unless it has to be longer or shorter.
         current.renews_cookie |= (
@@ -60,16 +61,30 @@ def save_to_row(current: CurrentSession, row: Session, data: dict[str, Any]) -> 
         current.renews_cookie |= is_wearing_out(current.opened, current.get_expiry_age())
 
 
-def _undo_hash(current: CurrentSession, row: Session, data: dict[str, Any]) -> None:
+def _keep_to_new_password(
+    current: CurrentSession,
+    act: Act,
+    token: Token | None,
+    row: Session,
+    before: dict[str, Any],
+    data: dict[str, Any],
+) -> None:
+    """Call ``elsewhere.keep_to_new_password`` if the data has another password now. Raises Busy."""
+    if before.get(HASH_SESSION_KEY) != data.get(HASH_SESSION_KEY):
+        step = partial(elsewhere.keep_to_new_password, act, token, row, before, data)
+        attempt(current.using, step, row)
+
+
+def _undo_hash(
+    current: CurrentSession, row: Session, before: dict[str, Any], data: dict[str, Any]
+) -> None:
     """Take back a new password's hash if the change of the password was rolled back."""
     if not current.may_be_undone:
         return
-    loaded = serialization.loads(rows.as_loaded(row))
-    known = loaded.get(HASH_SESSION_KEY)
+    known = before.get(HASH_SESSION_KEY)
     if known is None or known == data.get(HASH_SESSION_KEY):
         return
-    old = type(row)(session_data=serialization.dumps(loaded))
-    if old.is_current_for(users.fresh(row)):
+    if is_current(before, users.as_written(row.user_id)):
         data[HASH_SESSION_KEY] = known
 
 
@@ -78,8 +93,8 @@ def _row_has_ended(current: CurrentSession, row: Session, data: dict[str, Any]) 
     if row.number is None:
         raise UpdateError  # As Django's: a visitor's data was deleted.
     said = placing.said_since(row.get_decoded(), data)
-    left = current.leaving()
-    left.opened, left.kept = current.opened, CARRIED_OVER
+    departures = current.note_departures()
+    departures.opened, departures.kept = current.opened, CARRIED_OVER
     current.lose_row()
     current._session_cache = said
     if said:
@@ -88,11 +103,11 @@ def _row_has_ended(current: CurrentSession, row: Session, data: dict[str, Any]) 
 
 def _kept_of(current: CurrentSession, data: dict[str, Any]) -> dict[str, Any]:
     """Return what a visitor keeps of this data; less if an account has left before."""
-    left = current.left
-    if left is None or left.kept is None or left.opened is None:
+    departures = current.departures
+    if departures is None or departures.kept is None or departures.opened is None:
         return data
     follows = settings.AFTER_SIGN_OUT == "next"
-    return placing.after_sign_out(data, left.kept, follows=follows)
+    return placing.after_sign_out(data, departures.kept, follows=follows)
 
 
 def place(current: CurrentSession, data: dict[str, Any]) -> None:
@@ -137,7 +152,7 @@ def part_with_row(current: CurrentSession, data: dict[str, Any]) -> dict[str, An
         written |= {key: data[key] for key in auth if key in data}
     for key in (placing.PROVEN, placing.SIGNED_IN):
         written.pop(key, None)
-    current.leave()
+    current.become_nobody()
     current.depart(row, row.Status.REMOVED, None)
     current._session_cache = written
     return written
@@ -150,22 +165,25 @@ def _carry_out(current: CurrentSession, step: Step, data: dict[str, Any]) -> Non
         _take_new(current, steps.begin(act, data, opened))
     elif step is Step.SIGN_IN:
         placed = steps.sign_in(act, data, opened, issued)
+        if placed is None and issued is not None and current.presented is not None:
+            # An earlier sign-in of this request was rolled back, with its token.
+            placed = steps.sign_in(act, data, Opened(token=current.presented), None)
+        placed = placed or steps.begin(act, data, opened)
         _take_new(current, placed)
         current._session_cache = {**data_of(placed), **data}
     elif step is Step.REISSUE and row is not None:
         try:
-            current.take(steps.reissue(act, data, opened, issued))
+            current.become(steps.reissue(act, data, opened, issued))
         except UpdateError:
             current.is_cycled = False  # The token has ended; the row may still be written.
             before = row.get_decoded()
             save_to_row(current, row, data)
-            with transaction.atomic(using=current.using):
-                elsewhere.keep_to_new_password(act, None, row, before, data)
+            _keep_to_new_password(current, act, None, row, before, data)
     elif step is Step.VISIT:
         beside = current.number is not None  # It does not change who is active.
         cycled = current.is_cycled
         try:
-            current.take(steps.visit(act, data, opened, issued, cycled=cycled, beside=beside))
+            current.become(steps.visit(act, data, opened, issued, cycled=cycled, beside=beside))
         except UpdateError:
             current._session_cache = {}  # Another account became active: not for its eyes.
     elif step is Step.WRITE and row is not None:
@@ -178,16 +196,16 @@ def _take_new(current: CurrentSession, placed: Opened) -> None:
     """Become a store of what a sign-in has saved: a new row, or one that goes on."""
     row = placed.row
     if row is not None and row.created_at == row.last_active_at:
-        current.made = row.pk
-    current.take(placed)
+        current.made_session_id = row.pk
+    current.become(placed)
 
 
 def step_down(current: CurrentSession) -> None:
     """End the token if its client has no active and no remembered account."""
-    opened, left = current.opened, current.left
-    if opened.token is None or left is None or left.opened is None:
+    opened, departures = current.opened, current.departures
+    if opened.token is None or departures is None or departures.opened is None:
         return
-    session = left.session
+    session = departures.session
     if session is not None and session.status == session.Status.ENDED and session.is_remembered:
         return  # The account is remembered, to sign in again.
     if opened.had_accounts:

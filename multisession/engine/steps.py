@@ -1,8 +1,8 @@
 """Write to the database: one transaction for each step of ``placing.decide``, and for a switch.
 
-Each step takes what the request has read, locks the client, reads the token again, and returns the
-new ``Opened`` for the store, which changes its own fields only after the commit. Raises ``Refused``
-if the token or the row has ended meanwhile.
+Each step takes what the request has read and reads the token again: under the client's lock, or in
+the condition of its own statement. It returns the new ``Opened`` for the store, which changes its
+own fields only after the commit. Raises ``Refused`` if the token or the row has ended meanwhile.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from multisession.ground.attempts import attempt
 from multisession.models import Client, Event, Session
 from multisession.models.clients import clients_changed
 from multisession.models.nicknames import NO_LOOK, Look, look_of
-from multisession.models.session_sets import LISTED
-from multisession.models.sessions import announce
+from multisession.models.session_sets import MOST_LISTED
+from multisession.models.sessions import actor_with, announce
 from multisession.models.tokens import SETTLING, Token
 
 from . import elsewhere, rows, users
@@ -53,7 +53,7 @@ def begin(act: Act, data: dict[str, Any], opened: Opened, *, secret: str | None 
             accounts=int(is_account),
         )
         if is_account:
-            elsewhere.make_room(act, data, client)
+            elsewhere.keep_to_session_limit(act, data, client)
         look = _look(act, data)
         row = rows.make(act, data, client=client, number=1 if is_account else None, look=look)
         if is_account:
@@ -70,40 +70,29 @@ def begin(act: Act, data: dict[str, Any], opened: Opened, *, secret: str | None 
         raise CreateError from error
 
 
-def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None) -> Opened:
+def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None) -> Opened | None:
     """Add the account to this client, or continue its session if it is signed in already.
 
-    ``issued``: a token that this request created, which no browser has seen.
+    ``issued``: a token that this request created, which no browser has seen. Return None if the
+    token has ended meanwhile.
     """
-    token, user_id = opened.base, users.key_in(data)
+    token, user_id = opened.living_token, users.key_in(data)
 
     def step() -> Opened | None:
-        client = token.lock()
+        client = token.lock_client()
         if client is None:
             return None
         everything = Session.objects.using(act.using).filter(client_id=client.pk)
         mine = everything.filter(user_id=user_id) if user_id is not None else everything.none()
         live = list(mine.live().with_users().order_by("-pk"))
-        seen = {row.pk for row in mine.visible_to(token).live()} if live else set()
-        known = next(
-            (
-                row
-                for row in live
-                # (Impersonation does not continue the person's own session.)
-                if row.pk in seen
-                and row.is_current_for(row.user)
-                and row.actor_id == act.actor_id
-                and rows.write(act, row, _continued(row, data), in_use=True)
-            ),
-            None,
-        )
+        known = _continue(act, data, token, live)
         if known is None:
-            elsewhere.make_room(act, data, client)
+            elsewhere.keep_to_session_limit(act, data, client)
         over = [row.pk for row in live if row is not known]
         surplus = act.entering.surplus if act.entering is not None else ()
         over += [row.pk for row in surplus if known is None or row.pk != known.pk]
         if over:
-            by: Any = Session(actor_id=act.actor_id).actor or act.user
+            by: Any = actor_with(act.actor_id) or act.user
             going = everything.filter(pk__in=over)
             going.close(Session.Status.REPLACED, by=by, origin=act.origin)
         secret = opened.secret if issued is not None else tokens.new_token()
@@ -131,7 +120,7 @@ def sign_in(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None
         clients_changed([client.pk], act.using)
         return Opened(secret, follower, row)
 
-    return attempt(act.using, step, token) or begin(act, data, opened)
+    return attempt(act.using, step, token)
 
 
 def reissue(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None) -> Opened:
@@ -140,14 +129,14 @@ def reissue(act: Act, data: dict[str, Any], opened: Opened, issued: Token | None
     That is the row itself, or another one if a key with a number opened it. After a change of
     password only the new token opens the row: a copied cookie must not go on.
     """
-    token, row = opened.base, opened.row
+    token, row = opened.living_token, opened.row
     if row is None:
         raise Refused
     before = serialization.loads(rows.as_loaded(row))
     is_active = token.session_id == row.pk
 
     def step() -> Opened:
-        client = token.lock()
+        client = token.lock_client()
         if client is None or not row_is_visible(row, token, act.using):
             raise Refused
         secret = tokens.new_token()
@@ -183,10 +172,10 @@ def visit(
     ``beside``: for a key with a number that no live account has; whoever is active stays it.
     Raises Refused if somebody became active meanwhile, or the token has ended.
     """
-    token = opened.base
+    token = opened.living_token
 
     def step() -> Opened:
-        client = token.lock()
+        client = token.lock_client()
         if client is None:
             raise Refused
         number = 0 if opened.had_accounts else None
@@ -223,7 +212,7 @@ def switch(
     The cookie keeps its value, because a switch gives its holder no new rights. It changes only if
     the cache could not be told: a stale entry would go on showing the other account.
     """
-    token = opened.base
+    token = opened.living_token
     changed = row.activity(act.origin)
     if organization is not None:
         changed["organization"] = organization
@@ -238,12 +227,7 @@ def switch(
         if organization is not None:
             events.append(_enter(act, row, organization, by))
         Event.record(events, act.using)
-        if clients_changed([token.client_id], act.using):
-            return Opened(opened.secret, token, row)
-        if token.lock() is None:
-            raise Refused
-        secret = tokens.new_token()
-        return Opened(secret, token.add(tokens.digest(secret), row), row)
+        return _told(act, Opened(opened.secret, token, row))
 
     placed = attempt(act.using, step, token, row)
     for name, value in changed.items():
@@ -258,7 +242,7 @@ def enter_organization(
 
     One UPDATE, and the event. The cookie changes only as in ``switch``.
     """
-    token = opened.base
+    token = opened.living_token
 
     def step() -> Opened:
         here = Session.objects.using(act.using).filter(pk=row.pk).visible_to(token).live()
@@ -266,14 +250,23 @@ def enter_organization(
         if not here.filter(is_living).update(organization=organization):
             raise Refused
         Event.record([_enter(act, row, organization, by)], act.using)
-        if clients_changed([token.client_id], act.using):
-            return opened
-        if token.lock() is None:
-            raise Refused
-        secret = tokens.new_token()
-        return opened._replace(secret=secret, token=token.add(tokens.digest(secret), row))
+        return _told(act, opened)
 
     return attempt(act.using, step, token, row)
+
+
+def _told(act: Act, opened: Opened) -> Opened:
+    """Tell the caches of a change; if one can't be told, return the session under a new token.
+
+    (The client is locked last here. A deadlock that comes of it is repeated.)
+    """
+    token = opened.living_token
+    if clients_changed([token.client_id], act.using):
+        return opened
+    if token.lock_client() is None:
+        raise Refused
+    secret = tokens.new_token()
+    return opened._replace(secret=secret, token=token.add(tokens.digest(secret), opened.row))
 
 
 def _enter(act: Act, row: Session, organization: str, by: AbstractBaseUser | None) -> Event:
@@ -291,7 +284,7 @@ def forget(act: Act, token: Token) -> bool:
     """
 
     def step() -> bool:
-        if token.lock() is None:
+        if token.lock_client() is None:
             return False  # A newer token has been presented, which ended this one.
         followers = Token.objects.using(act.using).living().filter(parent_id=token.pk)
         recent = Q(presented_at__isnull=False) | Q(created_at__gt=act.began - SETTLING)
@@ -304,9 +297,17 @@ def forget(act: Act, token: Token) -> bool:
     return attempt(act.using, step, token)
 
 
-def _continued(row: Session, data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data of a live session whose user signs in again."""
-    return {**row.get_decoded(), **data, SIGNED_IN: int(timezone.now().timestamp())}
+def _continue(act: Act, data: dict[str, Any], token: Token, live: list[Session]) -> Session | None:
+    """Write a sign-in to the live session of its user that this token sees; None if there is none.
+
+    Impersonation does not continue the person's own session.
+    """
+    for row in live:
+        if token.sees(row) and row.is_current_for(row.user) and row.actor_id == act.actor_id:
+            signed_in = {**row.get_decoded(), **data, SIGNED_IN: int(timezone.now().timestamp())}
+            if rows.write(act, row, signed_in, in_use=True):
+                return row
+    return None
 
 
 def row_is_visible(row: Session, token: Token, using: str) -> bool:
@@ -323,9 +324,9 @@ def _number(client: Client, mine: Any, act: Act) -> int:
         return int(before)
     client.accounts += 1
     Client.objects.using(act.using).filter(pk=client.pk).update(accounts=client.accounts)
-    if client.accounts > LISTED:
+    if client.accounts > MOST_LISTED:
         others = Session.objects.using(act.using).filter(client_id=client.pk, forgotten=False)
-        old = others.filter(number__gt=0, number__lte=client.accounts - LISTED)
+        old = others.filter(number__gt=0, number__lte=client.accounts - MOST_LISTED)
         old.exclude(status=Session.Status.ACTIVE).update(forgotten=True)
     return client.accounts
 

@@ -16,6 +16,7 @@ follows Django's signals, verbs.py has what our own buttons do, conclusion.py en
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -24,10 +25,11 @@ from django.middleware.csrf import CSRF_SESSION_KEY
 from django.utils.functional import cached_property
 
 from multisession.ground import impersonation, serialization, tokens
+from multisession.ground.attempts import attempt
 
 from . import placing, users
 from .current import Announced, CurrentSession, account_in, data_of, digest_of
-from .leaving import Departure, said_without_request
+from .departures import Departure, said_without_request
 from .opening import Opened
 
 
@@ -80,7 +82,7 @@ class SessionStore(CurrentSession):
             if parts is not None and self._look_up(*parts).token is not None:
                 raise CreateError
             self._opened = Opened()
-            self.take(self._saving.steps.begin(self.act(data), data, Opened()))
+            self.become(self._saving.steps.begin(self.act(data), data, Opened()))
             return
         row, data = self.opened.row, self._get_session()
         if row is not None and not self.is_cycled and account_in(row) == users.account_of(data):
@@ -109,7 +111,7 @@ class SessionStore(CurrentSession):
             return
         status: Any = model.Status.REVOKED
         Departure(sessions, token.client_id, status, {"origin": self.origin}).carry_out(self.using)
-        sessions.visitors().delete()
+        attempt(self.using, sessions.visitors().delete)
 
     def flush(self) -> None:
         """Leave the account; the rest of the request has an empty session.
@@ -121,16 +123,16 @@ class SessionStore(CurrentSession):
         opened = self.opened
         self.carry_out_noted()
         row, announced = opened.row, self.announced
-        left = self.leave()
+        user: Any = self.user
+        departures = self.become_nobody()
         if row is None:
             return
         if row.user_id is None:
-            self._saving.rows.drop_visitor(self.using, row)
+            attempt(self.using, partial(self._saving.rows.drop_visitor, self.using, row))
             return
         if self.request is None and said_without_request.get() == ("out", row.user_id):
             said_without_request.set(None)
             announced = Announced(None)
-        user: Any = self.user_of(opened)
         if user is not None and row.is_of(user):
             row.user = user
         if announced is not None:
@@ -138,12 +140,12 @@ class SessionStore(CurrentSession):
         elif user is None or not row.has_password_of(user):
             # get_user() found that the password was changed elsewhere. That is no sign-out, and
             # another tab of this browser may have changed it.
-            left.opened, left.outdated = None, opened
+            departures.opened, departures.outdated = None, opened
         elif self.is_over:
             self.depart(row, row.Status.REMOVED, None)
         else:
             departure = self.departure_of(row, row.Status.REMOVED, None)
-            left.note(departure, self if self.request is None else None)
+            departures.note(departure, self if self.request is None else None)
 
     def cycle_key(self) -> None:
         """Give the data a new key at the next save; at once outside a request."""

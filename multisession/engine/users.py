@@ -44,16 +44,18 @@ def of(row: Session) -> AbstractBaseUser | None:
         return None
 
 
-def lag() -> bool:
+def may_lag() -> bool:
     """Return True if the project reads users from a replica."""
     user_model = get_user_model()
     return router.db_for_read(user_model) != router.db_for_write(user_model)
 
 
-def fresh(row: Session) -> AbstractBaseUser | None:
-    """Read the user of this session from the database that users are written to."""
-    model: Any = type(row)._meta.get_field("user").related_model
-    found = model._base_manager.using(router.db_for_write(model)).filter(pk=row.user_id)
+def as_written(user_id: Any) -> AbstractBaseUser | None:
+    """Read this user from the database that users are written to."""
+    from multisession.models import Session
+
+    model: Any = Session.user.field.related_model
+    found = model._base_manager.using(router.db_for_write(model)).filter(pk=user_id)
     user: AbstractBaseUser | None = found.first()
     return user
 
@@ -65,7 +67,7 @@ def find(row: Session) -> AbstractBaseUser | None:
     out the person who has just changed it.
     """
     user = quick.find_user(row.user_id)
-    if user is None and lag():
+    if user is None and may_lag():
         user_model = get_user_model()
         users = user_model._default_manager.using(router.db_for_write(user_model))
         key: Any = row.user_id

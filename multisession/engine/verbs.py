@@ -9,7 +9,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from multisession.ground.attempts import attempt
 
 from . import placing, rows, steps
-from .leaving import Departure
+from .departures import Departure
 
 if TYPE_CHECKING:
     from typing import Any
@@ -43,7 +43,7 @@ def switch(
         opened = current.opened
     placed = steps.switch(current.act({}), opened, row, by=by, organization=organization)
     current.go_on_as(placed, row.get_decoded())
-    rows.discard_visitor(current.using, opened.row)
+    rows.try_to_drop_visitor(current.using, opened.row)
 
 
 def enter_organization(
@@ -59,7 +59,7 @@ def enter_organization(
         raise UpdateError
     placed = steps.enter_organization(current.act({}), opened, row, organization, by=by)
     if placed is not opened:
-        current.take(placed)
+        current.become(placed)
     current.accessed = True
 
 
@@ -84,12 +84,11 @@ def sign_out(current: CurrentSession) -> None:
 
     Messages and the language that this request has set are kept.
     """
-    opened, data = current.opened, current._get_session()
-    row = opened.row
+    row, data = current.opened.row, current._get_session()
     if row is None:
         return
     said = placing.said_since(row.get_decoded(), data) if row.user_id is not None else {}
-    current.announce_sign_out(current.user_of(opened))
+    current.announce_sign_out(current.user)
     current.flush()
     current.update(said)
 
@@ -105,25 +104,27 @@ def take_off(current: CurrentSession, sessions: SessionQuerySet, *, by: Any) -> 
     if token is None:
         return []
     departure = Departure(sessions, token.client_id, None, {"by": by, "origin": current.origin})
-    current.leaving().insist(departure)
+    current.note_departures().carry_out_again_if_undone(departure)
     ended = departure.carry_out(current.using)
     current.renews_cookie |= any(row.expire_at_browser_close for row in ended)
     return ended
 
 
-def leave(current: CurrentSession, *, forget: bool = False, stay: bool = False) -> None:
+def make_nobody_active(
+    current: CurrentSession, *, forget: bool = False, stay: bool = False
+) -> None:
     """Make nobody active, after a verb has closed the active session.
 
     ``forget``: carry nothing over to the next page. ``stay``: no other account follows by itself.
     """
     opened = current.opened
-    left = current.leave()
-    left.opened = left.opened or opened
+    departures = current.become_nobody()
+    departures.opened = departures.opened or opened
     if forget:
-        left.kept = ()
+        departures.kept = ()
     if stay and opened.token is not None:
         opened.token.point_to(None, unless_moved=True)
-        left.kept = None
+        departures.kept = None
 
 
 def touch(current: CurrentSession, row: Session) -> bool:
@@ -132,7 +133,7 @@ def touch(current: CurrentSession, row: Session) -> bool:
         return False
 
     def step() -> bool:
-        rows.note_browser(current.act({}), row)
+        rows.note_user_agent(current.act({}), row)
         return row.touch(origin=current.origin)
 
     return attempt(current.using, step, row, atomic=False)

@@ -33,8 +33,9 @@ def attempt(
     """Run a step in a transaction; once more after a deadlock or a serialization failure.
 
     Both undo the whole transaction, so inside an outer one the step is not repeated. ``touched``:
-    objects that the step changes, restored when it fails. ``atomic``: False for a step of one
-    statement. ``savepoint``: False if an outer transaction may fail with it. Raises Busy.
+    objects whose attributes the step sets; they are set back when it fails. ``atomic``: False for a
+    step of one statement, which needs no transaction. ``savepoint``: False if an outer transaction
+    may fail with it. Raises Busy.
     """
     before = [(one, dict(vars(one))) for one in touched if one is not None]
     tries = 1 if transaction.get_connection(using).in_atomic_block else 2

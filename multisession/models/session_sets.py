@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Unpack
 
 from django.db import connections, models, router
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 #: How many accounts a browser remembers: of those signed out, the ones that came last.
-LISTED = 50
+MOST_LISTED = 50
 
 #: How many users a search reads from a database that has no sessions.
 MOST_USERS_READ = 1000
@@ -64,8 +65,8 @@ class SessionQuerySet(models.QuerySet["Session"]):
         others = others.exclude(status=Status.ACTIVE)
         newest = others
         if connections[self._writing_alias()].vendor != "mysql":
-            # MySQL has no LIMIT in a subquery, but a sign-in leaves at most LISTED on the list.
-            keys = others.order_by("-pk")[:LISTED].values("pk")
+            # MySQL has no LIMIT in a subquery. (A sign-in leaves no more than that on the list.)
+            keys = others.order_by("-pk")[:MOST_LISTED].values("pk")
             newest = self._everything().filter(pk__in=keys)
         of_each_user = newest.values("user_id").annotate(newest=Max("pk")).values("newest")
         active = self.filter(remembered, status=Status.ACTIVE)
@@ -125,9 +126,10 @@ class SessionQuerySet(models.QuerySet["Session"]):
             found = self._locked(Q(status=Status.ACTIVE))
             rows = [row for row in found if row.is_live_at(now)]
             self._write_end(rows, status, now)
-            events = [row.event(status, at=now, **cause) for row in rows if row.user_id is not None]
+            # (Made only if the trail is on: without it, the names were not loaded.)
+            events = (row.event(status, at=now, **cause) for row in rows if row.user_id is not None)
             over = [row for row in found if not row.is_live_at(now)]
-            Event.record([*events, *self._mark_over(over, now)], using)
+            Event.record(chain(events, self._mark_over(over, now)), using)
             clients_changed([row.client_id for row in rows], using)
             for row in rows:
                 row.status, row.updated_at = status, now
@@ -154,7 +156,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return attempt(using, step, row, savepoint=False)
 
     def _write_end(self, rows: list[Session], status: Status, now: datetime.datetime) -> int:
-        """Write the end of sessions: the one statement that does. Return their number."""
+        """Write the end of these sessions, as far as they are live. Return their number."""
         if status == Status.ACTIVE:
             raise ValueError("close() ends sessions; 'active' is not an end.")
         if not rows:
@@ -195,7 +197,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
         using, now = self._writing_alias(), timezone.now()
 
         def step() -> int:
-            found = self._locked(clock.over(now) | clock.left(now))
+            found = self._locked(clock.expired_unmarked(now) | clock.abandoned_unmarked(now))
             Event.record(self._mark_over(found, now), using)
             return len(found)
 

@@ -206,15 +206,11 @@ class Session(models.Model):
         deactivated one), and the password is the one of the sign-in. Keys in SECRET_KEY_FALLBACKS
         are accepted, so a rotated SECRET_KEY signs nobody out.
         """
-        return user is not None and self.admits(user) and self.has_password_of(user)
+        return is_current(self.get_decoded(), user)
 
     def has_password_of(self, user: Any) -> bool:
         """Return True if the password of ``user`` is still the one of the sign-in here."""
-        if not hasattr(user, "get_session_auth_hash"):
-            return True
-        found = self.get_decoded().get(HASH_SESSION_KEY, "")
-        hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
-        return any(constant_time_compare(found, valid) for valid in hashes)
+        return _has_password(self.get_decoded(), user)
 
     def admits(self, user: Any) -> bool:
         """Return True if the backend of the sign-in still admits ``user``."""
@@ -222,20 +218,8 @@ class Session(models.Model):
 
     @cached_property
     def actor(self) -> AbstractBaseUser | str | None:
-        """Return the administrator who signed in as the user, or None.
-
-        "erased" once that account is deleted; its key if that was done without Django's signals.
-        """
-        if not self.actor_id:
-            return None
-        if self.actor_id == SOMEBODY:  # Not a key, though a user may have this one.
-            return SOMEBODY
-        user_model: Any = type(self)._meta.get_field("user").related_model
-        try:
-            found = user_model._base_manager.filter(pk=self.actor_id).first()
-        except (ValueError, ValidationError):
-            found = None
-        return found or self.actor_id
+        """Return the administrator who signed in as the user, or None: see ``actor_with``."""
+        return actor_with(self.actor_id)
 
     @property
     def is_touch_due(self) -> bool:
@@ -246,15 +230,14 @@ class Session(models.Model):
     def touch(self, *, origin: Origin | None = None) -> bool:
         """Note activity in ``last_active_at``, at most once in ``ACTIVITY_INTERVAL``.
 
-        ``origin``: the address to note. One conditional UPDATE. Return True if it was written.
+        ``origin``: the address to note. One conditional UPDATE: a session that has ended meanwhile
+        does not come back. Return True if it was written.
         """
         if not self.is_touch_due:
             return False
         changed = self.activity(origin)
-        stale = type(self).objects.filter(
-            pk=self.pk, status=self.Status.ACTIVE, last_active_at__lte=self.last_active_at
-        )
-        written = stale.update(**changed)
+        mine = Session.objects.live().filter(pk=self.pk)
+        written = mine.filter(last_active_at__lte=self.last_active_at).update(**changed)
         if written:
             self.last_active_at = changed["last_active_at"]
             clients_changed([self.client_id], self._state.db)
@@ -358,6 +341,36 @@ class Session(models.Model):
         closed = bool(Session.objects.filter(pk=self.pk).remove_all(**cause))
         self.refresh_from_db(fields=["status", "updated_at", "forgotten"])
         return closed
+
+
+def actor_with(actor_id: str) -> AbstractBaseUser | str | None:
+    """Return the administrator with this key; None for "".
+
+    "erased" once that account is deleted; the key if that was done without Django's signals.
+    """
+    if not actor_id:
+        return None
+    if actor_id == SOMEBODY:  # Not a key, though a user may have this one.
+        return SOMEBODY
+    user_model: Any = Session._meta.get_field("user").related_model
+    try:
+        found = user_model._base_manager.filter(pk=actor_id).first()
+    except (ValueError, ValidationError):
+        found = None
+    return found or actor_id
+
+
+def is_current(data: dict[str, Any], user: Any) -> bool:
+    """Return True if ``user`` may still act through a session with this data."""
+    return user is not None and _admits(data, user) and _has_password(data, user)
+
+
+def _has_password(data: dict[str, Any], user: Any) -> bool:
+    if not hasattr(user, "get_session_auth_hash"):
+        return True
+    found = data.get(HASH_SESSION_KEY, "")
+    hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    return any(constant_time_compare(found, valid) for valid in hashes)
 
 
 def _admits(data: dict[str, Any], user: Any) -> bool:

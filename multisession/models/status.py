@@ -62,9 +62,9 @@ def is_status(now: datetime.datetime, status: str) -> Q:
     if status == Status.ACTIVE:
         return live(now)
     if status == Status.EXPIRED:
-        return (over(now) | Q(status=status)) & Q(abandon_at__gt=now)
+        return (expired_unmarked(now) | Q(status=status)) & Q(abandon_at__gt=now)
     if status == Status.ABANDONED:
-        return left(now) | Q(status=status)
+        return abandoned_unmarked(now) | Q(status=status)
     return Q(status=status)
 
 
@@ -73,14 +73,14 @@ def live(now: datetime.datetime) -> Q:
     return Q(status=Status.ACTIVE, expire_at__gt=now)
 
 
-def over(now: datetime.datetime) -> Q:
+def expired_unmarked(now: datetime.datetime) -> Q:
     """Return the condition for rows that have expired and are not marked so."""
     return Q(status=Status.ACTIVE, expire_at__lte=now)
 
 
-def left(now: datetime.datetime) -> Q:
+def abandoned_unmarked(now: datetime.datetime) -> Q:
     """Return the condition for rows that are abandoned and not marked so."""
-    return (over(now) | Q(status=Status.EXPIRED)) & Q(abandon_at__lte=now)
+    return (expired_unmarked(now) | Q(status=Status.EXPIRED)) & Q(abandon_at__lte=now)
 
 
 def listed() -> Q:

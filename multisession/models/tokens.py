@@ -96,9 +96,22 @@ class Token(models.Model):
         return self._state.db or router.db_for_write(Token)
 
     @property
+    def _tokens(self) -> TokenQuerySet:
+        """All tokens in the database of this one."""
+        return Token.objects.using(self._using)
+
+    @property
+    def _mine(self) -> TokenQuerySet:
+        """The row of this one, for a statement with conditions."""
+        return self._tokens.filter(pk=self.pk)
+
+    @property
     def is_living(self) -> bool:
         """Return True if it has not ended."""
-        return self.ends_at is None or self.ends_at > timezone.now()
+        return self.is_living_at(timezone.now())
+
+    def is_living_at(self, moment: datetime.datetime) -> bool:
+        return self.ends_at is None or self.ends_at > moment
 
     def is_to_be_noted(self, at: datetime.datetime) -> bool:
         """Return True if ``note_presentation`` at that moment would change anything."""
@@ -155,9 +168,8 @@ class Token(models.Model):
 
         Call it in a transaction: nothing of the client changes until that ends.
         """
-        using = self._using
-        client = Client.lock(self.client_id, using=using)
-        row = Token.objects.using(using).living().filter(pk=self.pk).values("parent_id").first()
+        client = Client.lock(self.client_id, using=self._using)
+        row = self._mine.living().values("parent_id").first()
         if client is None or row is None:
             return None
         if row["parent_id"] != self.parent_id:
@@ -168,19 +180,14 @@ class Token(models.Model):
 
     def add(self, digest: str, session: Session | None) -> Token:
         """Save and return a token that follows this one. Needs the lock."""
-        using = self._using
-        token: Token = Token.objects.using(using).create(
-            digest=digest, client=self.client, session=session, parent=self
-        )
-        return token
+        return self._tokens.create(digest=digest, client=self.client, session=session, parent=self)
 
     def point_to(self, session: Session | None, *, unless_moved: bool = False) -> bool:
         """Make this session the active one of this token. False if the token has ended.
 
         ``unless_moved``: return False also if another request moved the pointer meanwhile.
         """
-        using = self._using
-        mine = Token.objects.using(using).living().filter(pk=self.pk)
+        mine = self._mine.living()
         if unless_moved:
             seen: Any = self.session_id
             mine = mine.filter(session_id=seen)
@@ -191,10 +198,7 @@ class Token(models.Model):
 
     def end(self) -> None:
         """End this token and its ancestors, which have no accounts left. Needs the lock."""
-        using = self._using
-        Token.objects.using(using).living().filter(pk__in=self.family).update(
-            ends_at=timezone.now()
-        )
+        self._tokens.living().filter(pk__in=self.family).update(ends_at=timezone.now())
 
     def note_presentation(self, at: datetime.datetime) -> None:
         """Note that the browser presented this token. Call it in a transaction.
@@ -202,7 +206,6 @@ class Token(models.Model):
         When it is new, its ancestors end in a day. When it has settled, they end now. A token that
         was to end itself goes on: its browser has lost the newer value in a crash.
         """
-        mine = Token.objects.using(self._using).filter(pk=self.pk)
         if self._is_to_settle(at):
             # (First of all: the client's lock comes before those of its tokens.)
             if self.lock_client() is None:
@@ -211,12 +214,12 @@ class Token(models.Model):
                 self._settle(at)
         elif self._is_to_be_shown():
             ancestors, later = self.family[1:], at + GRACE
-            going_on = Token.objects.using(self._using).filter(pk__in=ancestors)
-            going_on.filter(Q(ends_at=None) | Q(ends_at__gt=later)).update(ends_at=later)
-            mine.update(presented_at=at)
+            going_on = self._tokens.filter(Q(ends_at=None) | Q(ends_at__gt=later))
+            going_on.filter(pk__in=ancestors).update(ends_at=later)
+            self._mine.update(presented_at=at)
             self.presented_at = at
         # If it has ended meanwhile, ``ends_at`` differs from what was read.
-        if self._is_to_go_on(at) and mine.filter(ends_at=self.ends_at).update(ends_at=None):
+        if self._is_to_go_on(at) and self._mine.filter(ends_at=self.ends_at).update(ends_at=None):
             self.ends_at = None
 
     def _settle(self, at: datetime.datetime) -> None:
@@ -225,14 +228,14 @@ class Token(models.Model):
         If only its followers are left on the client, it takes over the sessions that its ancestors
         added, and loses its parent.
         """
-        everything, ancestors = Token.objects.using(self._using), self.family[1:]
+        ancestors = self._tokens.filter(pk__in=self.family[1:])
         if self._is_alone():
             added = Session.objects.using(self._using).filter(client_id=self.client_id)
-            added.filter(added_by_id__in=ancestors).update(added_by=self.pk)
-            everything.filter(pk__in=ancestors).update(parent=None)
+            added.filter(added_by_id__in=self.family[1:]).update(added_by=self.pk)
+            ancestors.update(parent=None)
             self.parent = None
-        everything.living().filter(pk__in=ancestors).update(ends_at=timezone.now())
-        everything.filter(pk=self.pk).update(presented_at=at, parent=self.parent_id)
+        ancestors.living().update(ends_at=timezone.now())
+        self._mine.update(presented_at=at, parent=self.parent_id)
         self.presented_at = at
         vars(self).pop("family", None)
         clients_changed([self.client_id], self._using)
@@ -245,8 +248,7 @@ class Token(models.Model):
         if self.presented_at and self.ends_at and self.presented_at >= self.ends_at:
             return
         using = self._using
-        first = Q(presented_at=None) | Q(presented_at__lt=F("ends_at"))
-        mine = Token.objects.using(using).filter(first, pk=self.pk)
+        mine = self._mine.filter(Q(presented_at=None) | Q(presented_at__lt=F("ends_at")))
         with transaction.atomic(using=using, savepoint=False):
             if not mine.update(presented_at=timezone.now()):
                 return
@@ -258,8 +260,7 @@ class Token(models.Model):
 
     def _is_alone(self) -> bool:
         """Return True if every living token of the client is an ancestor or a follower."""
-        using = self._using
-        living = Token.objects.using(using).living().filter(client_id=self.client_id)
+        living = self._tokens.living().filter(client_id=self.client_id)
         others = living.exclude(pk__in=self.family).values_list("pk", flat=True)
         if not others:
             return True
@@ -268,8 +269,7 @@ class Token(models.Model):
 
     def _parents(self) -> dict[int, int | None]:
         """Return the parent of each token of this client, by primary key."""
-        using = self._using
-        tokens = Token.objects.using(using).filter(client_id=self.client_id)
+        tokens = self._tokens.filter(client_id=self.client_id)
         return dict(tokens.values_list("pk", "parent_id"))
 
 

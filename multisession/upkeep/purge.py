@@ -20,7 +20,7 @@ from multisession.conf import settings
 from multisession.ground.attempts import attempt
 from multisession.models import Client, Event, Session
 from multisession.models.sent_forms import SentForm
-from multisession.models.status import ended_before, left, over
+from multisession.models.status import abandoned_unmarked, ended_before, expired_unmarked
 from multisession.models.tokens import Token
 
 from . import counting
@@ -160,7 +160,10 @@ def _steps(using: str) -> dict[str, Step]:
     return {
         "visitors": _step(sessions.visitors().filter(expire_at__lte=now), _delete_visitors),
         "sessions": _step(sessions.accounts().filter(ended_before(old)), _delete),
-        "marked": _step(kept.filter(over(now) | left(now)), lambda rows: rows.mark_over()),
+        "marked": _step(
+            kept.filter(expired_unmarked(now) | abandoned_unmarked(now)),
+            lambda rows: rows.mark_over(),
+        ),
         "outdated": _Outdated(sessions.accounts().live(), _revoke_outdated),
         "details": _step(
             kept.filter(ended_before(stale)).exclude(ip_address=None, session_data="", browsers=""),

@@ -171,6 +171,8 @@ def steps(
                 there.who(),
             ],
         )
+        # The replica has the old password, with which this account would be signed out.
+        yield "and another account beside it", [status_of(here.sign_in(joan)), here.accounts()]
 
     def deactivate() -> None:
         user = User.objects.get(pk=alan.pk)

@@ -56,7 +56,7 @@ class Departure:
         return attempt(using, step)
 
 
-class Leaving:
+class Departures:
     """The departures of one request. Most requests have none."""
 
     def __init__(self, using: str) -> None:
@@ -98,11 +98,11 @@ class Leaving:
     def carry_out_noted(self) -> None:
         """Carry out the noted departure. Raises Busy."""
         if self._noted is not None:
-            self.insist(self._noted)
+            self.carry_out_again_if_undone(self._noted)
             self._noted.carry_out(self._using)
             self.drop_note()
 
-    def insist(self, departure: Departure) -> None:
+    def carry_out_again_if_undone(self, departure: Departure) -> None:
         """Remember a departure until its transaction is committed."""
         if not transaction.get_connection(self._using).in_atomic_block:
             return
