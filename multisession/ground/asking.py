@@ -15,6 +15,8 @@ TURBO_STREAM = "text/vnd.turbo-stream.html"
 
 #: The session that a page was drawn for. Sent by notice.js.
 PAGE_HEADER = "X-Multisession-Page"
+#: Its value when more.js asks for the sign-in page, whose form it puts on a cover.
+ON_COVER = "again"
 #: "true": neither a click nor a key press caused the request. Sent by notice.js.
 BACKGROUND_HEADER = "X-Multisession-Background"
 

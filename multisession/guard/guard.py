@@ -42,6 +42,7 @@ from multisession.backends.db import SessionStore
 from multisession.ground import django_private, tokens
 from multisession.ground.asking import (
     FORM_TYPES,
+    ON_COVER,
     PAGE_HEADER,
     SAFE_METHODS,
     has_page,
@@ -391,15 +392,17 @@ def _note(request: HttpRequest, reason: str) -> None:
 def tell_of_refusal(request: HttpRequest, response: HttpResponse) -> None:
     """Add the reason header to a refusal of the view's own, for notice.js.
 
-    Also to a sign-in page that a script was redirected to: the browser repeats the script's headers
-    there.
+    Also to a sign-in page that a script was redirected to (the browser repeats the script's headers
+    there), and to the one that more.js puts on a cover, while another account may be active.
     """
     if response.status_code in (401, 403):
         reason = getattr(request, "_multisession_reason", "")
         if reason:
             response[REASON_HEADER] = reason
-    elif request.method == "GET" and has_page(request) and accounts_of(request).session is None:
-        response[REASON_HEADER] = "signed-out"
+    elif request.method == "GET" and has_page(request):
+        is_on_cover = request.headers[PAGE_HEADER] == ON_COVER
+        if is_on_cover or accounts_of(request).session is None:
+            response[REASON_HEADER] = "signed-out"
 
 
 def _candidates(request: HttpRequest, active: Session | None) -> Iterator[Session]:

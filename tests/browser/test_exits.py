@@ -174,6 +174,46 @@ class TestTheCover:
         expect(tab.get_by_role("button", name=f"Sign in again as {ada.name}")).to_be_visible()
         is_covered(page)
         assert whoami(page) == grace.email
+        page.bring_to_front()
+        type_password(page)
+        expect(cover(page)).to_have_count(0)
+        expect(page.get_by_role("link", name=SECRET)).to_be_visible()
+        assert whoami(page) == ada.email
+
+    def test_one_signs_in_again_on_the_cover_while_another_account_is_active(
+        self, page, ada, grace
+    ):
+        switch(new_tab(page), grace)
+        Session.objects.get(user=ada).revoke()
+        page.get_by_label("New note").fill("half a note")
+        page.evaluate(TO_THE_FRONT)
+        is_covered(page)
+        type_password(page)
+        expect(cover(page)).to_have_count(0)
+        expect(page.get_by_label("New note")).to_have_value("half a note")
+        page.get_by_role("button", name="Add note").click()
+        expect(page.get_by_role("link", name="half a note")).to_be_visible()
+        assert whoami(page) == ada.email
+
+    def test_a_sign_in_page_that_sends_the_active_account_away_opens_in_a_tab_where_nobody_is(
+        self, page, ada, grace, settings
+    ):
+        settings.LOGIN_URL = "admin:login"
+        User.objects.update(is_staff=True, is_superuser=True)
+        switch(new_tab(page), grace)
+        Session.objects.get(user=ada).revoke()
+        page.evaluate(TO_THE_FRONT)
+        is_covered(page)
+        with page.context.expect_page() as opened:
+            cover(page).get_by_role("button", name=f"Sign in as {ada.name}").click()
+        tab = opened.value
+        tab.get_by_label("E-mail").fill(ada.email)
+        tab.get_by_label("Password").fill(PASSWORD)
+        tab.get_by_role("button", name="Log in").click()
+        expect(tab.get_by_text("Site administration")).to_be_visible()
+        page.evaluate(TO_THE_FRONT)
+        expect(cover(page)).to_have_count(0)
+        assert whoami(page) == ada.email
 
     @pytest.mark.parametrize("end", ["revoked", "expired"])
     def test_a_page_whose_session_ended_is_covered_as_it_comes_to_the_front(self, page, ada, end):
