@@ -273,6 +273,17 @@ class TestWhatIsNotUnderstoodSignsOut:
         gc.collect()
         assert statuses(ada) == ["removed"]
 
+    def test_a_failure_outside_a_request_is_logged(self, ada, caplog):
+        store = SessionStore(signed_in(ada).cookie)
+        store.flush()
+        with mock.patch("multisession.models.Event.record", side_effect=conflict()):
+            del store
+            gc.collect()
+        assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+            "An account that was flushed is still signed in."
+        ]
+        assert statuses(ada) == ["active"]
+
     def test_the_account_ends_when_an_earlier_receiver_raises(self, ada, grace):
         """Nobody has said that it was a sign-in."""
         firefox = signed_in(ada)

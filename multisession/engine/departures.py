@@ -7,6 +7,7 @@ rolled back is carried out again at the end of the request.
 
 from __future__ import annotations
 
+import logging
 import weakref
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from multisession.models.status import Status
 
     from .opening import Opened
+
+logger = logging.getLogger("multisession")
 
 #: The latest signal that came without a request, as Channels sends them: "in" or "out", and the
 #: primary key of the user. No request leads from the signal to its store, so it is kept here.
@@ -85,8 +88,7 @@ class Departures:
         """Note a departure. ``store``: if no request follows, carry it out when this goes."""
         self._noted = departure
         if store is not None:
-            carry_out = partial(departure.carry_out, self._using)
-            self._finalizer = weakref.finalize(store, coroutines.ask, carry_out)
+            self._finalizer = weakref.finalize(store, _carry_out_with_store, departure, self._using)
 
     def drop_note(self) -> None:
         """Drop the note: the account stays signed in."""
@@ -131,3 +133,11 @@ class Departures:
                 self._uncommitted = tuple(d for d in self._uncommitted if d is not departure)
         if busy is not None:
             raise busy
+
+
+def _carry_out_with_store(departure: Departure, using: str) -> None:
+    """Carry out a departure when its store goes, where nobody is left to hear of a failure."""
+    try:
+        coroutines.ask(partial(departure.carry_out, using))
+    except Exception:
+        logger.exception("An account that was flushed is still signed in.")
