@@ -195,6 +195,14 @@ class TestComingAndGoing:
         assert client.post("/u/0/accounts/sign-in/", form)["Location"] == "/u/3/who/"
         assert [who(client, f"/u/{n}") for n in (1, 2, 3)] == ["ada", "grace", "alan"]
 
+    @pytest.mark.parametrize("number", [1, 2])
+    def test_stepping_aside_in_a_tab_changes_no_other_page(self, client, number):
+        """By a view of the project: ours opens the tab of nobody, which is number 0."""
+        answer = client.post(f"/u/{number}/verb/step_aside/")
+        assert answer.json()["user"] == NOBODY
+        assert who(client) == "grace"
+        assert [who(client, f"/u/{n}") for n in (0, 1, 2)] == [NOBODY, "ada", "grace"]
+
     def test_nobody_is_active_at_number_0(self, client):
         assert who(client, "/u/0") == NOBODY
         assert Client().get("/u/0/who/").json()["user"] == NOBODY

@@ -67,16 +67,18 @@ def step_aside(current: CurrentSession, page: str = "") -> None:
     """Make nobody active; the account that was stays signed in.
 
     Unsaved data is saved to it first. From here on the data is a visitor's; it names the account
-    that stepped aside, and its page. Raises UpdateError.
+    that stepped aside, and its page. With a number in the key, whoever is active elsewhere stays
+    it. Raises UpdateError.
     """
-    row = current.opened.row
+    row, beside = current.opened.row, current.number is not None
     if row is None or row.user_id is None:
         return
     if current.modified:
         current.save()
     data = {placing.ASIDE: {"session": row.public_id, "page": page}}
-    nobody = current.opened._replace(row=None, user=None)
-    current.go_on_as(steps.visit(current.act(data), data, nobody, None, cycled=False), data)
+    act, nobody = current.act(data), current.opened._replace(row=None, user=None)
+    placed = steps.visit(act, data, nobody, None, cycled=False, beside=beside)
+    current.go_on_as(placed, data)
 
 
 def sign_out(current: CurrentSession) -> None:
