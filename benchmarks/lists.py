@@ -140,6 +140,7 @@ def count_events() -> None:
     from multisession.upkeep import counting, purge
 
     using = Event.objects.db
+    counting.begin(using)
     for _done in purge._batches(purge._counting(counting.events(using)), purge.BATCH):
         pass
     counting.finish(using)

@@ -33,7 +33,8 @@ from accounts.models import User
 from multisession import actions
 from multisession.backends.db import SessionStore
 from multisession.ground import tokens
-from multisession.models import Client, Session
+from multisession.models import Client, Event, Session
+from multisession.models.tallies import Tally
 from multisession.models.tokens import Token
 
 pytestmark = [
@@ -485,6 +486,14 @@ class TestChanging:
         )
         assert statuses(answers) <= {200, 400, 409}
         assert Session.objects.live().filter(pk__in=[s.pk for s in sessions]).count() == 3
+
+    def test_two_runs_of_clearsessions_count_each_sign_in_once(self, meeting, users):
+        meeting.sign_in(*users[:3])
+        Event.objects.update(at=timezone.now() - datetime.timedelta(hours=1))
+        meeting.at_once(look, others=(lambda: call_command("clearsessions"),) * 2)
+        found = Tally.objects.filter(what="signed-in", unit="day")
+        assert [row.number for row in found] == [3]
+        assert Tally.objects.filter(unit="mark", what="event").count() == 1
 
     @pytest.fixture
     def left_long_ago(self, meeting, users) -> Meeting:

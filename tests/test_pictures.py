@@ -99,6 +99,7 @@ class TestCounting:
 
     def test_two_runs_at_once_count_an_event_once(self, ada):
         happened(ada, "signed-in", NOON, 3)
+        counting.begin("default")
         source = counting.events("default")
         rows, last = source.uncounted(), Event.objects.latest("pk").pk
         assert [counting.add(source, rows, last) for _ in range(2)] == [3, 0]

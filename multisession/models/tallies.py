@@ -22,7 +22,7 @@ class Tally(models.Model):
     class Unit(models.TextChoices):
         HOUR = "hour"
         DAY = "day"
-        #: The key of the last row that is counted, in ``number``; its time is ``start``.
+        #: The key of the last row that is counted, in ``number``. ``start`` is always the same.
         MARK = "mark"
 
     class What(models.TextChoices):

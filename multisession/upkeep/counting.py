@@ -11,16 +11,19 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings as django_settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from multisession.conf import settings
+from multisession.ground.attempts import attempt
 from multisession.ground.browsers import common_names
 from multisession.models import Event, Session
 from multisession.models.tallies import DAY, Tally, start_of
@@ -98,6 +101,20 @@ def failures(using: str) -> Source | None:
     return Source(Tally.What.FAILED, rows, "attempt_time") if rows.db == using else None
 
 
+def begin(using: str) -> None:
+    """Make the marks that are missing.
+
+    Call it in no transaction, so that two runs at once make one of each.
+    """
+    # Always the same, for the unique constraint.
+    start = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC if django_settings.USE_TZ else None)
+    for source in filter(None, (events(using), failures(using))):
+        marks = Tally.objects.using(using).filter(unit=Tally.Unit.MARK, what=source.mark)
+        if not marks.exists():
+            with suppress(IntegrityError), transaction.atomic(using=using):
+                marks.create(unit=Tally.Unit.MARK, what=source.mark, start=start)
+
+
 def add(source: Source, rows: QuerySet[Any], upto: int) -> int:
     """Add these rows to the sums, except those counted already. Return their number."""
     using = source.rows.db
@@ -105,12 +122,11 @@ def add(source: Source, rows: QuerySet[Any], upto: int) -> int:
     with transaction.atomic(using=using):
         marks = tallies.filter(unit=Tally.Unit.MARK, what=source.mark)
         # Locks the mark, on SQLite too: two runs at once must not count the same rows.
-        if not marks.update(number=F("number")):
-            tallies.create(unit=Tally.Unit.MARK, what=source.mark, start=timezone.now())
+        marks.update(number=F("number"))
         fresh = rows.filter(pk__gt=source.last_counted, pk__lte=upto)
         happened = source.happened(fresh)
         _write(sums_of(happened), using)
-        marks.filter(number__lt=upto).update(number=upto, start=timezone.now())
+        marks.filter(number__lt=upto).update(number=upto)
     return len(happened)
 
 
@@ -182,7 +198,8 @@ def finish(using: str) -> None:
     ordinary = live.of_ordinary_users().count() if has_superusers else everybody
     for unit in (Tally.Unit.HOUR, Tally.Unit.DAY):
         for superuser, number in ((False, ordinary), (True, max(everybody - ordinary, 0))):
-            tallies.update_or_create(
+            note = partial(
+                tallies.update_or_create,
                 unit=unit,
                 start=start_of(unit, now),
                 what=Tally.What.LIVE,
@@ -190,5 +207,6 @@ def finish(using: str) -> None:
                 superuser=superuser,
                 defaults={"number": number},
             )
+            attempt(using, note)
     tallies.filter(unit=Tally.Unit.HOUR, start__lte=now - HOURS_KEPT).delete()
     tallies.filter(unit=Tally.Unit.DAY, start__lte=now - _kept()).delete()

@@ -112,6 +112,8 @@ def purge(
     using = router.db_for_write(Session)
     purged = Purged()
     steps = _steps(using)
+    if not dry_run:
+        counting.begin(using)
     for field in fields(Purged):
         step = steps[field.name]
         if dry_run:
