@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from accounts.models import Note, User
 from multisession.models import Session
@@ -757,6 +757,22 @@ class TestTheNotice:
             refusal(page).get_by_role("button", name="Switch to").click()
         switch(tab, grace)
         expect(notice(page)).to_contain_text(f"You are now using {grace.name}")
+        complaints.expect("409")
+
+    def test_the_sheet_of_a_click_opens_though_the_page_asks_for_a_notice_meanwhile(
+        self, page, grace, complaints
+    ):
+        """As when a timer of the page is refused just after the click."""
+        switch(new_tab(page), grace)
+        expect(notice(page)).to_be_visible()
+        held: list[Route] = []
+        page.route(re.compile("/notice/.*refused"), lambda route: held.append(route))
+        with page.expect_request(re.compile("/notice/.*refused")):
+            by_htmx(page, "clicked")
+        with page.expect_response("**/notice/*"):
+            page.evaluate('document.dispatchEvent(new Event("visibilitychange", {bubbles: true}))')
+        held[0].continue_()
+        expect(refusal(page)).to_be_visible()
         complaints.expect("409")
 
     def test_the_notice_is_silent_without_a_connection(self, page, grace, complaints):

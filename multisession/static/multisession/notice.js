@@ -38,7 +38,8 @@
       const html = await answer.text();
       // Ours says so: what somebody has put into the page may lead to a file of his.
       if (!answer.ok || !answer.headers.has(mark)) throw 0;
-      if (mine !== turn) return;
+      // A later question takes over, but not from the sheet of a person's click.
+      if (mine !== turn && !what) return;
       heard = answer.headers.get(mark + "-Page");
       return [parse(html)];
     } catch {
