@@ -717,8 +717,9 @@ class TestTextThatWouldBeLost:
         assert asked == []
 
     def test_a_half_filled_form_is_asked_about_in_the_tab_of_an_account(
-        self, page, ada, grace, settings
+        self, settings, page, ada, grace
     ):
+        # The fixture of the settings comes first: a page asks for its icon late.
         settings.MULTISESSION = {**settings.MULTISESSION, "ACCOUNT_PATHS": True}
         number = Session.objects.get(user=ada).number
         page.goto(f"/u/{number}/")
