@@ -163,7 +163,7 @@ class TestSessions:
 
 
 class TestHistory:
-    """What happened to a user's sessions, for a program."""
+    """A program reads the history of a user."""
 
     @staticmethod
     def pages(api: Http, user: User, **query: object) -> list[list[str]]:
@@ -316,7 +316,7 @@ class TestHistory:
 
 
 class TestActor:
-    """Who acts as the user: an administrator who signed in as her."""
+    """An administrator who has signed in as the user acts."""
 
     @pytest.fixture
     def actor(self, api, ada, grace):

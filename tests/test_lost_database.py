@@ -97,7 +97,7 @@ def told(text: str) -> str:
 
 
 def fields(text: str) -> dict[str, str]:
-    """What the button *Continue* would send."""
+    """Return what the button *Continue* sends."""
     form = text.partition('id="ms-revoking"')[2].partition("</form>")[0]
     found = re.findall('name="([a-z]+)" value="([^"]*)"', form)
     return {name: html.unescape(value) for name, value in found if name != "csrfmiddlewaretoken"}

@@ -181,16 +181,12 @@ def signed_out_of_all(page: Page) -> None:
 
 
 def covered(page: Page) -> None:
-    signed_out_elsewhere(page)
-    page.locator("dialog.ms-cover [autocomplete~=current-password]").wait_for()
-
-
-def signed_out_elsewhere(page: Page) -> None:
     """Ada has been signed out elsewhere, and the tab comes to the front."""
     from multisession.models import Session
 
     Session.objects.filter(user__email="ada@example.com").live().latest("pk").revoke()
     page.evaluate('document.dispatchEvent(new Event("visibilitychange", {bubbles: true}))')
+    page.locator("dialog.ms-cover [autocomplete~=current-password]").wait_for()
 
 
 def covered_beside_another(page: Page) -> None:
